@@ -1,0 +1,1 @@
+"""The log as a port, with two adapters: one SQLite file, or a Kafka-compatible broker."""

@@ -1,0 +1,1 @@
+"""Upstream APIs to raw observations in the log."""

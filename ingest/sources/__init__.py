@@ -1,0 +1,1 @@
+"""One module an upstream: asks it and returns observations."""

@@ -1,0 +1,1 @@
+"""Raw observations to published values, exactly once."""

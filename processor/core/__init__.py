@@ -1,0 +1,1 @@
+"""The folds and the commit, as pure functions of values."""

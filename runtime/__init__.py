@@ -1,0 +1,1 @@
+"""What every process needs: clock, supervisor, logs, metrics, health."""

@@ -1,0 +1,1 @@
+"""The upstreams' stand-in: their HTTP and WebSocket formats, from a seed."""

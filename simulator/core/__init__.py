@@ -1,0 +1,1 @@
+"""The simulated world, market and chain, as pure functions of a seed."""
