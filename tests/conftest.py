@@ -10,5 +10,7 @@ settings.register_profile(
     deadline=None,  # two shared cores: a slow example is not a wrong one
     suppress_health_check=[HealthCheck.too_slow],
 )
-settings.register_profile("deep", parent=settings.get_profile("fast"), max_examples=20_000)
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fast"))
+settings.register_profile(
+    "deep", parent=settings.get_profile("fast"), max_examples=20_000
+)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fast"))  # noqa: TID251 - the test run has no settings

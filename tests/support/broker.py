@@ -1,0 +1,1 @@
+"""A Kafka-compatible broker for the tests that need one, else a skip that says how."""
