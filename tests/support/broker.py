@@ -1,1 +1,91 @@
-"""A Kafka-compatible broker for the tests that need one, else a skip that says how."""
+"""A Kafka-compatible broker for the tests that need one, else a skip that says how.
+
+Three providers, in this order: the address in ``KAFKA_BOOTSTRAP``; Redpanda in a
+container where a Docker engine answers; Apache Kafka from Maven's artifacts where
+``java`` and ``mvn`` are.
+"""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from tests.support.kafka_from_maven import MavenKafka, artifacts
+
+_REDPANDA_IMAGE = "docker.redpanda.com/redpandadata/redpanda:v25.3.6"
+_HOW = (
+    "needs a Kafka-compatible broker: set KAFKA_BOOTSTRAP=host:port, or start Docker, "
+    "or install Java 17+ and Maven"
+)
+
+
+def has_docker() -> bool:
+    """Tell whether a Docker engine answers here."""
+    docker = shutil.which("docker")
+    if docker is None:
+        return False
+    asked = subprocess.run(  # noqa: S603 - the path comes from which()
+        [docker, "info"], capture_output=True, timeout=10, check=False
+    )
+    return asked.returncode == 0
+
+
+def has_maven() -> bool:
+    """Tell whether Apache Kafka can be had from Maven here."""
+    return bool(shutil.which("java") and shutil.which("mvn"))
+
+
+@contextlib.contextmanager
+def redpanda() -> Iterator[str]:
+    """Run Redpanda in a container; yield its bootstrap address."""
+    from testcontainers.community.kafka import (  # type: ignore[import-untyped,unused-ignore]  # noqa: PLC0415 - slow to import
+        RedpandaContainer,
+    )
+
+    with RedpandaContainer(_REDPANDA_IMAGE) as container:
+        yield str(container.get_bootstrap_server())
+
+
+@contextlib.contextmanager
+def kafka_from_maven() -> Iterator[MavenKafka]:
+    """Run Apache Kafka in a directory of its own; yield it, ready."""
+    jars = artifacts()
+    with TemporaryDirectory(prefix="kafka-") as folder:
+        kafka = MavenKafka(Path(folder), jars=jars)
+        kafka.start()
+        try:
+            asyncio.run(kafka.ready())
+            yield kafka
+        finally:
+            kafka.stop()
+
+
+@pytest.fixture(scope="session")
+def broker() -> Iterator[str]:
+    """Yield the bootstrap address of a broker that all tests of the run share."""
+    given = os.environ.get("KAFKA_BOOTSTRAP")  # noqa: TID251 - the test run has no settings
+    if given:
+        yield given
+    elif has_docker():
+        with redpanda() as bootstrap:
+            yield bootstrap
+    elif has_maven():
+        with kafka_from_maven() as kafka:
+            yield kafka.bootstrap
+    else:
+        pytest.skip(_HOW)
+
+
+@pytest.fixture
+def own_broker() -> Iterator[MavenKafka]:
+    """Yield a broker of this test alone, which it may kill and restart."""
+    if not has_maven():
+        pytest.skip("needs a broker to kill: install Java 17+ and Maven")
+    with kafka_from_maven() as kafka:
+        yield kafka

@@ -1,0 +1,98 @@
+# mypy: allow-untyped-calls
+"""Raw appends: one idempotent producer a handle, made anew after any failure."""
+
+import asyncio
+from collections.abc import Sequence
+
+from aiokafka import AIOKafkaProducer
+
+from eventlog.port import Entry, LogUnavailable, UnknownTopic
+
+from .batches import by_partition, cut
+from .config import KafkaConfig
+from .errors import border
+from .producers import Batch, answers, send, start_producer, stop_producer
+from .topics import Topics
+
+
+class Appender:
+    """Appends entries outside any transaction; several tasks may at once."""
+
+    def __init__(self, config: KafkaConfig, topics: Topics) -> None:
+        self._config, self._topics = config, topics
+        self._producer: AIOKafkaProducer | None = None
+        self._starting = asyncio.Lock()
+
+    async def append(
+        self, topic: str, entries: Sequence[tuple[int, Entry]]
+    ) -> tuple[int, ...]:
+        """Append entries to the partitions named with them; return their offsets."""
+        shape = (await self._topics.shapes([topic]))[topic]
+        groups = by_partition(entries)
+        for partition in groups:
+            if not 0 <= partition < shape.partitions:
+                raise UnknownTopic(f"{topic}[{partition}]")
+        name = self._config.topic(topic)
+        batches = [
+            Batch(name, partition, part)
+            for partition, group in groups.items()
+            for part in cut(topic, [e for _, e in group], limit_bytes=shape.limit_bytes)
+        ]
+        firsts = await self._send(batches)
+        return _in_order(entries, groups, batches, firsts)
+
+    async def close(self) -> None:
+        """Stop the producer; what was appended is durable already."""
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            await stop_producer(producer, limit_s=self._config.stop_limit_s)
+
+    async def _send(self, batches: Sequence[Batch]) -> tuple[int, ...]:
+        if not batches:
+            return ()
+        producer = await self._started()
+        try:
+            async with border(self._config.where, limit_s=self._config.request_limit_s):
+                firsts = await answers(await send(producer, batches))
+        except LogUnavailable:
+            await self._drop(producer)
+            raise
+        if min(firsts) < 0:
+            # A batch sent twice that the broker took long ago: there, but where?
+            raise LogUnavailable(self._config.where, why="the offsets were not told")
+        return firsts
+
+    async def _started(self) -> AIOKafkaProducer:
+        async with self._starting:
+            if self._producer is None:
+                self._producer = await start_producer(
+                    self._config,
+                    transactional_id=None,
+                    limit_s=self._config.open_limit_s,
+                )
+            return self._producer
+
+    async def _drop(self, failed: AIOKafkaProducer) -> None:
+        """Never use a producer again that failed once: its sequence may have a gap."""
+        if self._producer is failed:
+            self._producer = None
+        self._topics.forget()
+        await stop_producer(failed, limit_s=self._config.stop_limit_s)
+
+
+def _in_order(
+    entries: Sequence[tuple[int, Entry]],
+    groups: dict[int, list[tuple[int, Entry]]],
+    batches: Sequence[Batch],
+    firsts: Sequence[int],
+) -> tuple[int, ...]:
+    """Return the offset of each entry, in the order in which they were given."""
+    following: dict[int, list[int]] = {partition: [] for partition in groups}
+    for batch, first in zip(batches, firsts, strict=True):
+        offsets = range(first, first + len(batch.entries))
+        following[batch.partition].extend(offsets)
+    found = [0] * len(entries)
+    for partition, group in groups.items():
+        for (at, _), offset in zip(group, following[partition], strict=True):
+            found[at] = offset
+    return tuple(found)

@@ -1,0 +1,57 @@
+"""The border: what the driver raises becomes one of the port's errors."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+
+from aiokafka import errors
+
+from eventlog.port import LogError, LogUnavailable
+
+# All that the driver is known to raise, its failing assertions included: after a failed
+# batch its state machine can be anywhere.
+DRIVER_ERRORS = (
+    errors.KafkaError,
+    errors.IllegalOperation,
+    errors.ConsumerStoppedError,
+    AssertionError,
+    OSError,
+)
+_FENCING = (errors.ProducerFenced, errors.InvalidProducerEpoch)
+
+
+@asynccontextmanager
+async def border(where: str, *, limit_s: float) -> AsyncIterator[None]:
+    """Let nothing of the driver out, and nothing take longer than ``limit_s``."""
+    try:
+        async with asyncio.timeout(limit_s):
+            yield
+    except LogError:
+        raise
+    except TimeoutError as error:
+        raise LogUnavailable(where, why=f"no answer in {limit_s:g} s") from error
+    except DRIVER_ERRORS as error:
+        raise unavailable(where, error) from error
+
+
+def unavailable(where: str, error: BaseException) -> LogUnavailable:
+    """Return what the driver said as an error of the port, in one line."""
+    return LogUnavailable(where, why=" ".join(_text(error).split()))
+
+
+def is_fencing(error: BaseException) -> bool:
+    """Tell whether the broker said that a newer owner has the transactional id."""
+    return any(isinstance(e, _FENCING) for e in _causes(error))
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield the error and what it was raised from: the driver wraps what it meets."""
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__
+
+
+def _text(error: BaseException) -> str:
+    root = list(_causes(error))[-1]
+    return str(root) or type(root).__name__

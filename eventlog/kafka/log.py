@@ -1,0 +1,159 @@
+# mypy: allow-untyped-calls
+"""An opened log on a broker: the port's calls, each handed to its part."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+
+from aiokafka.admin import AIOKafkaAdminClient
+
+from eventlog.port import (
+    Entry,
+    EventLog,
+    LogUnavailable,
+    Membership,
+    Partition,
+    Reader,
+    ShardWriter,
+    TopicSpec,
+    TopicState,
+)
+
+from .appender import Appender
+from .config import KafkaConfig, driver_options
+from .consumers import make_consumer, stop_consumer
+from .errors import DRIVER_ERRORS, border
+from .membership import join
+from .offsets import Offsets
+from .reader import open_reader
+from .times import positions_at
+from .topics import Topics
+from .writer import own_shard
+
+_PROBE_LIMIT_S = 1.0
+
+
+class KafkaLog:
+    """The port on a broker. Its parts share one set of connections for questions."""
+
+    def __init__(
+        self, config: KafkaConfig, *, topics: Topics, offsets: Offsets
+    ) -> None:
+        self._config, self._topics, self._offsets = config, topics, offsets
+        self._appender = Appender(config, topics)
+
+    @property
+    def where(self) -> str:
+        """What to call this log in a message."""
+        return self._config.where
+
+    async def create(self, topics: Sequence[TopicSpec]) -> tuple[str, ...]:
+        """Create the topics that do not exist; return their names."""
+        return await self._topics.create(topics)
+
+    async def describe(self, topics: Sequence[TopicSpec]) -> tuple[TopicState, ...]:
+        """Return those of ``topics`` that exist, each with its drift."""
+        return await self._topics.describe(topics)
+
+    async def append(
+        self, topic: str, entries: Sequence[tuple[int, Entry]]
+    ) -> tuple[int, ...]:
+        """Append entries; return their offsets."""
+        return await self._appender.append(topic, entries)
+
+    def reader(
+        self, positions: Mapping[Partition, int]
+    ) -> AbstractAsyncContextManager[Reader]:
+        """Open a reader that starts at ``positions``."""
+        return open_reader(
+            positions, config=self._config, topics=self._topics, offsets=self._offsets
+        )
+
+    async def oldest(self, partitions: Sequence[Partition]) -> Mapping[Partition, int]:
+        """Return the oldest offset of each partition."""
+        await self._require(partitions)
+        return await self._offsets.oldest(partitions)
+
+    async def ends(self, partitions: Sequence[Partition]) -> Mapping[Partition, int]:
+        """Return the last stable offset of each partition."""
+        await self._require(partitions)
+        return await self._offsets.ends(partitions)
+
+    async def positions_at(
+        self, partitions: Sequence[Partition], *, time_ms: int
+    ) -> Mapping[Partition, int]:
+        """Return the position of the first record of that log time or later."""
+        await self._require(partitions)
+        return await positions_at(
+            partitions, time_ms=time_ms, offsets=self._offsets, open_reader=self.reader
+        )
+
+    def own(self, shard: int) -> AbstractAsyncContextManager[ShardWriter]:
+        """Acquire a shard and fence its earlier owners."""
+        return own_shard(
+            shard, config=self._config, topics=self._topics, offsets=self._offsets
+        )
+
+    def member(
+        self, group: str, *, instance: str
+    ) -> AbstractAsyncContextManager[Membership]:
+        """Join ``group``."""
+        return join(group, instance=instance, config=self._config, topics=self._topics)
+
+    async def close(self) -> None:
+        """Stop what was started on the way."""
+        await self._appender.close()
+
+    async def _require(self, partitions: Sequence[Partition]) -> None:
+        for partition in partitions:
+            await self._topics.require(partition.topic, partition.number)
+
+
+@asynccontextmanager
+async def open_kafka(config: KafkaConfig) -> AsyncIterator[EventLog]:
+    """Open the log on a broker; ``LogUnavailable`` within ``open_limit_s`` without one."""
+    async with AsyncExitStack() as stack:
+        admin = AIOKafkaAdminClient(
+            **driver_options(config, limit_s=config.request_limit_s)
+        )
+        stack.push_async_callback(_close_admin, admin, limit_s=config.stop_limit_s)
+        consumer = make_consumer(config, limit_s=config.request_limit_s)
+        stack.push_async_callback(stop_consumer, consumer, limit_s=config.stop_limit_s)
+        try:
+            async with border(config.where, limit_s=config.open_limit_s):
+                await admin.start()
+                await consumer.start()
+        except LogUnavailable as error:
+            why = await _why_not(config) or error.why
+            raise LogUnavailable(config.where, why=why) from error
+        log = KafkaLog(
+            config, topics=Topics(config, admin), offsets=Offsets(config, consumer)
+        )
+        stack.push_async_callback(log.close)
+        yield log
+
+
+async def _close_admin(admin: AIOKafkaAdminClient, *, limit_s: float) -> None:
+    try:
+        async with asyncio.timeout(limit_s):
+            await admin.close()
+    except (TimeoutError, *DRIVER_ERRORS):
+        return  # nothing was asked of it any more
+
+
+async def _why_not(config: KafkaConfig) -> str | None:
+    """Return why no broker could be reached: the driver only says that none was."""
+    why = None
+    for address in config.bootstrap.split(","):
+        host, _, port = address.strip().rpartition(":")
+        try:
+            async with asyncio.timeout(_PROBE_LIMIT_S):
+                _, writer = await asyncio.open_connection(host, int(port))
+        except TimeoutError:
+            why = f"{address} does not answer"
+        except (OSError, ValueError) as error:
+            why = f"{address}: {error}"
+        else:
+            writer.close()
+            return f"{address} answers but lets no Kafka client in: check the security settings"
+    return why

@@ -1,0 +1,126 @@
+# mypy: allow-untyped-calls
+"""Starting, feeding and stopping the driver's producers, each within a limit."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from aiokafka import AIOKafkaProducer
+
+from eventlog.port import Entry
+
+from .batches import BATCH_BYTES
+from .config import KafkaConfig, driver_options
+from .errors import DRIVER_ERRORS, border
+
+logger = logging.getLogger(__name__)
+
+_NO_HEADERS: list[tuple[str, bytes]] = []
+
+
+class Batch(NamedTuple):
+    """Entries that go to one partition as one batch."""
+
+    topic: str
+    partition: int
+    entries: Sequence[Entry]
+
+
+class Sent(NamedTuple):
+    """A batch on its way, and the future of what the broker says to it."""
+
+    batch: Batch
+    answer: asyncio.Future[Any]
+
+
+async def start_producer(
+    config: KafkaConfig, *, transactional_id: str | None, limit_s: float
+) -> AIOKafkaProducer:
+    """Return a started producer; with a transactional id this fences earlier ones.
+
+    An open transaction of an earlier one is ended before this returns: the broker
+    answers only then. Raises ``LogUnavailable``; nothing is left running after that.
+    """
+    options = driver_options(config, limit_s=max(limit_s, config.commit_limit_s))
+    if transactional_id is not None:
+        options["transaction_timeout_ms"] = config.transaction_timeout_ms
+    producer = AIOKafkaProducer(
+        acks="all",
+        enable_idempotence=True,
+        transactional_id=transactional_id,
+        compression_type=config.compression,
+        max_batch_size=2 * BATCH_BYTES,  # we cut; the builder must never refuse
+        **options,
+    )
+    try:
+        async with border(config.where, limit_s=limit_s):
+            await producer.start()
+    except BaseException:
+        await stop_producer(producer, limit_s=config.stop_limit_s)
+        raise
+    return producer
+
+
+async def stop_producer(producer: AIOKafkaProducer, *, limit_s: float) -> None:
+    """Stop a producer in whatever state; never raises for its troubles.
+
+    Its own stop waits for batches that may never be answered, so it has a limit; then
+    the connections are closed under it.
+    """
+    try:
+        async with asyncio.timeout(limit_s):
+            await producer.stop()
+    except TimeoutError:
+        logger.warning("producer did not stop in time", extra={"limit_s": limit_s})
+        await _close_connections(producer, limit_s=limit_s)
+    except DRIVER_ERRORS as error:
+        # A producer that failed raises its failure again; it was reported already.
+        logger.debug("producer stopped with an error", extra={"error": repr(error)})
+        await _close_connections(producer, limit_s=limit_s)
+
+
+async def _close_connections(producer: AIOKafkaProducer, *, limit_s: float) -> None:
+    try:
+        async with asyncio.timeout(limit_s):
+            await producer.client.close()
+    except (TimeoutError, *DRIVER_ERRORS) as error:
+        logger.debug("connections did not close", extra={"error": repr(error)})
+
+
+async def send(producer: AIOKafkaProducer, batches: Sequence[Batch]) -> list[Sent]:
+    """Hand all batches to the producer, in order; the answers are still to come."""
+    sent: list[Sent] = []
+    for batch in batches:
+        builder = producer.create_batch()
+        append = builder.append
+        for key, value, headers in batch.entries:
+            # The driver's builder takes headers as a list only.
+            pairs = list(headers) if headers else _NO_HEADERS
+            if append(timestamp=None, key=key, value=value, headers=pairs) is None:
+                raise AssertionError("a batch was cut too large")
+        builder.close()
+        answer = await producer.send_batch(
+            builder, batch.topic, partition=batch.partition
+        )
+        answer.add_done_callback(_look_at)
+        sent.append(Sent(batch, answer))
+    return sent
+
+
+def _look_at(answer: "asyncio.Future[Any]") -> None:
+    """Mark an error as seen: when several fail we raise one of them."""
+    if not answer.cancelled():
+        answer.exception()
+
+
+async def answers(sent: Sequence[Sent]) -> tuple[int, ...]:
+    """Wait for **every** answer; return each batch's first offset.
+
+    Raises the first failure. The driver commits a transaction although a batch of it
+    failed, so nobody may skip this.
+    """
+    if not sent:
+        return ()
+    await asyncio.wait([s.answer for s in sent])
+    return tuple(s.answer.result().offset for s in sent)

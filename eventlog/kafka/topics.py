@@ -1,0 +1,196 @@
+# mypy: allow-untyped-calls
+"""Topics on a broker: creating them, describing them, knowing what one takes."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import (
+    NoError,
+    TopicAlreadyExistsError,
+    UnknownTopicOrPartitionError,
+    for_code,
+)
+
+from eventlog.port import Cleanup, Drift, TopicSpec, TopicState, UnknownTopic
+
+from .config import KafkaConfig
+from .errors import border
+
+MAX_RECORD_BYTES = 1_048_576
+
+# Names of settings of a topic whose drift is reported.
+_COMPARED = (
+    "cleanup.policy",
+    "retention.ms",
+    "message.timestamp.type",
+    "max.message.bytes",
+)
+# With the broker's defaults (a segment of 7 days, half of it dirty) a quiet compacted
+# topic is never compacted.
+_COMPACTED = {
+    "min.cleanable.dirty.ratio": "0.2",
+    "segment.ms": "600000",
+    "segment.bytes": "33554432",
+}
+_MAX_COMPACTION_LAG_MS = 21_600_000
+
+
+class Shape(NamedTuple):
+    """What a writer must know of a topic."""
+
+    partitions: int
+    limit_bytes: int
+
+
+def settings_of(cleanup: Cleanup, *, replication: int) -> dict[str, str]:
+    """Return the settings a topic is created with."""
+    policies = ["compact"] * cleanup.compact
+    if cleanup.retention_ms is not None or not cleanup.compact:
+        policies.append("delete")
+    kept_ms = -1 if cleanup.retention_ms is None else cleanup.retention_ms
+    settings = {
+        "cleanup.policy": ",".join(policies),
+        "retention.ms": str(kept_ms),
+        "message.timestamp.type": "LogAppendTime",
+        "max.message.bytes": str(MAX_RECORD_BYTES),
+    }
+    if cleanup.compact:
+        settings |= _COMPACTED
+        settings["max.compaction.lag.ms"] = str(_MAX_COMPACTION_LAG_MS)
+        settings["delete.retention.ms"] = str(cleanup.tombstones_ms)
+    if replication >= 3:  # noqa: PLR2004 - two of three: one may be away
+        settings["min.insync.replicas"] = "2"
+    return settings
+
+
+def drift_of(
+    spec: TopicSpec, *, partitions: int, found: Mapping[str, str]
+) -> tuple[Drift, ...]:
+    """Return how a topic that was found differs from its spec."""
+    wanted = settings_of(spec.cleanup, replication=1)
+    pairs = [("partitions", str(spec.partitions), str(partitions))]
+    pairs += [(name, wanted[name], found.get(name, "unknown")) for name in _COMPARED]
+    return tuple(
+        Drift(spec.name, setting, want, have)
+        for setting, want, have in pairs
+        if _normal(want) != _normal(have)
+    )
+
+
+def _normal(value: str) -> list[str]:
+    """Policies are a set; brokers list them in any order."""
+    return sorted(value.replace(" ", "").split(","))
+
+
+class Topics:
+    """Asks the broker about topics, and remembers the shape of those it saw."""
+
+    def __init__(self, config: KafkaConfig, admin: AIOKafkaAdminClient) -> None:
+        self._config, self._admin = config, admin
+        self._shapes: dict[str, Shape] = {}
+
+    async def create(self, specs: Sequence[TopicSpec]) -> tuple[str, ...]:
+        """Create the topics that do not exist; return their names."""
+        if not specs:
+            return ()
+        wanted = [self._new_topic(spec) for spec in specs]
+        async with border(self._config.where, limit_s=self._config.request_limit_s):
+            response: Any = await self._admin.create_topics(wanted)
+            # The driver raises nothing: each topic has its own error code.
+            errors = {row[0]: for_code(row[1]) for row in response.topic_errors}
+            for name, error in errors.items():
+                if error not in {NoError, TopicAlreadyExistsError}:
+                    raise error(f"topic {name} was not created: {error.__name__}")
+        return tuple(
+            s.name for s in specs if errors[self._config.topic(s.name)] is NoError
+        )
+
+    async def describe(self, specs: Sequence[TopicSpec]) -> tuple[TopicState, ...]:
+        """Return those that exist, each with its drift."""
+        if not specs:
+            return ()
+        names = [spec.name for spec in specs]
+        async with border(self._config.where, limit_s=self._config.request_limit_s):
+            partitions = await self._partitions(names)
+            settings = await self._settings(partitions)
+        return tuple(
+            TopicState(s.name, count, drift_of(s, partitions=count, found=found))
+            for s in specs
+            if (count := partitions.get(s.name)) is not None
+            and (found := settings.get(s.name)) is not None
+        )
+
+    async def shapes(self, names: Iterable[str]) -> Mapping[str, Shape]:
+        """Return the shapes of topics, from memory where possible.
+
+        Raises ``UnknownTopic``. The answer is the memory itself and may hold more.
+        """
+        missing = [name for name in names if name not in self._shapes]
+        if missing:
+            await self._learn(missing)
+        return self._shapes
+
+    async def require(self, topic: str, partition: int) -> Shape:
+        """Return the shape of a topic that has this partition, else ``UnknownTopic``."""
+        shape = (await self.shapes([topic]))[topic]
+        if not 0 <= partition < shape.partitions:
+            raise UnknownTopic(f"{topic}[{partition}]")
+        return shape
+
+    def forget(self) -> None:
+        """Ask again next time: something failed, perhaps a topic changed."""
+        self._shapes.clear()
+
+    async def _learn(self, names: Sequence[str]) -> None:
+        async with border(self._config.where, limit_s=self._config.request_limit_s):
+            partitions = await self._partitions(names)
+            for name in names:
+                if name not in partitions:
+                    raise UnknownTopic(name)
+            settings = await self._settings(partitions)
+        for name, count in partitions.items():
+            limit = settings.get(name, {}).get("max.message.bytes", MAX_RECORD_BYTES)
+            self._shapes[name] = Shape(count, int(limit))
+
+    def _new_topic(self, spec: TopicSpec) -> NewTopic:
+        replication = self._config.replication
+        return NewTopic(
+            name=self._config.topic(spec.name),
+            num_partitions=spec.partitions,
+            replication_factor=replication,
+            topic_configs=settings_of(spec.cleanup, replication=replication),
+        )
+
+    async def _partitions(self, names: Sequence[str]) -> dict[str, int]:
+        """Return how many partitions each topic has; absent is what does not exist."""
+        full = {self._config.topic(name): name for name in names}
+        counts = {}
+        for topic in await self._admin.describe_topics(list(full)):
+            error = for_code(topic["error_code"])
+            if error is NoError:
+                counts[full[topic["topic"]]] = len(topic["partitions"])
+            elif error is not UnknownTopicOrPartitionError:
+                raise error(topic["topic"])
+        return counts
+
+    async def _settings(self, names: Iterable[str]) -> dict[str, dict[str, str]]:
+        """Return the settings of each topic that the broker shows us."""
+        full = {self._config.topic(name): name for name in names}
+        asked = [ConfigResource(ConfigResourceType.TOPIC, name) for name in full]
+        if not asked:
+            return {}
+        found: dict[str, dict[str, str]] = {}
+        responses: Sequence[Any] = await self._admin.describe_configs(asked)
+        for response in responses:
+            for row in response.resources:
+                code, _, _, name, entries = row[:5]
+                if for_code(code) is NoError:
+                    found[full[name]] = _pairs(entries)
+        return found
+
+
+def _pairs(entries: Iterable[Sequence[Any]]) -> dict[str, str]:
+    """Return names and values of a driver's configuration entries."""
+    return {str(entry[0]): str(entry[1]) for entry in entries}

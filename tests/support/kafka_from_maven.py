@@ -1,0 +1,205 @@
+# mypy: allow-untyped-calls
+"""One node of Apache Kafka, run from its Maven artifacts: no Docker needed."""
+
+import asyncio
+import fcntl
+import os
+import shutil
+import signal
+import socket
+import subprocess
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+
+VERSION = "4.1.1"
+_COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.6.0:copy-dependencies"
+_CLUSTER_ID = "MkU3OEVBNTcwNTJENDM2Qk"
+_START_LIMIT_S = 25.0
+_STOP_LIMIT_S = 10.0
+
+_POM = """\
+<project>
+  <modelVersion>4.0.0</modelVersion>
+  <groupId>stacks-feed</groupId><artifactId>broker</artifactId><version>1</version>
+  <packaging>pom</packaging>
+  <dependencies>
+    <dependency>
+      <groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId>
+      <version>{version}</version>
+    </dependency>
+    <dependency>
+      <groupId>org.slf4j</groupId><artifactId>slf4j-simple</artifactId>
+      <version>1.7.36</version>
+    </dependency>
+  </dependencies>
+</project>
+"""
+
+# One node that answers fast: no replicas, no initial rebalance delay, and a cleaner
+# buffer that fits a heap of 256 MB.
+_PROPERTIES = """\
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:{controller}
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+controller.listener.names=CONTROLLER
+inter.broker.listener.name=PLAINTEXT
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
+log.dirs={folder}/data
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=1
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+transaction.state.log.num.partitions=1
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+group.initial.rebalance.delay.ms=0
+group.min.session.timeout.ms=1000
+transaction.abort.timed.out.transaction.cleanup.interval.ms=1000
+log.cleaner.dedupe.buffer.size=4194304
+log.cleaner.backoff.ms=1000
+log.retention.check.interval.ms=1000
+log.initial.task.delay.ms=500
+num.network.threads=2
+num.io.threads=2
+auto.create.topics.enable=false
+"""
+
+
+def _program(name: str) -> str:
+    """Return the path of a program that must be here."""
+    path = shutil.which(name)
+    if path is None:
+        raise FileNotFoundError(name)
+    return path
+
+
+def artifacts() -> Path:
+    """Return the folder of Kafka's jars; download them the first time.
+
+    Safe for several test runs at once: one downloads under a lock, beside the place,
+    and the complete folder appears in one step.
+    """
+    cache = Path.home() / ".cache" / "stacks-feed"
+    jars = cache / f"kafka-{VERSION}"
+    cache.mkdir(parents=True, exist_ok=True)
+    with (cache / "kafka.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not jars.exists():
+            _download(jars)
+    return jars
+
+
+def _download(jars: Path) -> None:
+    with TemporaryDirectory(dir=jars.parent) as folder:
+        Path(folder, "pom.xml").write_text(_POM.format(version=VERSION))
+        command = [_program("mvn"), "-q", "-B", _COPY]
+        options = ["-DincludeScope=runtime", "-DoutputDirectory=jars"]
+        subprocess.run([*command, *options], cwd=folder, check=True)  # noqa: S603
+        Path(folder, "jars").rename(jars)
+
+
+def _free_ports(count: int) -> list[int]:
+    """Return ports that were free a moment ago."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [int(s.getsockname()[1]) for s in sockets]
+    for s in sockets:
+        s.close()
+    return ports
+
+
+class MavenKafka:
+    """A broker process with its data in ``folder``.
+
+    ``start`` returns at once; ``await ready()`` until it answers. ``kill`` is SIGKILL;
+    a ``start`` after it recovers the same data on the same port.
+    """
+
+    def __init__(self, folder: Path, *, jars: Path) -> None:
+        self._folder, self._jars = folder, jars
+        self._port, controller = _free_ports(2)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._properties = folder / "server.properties"
+        self._properties.write_text(
+            _PROPERTIES.format(port=self._port, controller=controller, folder=folder)
+        )
+        self._format()
+
+    @property
+    def bootstrap(self) -> str:
+        """The address that clients take."""
+        return f"127.0.0.1:{self._port}"
+
+    @property
+    def pid(self) -> int:
+        """The process id of the running broker."""
+        if self._process is None:
+            raise RuntimeError("the broker is not running")
+        return self._process.pid
+
+    def _java(self, *, heap_mb: int) -> list[str]:
+        heap = [f"-Xms{heap_mb}m", f"-Xmx{heap_mb}m", "-XX:+UseSerialGC"]
+        quick = ["-XX:TieredStopAtLevel=1", "-Xshare:auto"]
+        quiet = ["-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"]
+        return [_program("java"), *heap, *quick, *quiet, "-cp", f"{self._jars}/*"]
+
+    def _format(self) -> None:
+        tool = ["kafka.tools.StorageTool", "format", "-t", _CLUSTER_ID, "-c"]
+        subprocess.run(  # noqa: S603
+            [*self._java(heap_mb=64), *tool, str(self._properties)],
+            capture_output=True,
+            check=True,
+        )
+
+    def start(self) -> None:
+        """Start the process; its output goes to ``broker.log`` in the folder."""
+        command = [*self._java(heap_mb=256), "kafka.Kafka", str(self._properties)]
+        with Path(self._folder, "broker.log").open("ab") as output:
+            self._process = subprocess.Popen(  # noqa: S603
+                command, stdout=output, stderr=output, cwd=self._folder
+            )
+
+    async def ready(self) -> None:
+        """Wait until the broker answers, at most 25 s."""
+        async with asyncio.timeout(_START_LIMIT_S):
+            while True:
+                if await self._answers():
+                    return
+                await asyncio.sleep(0.1)
+
+    async def _answers(self) -> bool:
+        admin = AIOKafkaAdminClient(
+            bootstrap_servers=self.bootstrap, request_timeout_ms=2000
+        )
+        try:
+            await admin.start()
+            await admin.describe_cluster()
+        except (KafkaError, OSError, TimeoutError):
+            return False
+        finally:
+            await admin.close()
+        return True
+
+    def kill(self) -> None:
+        """End the process with SIGKILL."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        """End the process if it runs; the data are thrown away, so without ceremony."""
+        if self._process is not None:
+            self._end(signal.SIGKILL)
+
+    async def restart(self) -> None:
+        """Start again after ``kill`` and wait until it answers."""
+        self.start()
+        await self.ready()
+
+    def _end(self, how: signal.Signals) -> None:
+        os.kill(self.pid, how)
+        assert self._process is not None
+        self._process.wait(_STOP_LIMIT_S)
+        self._process = None
