@@ -1,0 +1,168 @@
+"""Every metric once, with its unit and its help; the only home of prometheus_client.
+
+No label takes an id of a user or of a contract.
+"""
+
+from collections.abc import Callable
+
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    REGISTRY,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+    start_http_server,
+)
+
+_SECONDS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
+
+# ---- ingest
+REQUESTS = Counter(
+    "stacks_feed_upstream_requests_total",
+    "Requests to upstreams by how they ended",
+    ("source", "outcome"),
+)
+REQUEST_SECONDS = Histogram(
+    "stacks_feed_upstream_request_seconds",
+    "How long upstreams take to answer",
+    ("source",),
+    buckets=_SECONDS,
+)
+BUDGET_LEFT = Gauge(
+    "stacks_feed_upstream_budget_requests",
+    "Requests left in the budget of a host for the window (minute or month)",
+    ("host", "window"),
+)
+BREAKER_OPEN = Gauge(
+    "stacks_feed_upstream_breaker_open",
+    "1 while a source is left alone after repeated failures",
+    ("source",),
+)
+READINGS = Counter(
+    "stacks_feed_readings_total",
+    "Observations handed to the log, by kind",
+    ("kind",),
+)
+UPSTREAM_REJECTS = Counter(
+    "stacks_feed_upstream_unreadable_total",
+    "Upstream answers that could not be read as what they should be",
+    ("source",),
+)
+BUFFERED = Gauge(
+    "stacks_feed_ingest_buffer_records",
+    "Observations that wait for the log",
+)
+WATCHED = Gauge("stacks_feed_watched_users", "Users that are polled by this instance")
+PUSH_CONNECTIONS = Gauge(
+    "stacks_feed_push_connections", "Open push connections to upstream"
+)
+HINTS = Counter(
+    "stacks_feed_push_hints_total",
+    "Hints received by push that triggered a reading, by kind",
+    ("kind",),
+)
+
+# ---- processor
+DECISIONS = Counter(
+    "stacks_feed_decisions_total",
+    "What the folds decided, one a part",
+    ("kind", "decision"),
+)
+COMMITS = Counter(
+    "stacks_feed_commits_total", "Transactions of the processor", ("shard",)
+)
+COMMIT_SECONDS = Histogram(
+    "stacks_feed_commit_seconds",
+    "How long a transaction takes",
+    buckets=_SECONDS,
+)
+COMMIT_INPUTS = Counter(
+    "stacks_feed_commit_inputs_total", "Observations folded in transactions", ("shard",)
+)
+SHARDS_OWNED = Gauge(
+    "stacks_feed_shards_owned", "Shards that this processor holds and serves"
+)
+SHARD_POSITION = Gauge(
+    "stacks_feed_shard_position",
+    "Offset of the next observation to read",
+    ("topic", "shard"),
+)
+SHARD_LOG_TIME = Gauge(
+    "stacks_feed_shard_log_time_seconds",
+    "Log time up to which a shard has read, in seconds since 1970",
+    ("shard",),
+)
+RESTORED_KEYS = Gauge(
+    "stacks_feed_restored_keys", "Keys in the restored state of a shard", ("shard",)
+)
+RESTORE_SECONDS = Histogram(
+    "stacks_feed_restore_seconds",
+    "How long it takes to read the state of a shard",
+    buckets=(*_SECONDS, 100.0),
+)
+
+# ---- edge
+CLIENTS = Gauge("stacks_feed_clients", "Connected clients", ("party",))
+CONNECTIONS = Counter(
+    "stacks_feed_connections_total", "Accepted client connections", ("party",)
+)
+CLOSED = Counter(
+    "stacks_feed_client_closes_total",
+    "Client connections closed by the edge, by reason",
+    ("reason",),
+)
+CLIENT_MESSAGES = Counter(
+    "stacks_feed_client_messages_total", "Messages of clients, by type", ("type",)
+)
+SENT_BYTES = Counter("stacks_feed_sent_bytes_total", "Bytes handed to client sockets")
+SENT_MESSAGES = Counter("stacks_feed_sent_messages_total", "Messages sent to clients")
+FANOUT_SECONDS = Histogram(
+    "stacks_feed_fanout_seconds",
+    "From a batch read off the log to its last client write",
+    buckets=_SECONDS,
+)
+HELD_BACK = Gauge(
+    "stacks_feed_held_back_balances",
+    "Balances kept from base clients until the token's decimals are known",
+)
+TABLE_KEYS = Gauge("stacks_feed_table_keys", "Keys in the edge's table", ("kind",))
+WATERMARK_SECONDS = Gauge(
+    "stacks_feed_watermark_seconds",
+    "Oldest watermark of the shards, in seconds since 1970",
+)
+LEASES = Gauge("stacks_feed_demand_leases", "Users this edge asks ingest to watch")
+UNREADABLE_LATEST = Counter(
+    "stacks_feed_unreadable_latest_total",
+    "Records of the public table that could not be read",
+)
+HTTP_REQUESTS = Counter(
+    "stacks_feed_http_requests_total",
+    "HTTP requests by route, method and status",
+    ("route", "method", "status"),
+)
+
+# ---- any process
+LOG_ERRORS = Counter(
+    "stacks_feed_log_errors_total", "Errors of the log, by what it means", ("error",)
+)
+
+
+def render() -> tuple[bytes, str]:
+    """Return all metrics of this process as text, and its content type."""
+    return generate_latest(REGISTRY), CONTENT_TYPE_LATEST
+
+
+def serve(port: int, host: str = "127.0.0.1") -> Callable[[], None]:
+    """Serve the metrics of a process that has no HTTP of its own, from a thread.
+
+    Returns what stops it. Raises ``OSError`` when the port is taken.
+    """
+    server, thread = start_http_server(port, addr=host)
+
+    def stop() -> None:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+    return stop

@@ -1,0 +1,143 @@
+"""Runs the services of a process together, and stops them in reverse."""
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager
+from enum import IntEnum
+from typing import Any, NamedTuple
+
+STOP_DEADLINE_S = 5.0
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+logger = logging.getLogger(__name__)
+
+
+class Service(NamedTuple):
+    """A coroutine that runs until it is cancelled."""
+
+    name: str
+    run: Callable[[], Coroutine[Any, Any, None]]
+
+
+class Exit(IntEnum):
+    """What the process tells whoever started it."""
+
+    STOPPED = 0
+    FAILED = 1
+
+
+class ReturnedError(Exception):
+    """A service ended by itself, which no service does."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"service {name} returned; it should run until it is stopped")
+
+
+def give_up() -> None:
+    """End the process at once: something would not stop within its deadline."""
+    logger.critical("stop deadline passed")
+    os._exit(Exit.FAILED)
+
+
+async def supervise(
+    services: Sequence[Service],
+    *,
+    operational: tuple[type[Exception], ...] = (),
+    deadline_s: float = STOP_DEADLINE_S,
+    on_deadline: Callable[[], None] = give_up,
+) -> Exit:
+    """Start ``services`` in order and run them until a signal comes or one of them ends.
+
+    Then they are cancelled in reverse order, each after the one before has ended; all of
+    it within ``deadline_s``, else ``on_deadline`` is called. SIGTERM and SIGINT give
+    ``STOPPED``; a service that raises or returns gives ``FAILED`` and is logged, in one
+    line if what it raised is ``operational`` (trouble that an operator can act upon), with
+    its traceback else.
+    """
+    ended = asyncio.Event()
+    failures: list[tuple[str, Exception]] = []
+    with _signals(ended):
+        async with asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(_watched(s, ended, failures), name=s.name)
+                for s in services
+            ]
+            try:
+                await ended.wait()
+            finally:
+                await _stop(tasks, deadline_s=deadline_s, on_deadline=on_deadline)
+    for name, error in failures:
+        _report(name, error, operational=operational)
+    return Exit.FAILED if failures else Exit.STOPPED
+
+
+def leaves(error: BaseException) -> Iterator[BaseException]:
+    """Yield the errors inside nested groups, or the error itself."""
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from leaves(inner)
+    else:
+        yield error
+
+
+@contextmanager
+def _signals(stop: asyncio.Event) -> Iterator[None]:
+    loop = asyncio.get_running_loop()
+
+    def stopped(number: signal.Signals) -> None:
+        logger.info("stopping", extra={"signal": number.name})
+        stop.set()
+
+    for number in _SIGNALS:
+        loop.add_signal_handler(number, stopped, number)
+    try:
+        yield
+    finally:
+        for number in _SIGNALS:
+            loop.remove_signal_handler(number)
+
+
+async def _watched(
+    service: Service, ended: asyncio.Event, failures: list[tuple[str, Exception]]
+) -> None:
+    """Run a service; note why it ended, unless it was because others had."""
+    error: Exception = ReturnedError(service.name)
+    try:
+        await service.run()
+    except asyncio.CancelledError:
+        if ended.is_set():
+            return
+    except Exception as raised:  # noqa: BLE001 - the one place that sees every failure
+        error = raised
+    failures.append((service.name, error))
+    ended.set()
+
+
+async def _stop(
+    tasks: Sequence[asyncio.Task[None]],
+    *,
+    deadline_s: float,
+    on_deadline: Callable[[], None],
+) -> None:
+    timer = asyncio.get_running_loop().call_later(deadline_s, on_deadline)
+    try:
+        for task in reversed(tasks):
+            task.cancel()
+            await asyncio.wait([task])
+    finally:
+        timer.cancel()
+
+
+def _report(
+    name: str, error: Exception, *, operational: tuple[type[Exception], ...]
+) -> None:
+    for leaf in leaves(error):
+        known = isinstance(leaf, operational)
+        logger.error(
+            "service failed",
+            extra={"failed": name, "error": f"{leaf}" if known else f"{leaf!r}"},
+            exc_info=None if known else leaf,
+        )
