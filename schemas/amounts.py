@@ -22,7 +22,7 @@ _PLACE = Decimal(1).scaleb(-PRICE_PLACES)
 _MIN_PRICE, _PRICE_LIMIT = _PLACE, Decimal(10) ** 20
 _MAX_PRICE_DIGITS = 38
 
-_SAID = "-?(?:0|[1-9][0-9]{0,38})"
+_SAID = "(?:0|-?[1-9][0-9]{0,38})"
 _PRICE = r"(?:0\.[0-9]{0,36}[1-9]|[1-9][0-9]{0,19}(?:\.[0-9]{0,36}[1-9])?)"
 AmountSaid = Annotated[
     str,

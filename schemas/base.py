@@ -12,7 +12,6 @@ from typing import Annotated, Any, TypeVar
 
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
-from pydantic.alias_generators import to_camel
 
 # The largest integer that every JSON reader holds exactly.
 MAX_INT = 2**53 - 1
@@ -30,6 +29,15 @@ SourceName = Annotated[str, Field(pattern="^[a-z0-9][a-z0-9._-]{0,63}$")]
 _Model = TypeVar("_Model")
 
 
+def camel(name: str) -> str:
+    """Return the JSON name of a field: ``total_sent`` is ``totalSent``.
+
+    pydantic's own would write ``change24H``.
+    """
+    head, *tail = name.split("_")
+    return head + "".join(part.capitalize() for part in tail)
+
+
 class Event(BaseModel):
     """A record of the log; its ``schema`` field names its kind and version.
 
@@ -41,7 +49,7 @@ class Event(BaseModel):
         frozen=True,
         strict=True,
         extra="forbid",
-        alias_generator=to_camel,
+        alias_generator=camel,
         validate_by_name=True,
         validate_by_alias=True,
         hide_input_in_errors=True,

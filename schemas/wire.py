@@ -8,9 +8,8 @@ written with all their digits.
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
-from pydantic.alias_generators import to_camel
 
-from schemas.base import Millis
+from schemas.base import Millis, camel
 from schemas.ids import ContractId, UserId
 
 
@@ -20,7 +19,7 @@ class Inbound(BaseModel):
     model_config = ConfigDict(
         frozen=True,
         extra="ignore",
-        alias_generator=to_camel,
+        alias_generator=camel,
         validate_by_name=True,
         validate_by_alias=True,
     )
@@ -67,7 +66,7 @@ class Outbound(BaseModel):
     model_config = ConfigDict(
         frozen=True,
         extra="forbid",
-        alias_generator=to_camel,
+        alias_generator=camel,
         validate_by_name=True,
         validate_by_alias=True,
     )
@@ -114,7 +113,7 @@ class TokenMetadata(BaseModel):
     model_config = ConfigDict(
         frozen=True,
         extra="forbid",
-        alias_generator=to_camel,
+        alias_generator=camel,
         validate_by_name=True,
         validate_by_alias=True,
     )
