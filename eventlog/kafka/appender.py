@@ -10,6 +10,7 @@ from eventlog.port import Entry, LogUnavailable, UnknownTopic
 
 from .batches import by_partition, cut
 from .config import KafkaConfig
+from .driver import abandon_producer
 from .errors import border
 from .producers import Batch, answers, send, start_producer, stop_producer
 from .topics import Topics
@@ -31,7 +32,7 @@ class Appender:
         groups = by_partition(entries)
         for partition in groups:
             if not 0 <= partition < shape.partitions:
-                raise UnknownTopic(f"{topic}[{partition}]")
+                raise UnknownTopic(topic)
         name = self._config.topic(topic)
         batches = [
             Batch(name, partition, part)
@@ -77,7 +78,7 @@ class Appender:
         if self._producer is failed:
             self._producer = None
         self._topics.forget()
-        await stop_producer(failed, limit_s=self._config.stop_limit_s)
+        await abandon_producer(failed)
 
 
 def _in_order(

@@ -9,6 +9,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from eventlog.port import Partition
 
 from .config import KafkaConfig, driver_options
+from .driver import close_connections
 from .errors import DRIVER_ERRORS
 
 logger = logging.getLogger(__name__)
@@ -47,15 +48,7 @@ async def stop_consumer(consumer: AIOKafkaConsumer, *, limit_s: float) -> None:
         task = asyncio.current_task()
         if task is None or task.cancelling():
             raise
-        await _close_connections(consumer, limit_s=limit_s)
+        await close_connections(consumer._client)  # noqa: SLF001 - see driver.py
     except (TimeoutError, *DRIVER_ERRORS) as error:
         logger.debug("consumer stopped with an error", extra={"error": repr(error)})
-        await _close_connections(consumer, limit_s=limit_s)
-
-
-async def _close_connections(consumer: AIOKafkaConsumer, *, limit_s: float) -> None:
-    try:
-        async with asyncio.timeout(limit_s):
-            await consumer._client.close()  # noqa: SLF001 - stop() does no more by now
-    except (TimeoutError, *DRIVER_ERRORS) as error:
-        logger.debug("connections did not close", extra={"error": repr(error)})
+        await close_connections(consumer._client)  # noqa: SLF001 - see driver.py

@@ -12,6 +12,7 @@ from eventlog.port import Entry
 
 from .batches import BATCH_BYTES
 from .config import KafkaConfig, driver_options
+from .driver import abandon_producer
 from .errors import DRIVER_ERRORS, border
 
 logger = logging.getLogger(__name__)
@@ -50,42 +51,26 @@ async def start_producer(
         enable_idempotence=True,
         transactional_id=transactional_id,
         compression_type=config.compression,
-        max_batch_size=2 * BATCH_BYTES,  # we cut; the builder must never refuse
+        max_batch_size=BATCH_BYTES,
         **options,
     )
     try:
         async with border(config.where, limit_s=limit_s):
             await producer.start()
     except BaseException:
-        await stop_producer(producer, limit_s=config.stop_limit_s)
+        await abandon_producer(producer)
         raise
     return producer
 
 
 async def stop_producer(producer: AIOKafkaProducer, *, limit_s: float) -> None:
-    """Stop a producer in whatever state; never raises for its troubles.
-
-    Its own stop waits for batches that may never be answered, so it has a limit; then
-    the connections are closed under it.
-    """
+    """Stop a producer that did not fail; what it was given is sent first."""
     try:
         async with asyncio.timeout(limit_s):
             await producer.stop()
-    except TimeoutError:
-        logger.warning("producer did not stop in time", extra={"limit_s": limit_s})
-        await _close_connections(producer, limit_s=limit_s)
-    except DRIVER_ERRORS as error:
-        # A producer that failed raises its failure again; it was reported already.
-        logger.debug("producer stopped with an error", extra={"error": repr(error)})
-        await _close_connections(producer, limit_s=limit_s)
-
-
-async def _close_connections(producer: AIOKafkaProducer, *, limit_s: float) -> None:
-    try:
-        async with asyncio.timeout(limit_s):
-            await producer.client.close()
     except (TimeoutError, *DRIVER_ERRORS) as error:
-        logger.debug("connections did not close", extra={"error": repr(error)})
+        logger.warning("producer did not stop", extra={"error": repr(error)})
+        await abandon_producer(producer)
 
 
 async def send(producer: AIOKafkaProducer, batches: Sequence[Batch]) -> list[Sent]:

@@ -2,7 +2,7 @@
 """Reads partitions read-committed and knows where it stands, holes included."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
@@ -33,6 +33,15 @@ from .topics import Topics
 _SLICE_S = 0.25
 
 Fetched = dict[TopicPartition, list["ConsumerRecord[bytes, bytes]"]]
+
+
+def _ours(records: "list[ConsumerRecord[bytes, bytes]]") -> list[Record]:
+    """Turn the driver's records into ours."""
+    # Not Record(…): the class's own constructor takes twice as long.
+    new = tuple.__new__
+    return [
+        new(Record, (r.offset, r.timestamp, r.key, r.value, r.headers)) for r in records
+    ]
 
 
 class _Look(NamedTuple):
@@ -126,22 +135,14 @@ class KafkaReader:
 
     async def _taken(self, fetched: Fetched, max_records: int) -> Batches:
         """Turn the driver's records into ours and move the positions."""
-        new = tuple.__new__
-        batches: dict[Partition, Sequence[Record]] = {}
-        count = 0
+        batches = {
+            self._names[theirs]: _ours(records) for theirs, records in fetched.items()
+        }
+        count = sum(map(len, batches.values()))
         if self._kept is not None:
             partition, record = self._kept
-            batches[partition] = [record]
-            count, self._kept = 1, None
-        for theirs, records in fetched.items():
-            ours = self._names[theirs]
-            # Not Record(…): the class's own constructor takes twice as long.
-            made = [
-                new(Record, (r.offset, r.timestamp, r.key, r.value, r.headers))
-                for r in records
-            ]
-            batches[ours] = [*batches.get(ours, ()), *made]
-            count += len(made)
+            batches.setdefault(partition, []).insert(0, record)
+            count, self._kept = count + 1, None
         if count > max_records:
             self._keep_last(batches, self._names[next(reversed(fetched))])
         await self._advance()
@@ -149,14 +150,11 @@ class KafkaReader:
         return batches
 
     def _keep_last(
-        self, batches: dict[Partition, Sequence[Record]], partition: Partition
+        self, batches: dict[Partition, list[Record]], partition: Partition
     ) -> None:
         """Put the one record too many aside."""
-        *given, kept = batches[partition]
-        self._kept = (partition, kept)
-        if given:
-            batches[partition] = given
-        else:
+        self._kept = (partition, batches[partition].pop())
+        if not batches[partition]:
             del batches[partition]
 
     async def _advance(self) -> None:

@@ -136,7 +136,7 @@ class Topics:
         """Return the shape of a topic that has this partition, else ``UnknownTopic``."""
         shape = (await self.shapes([topic]))[topic]
         if not 0 <= partition < shape.partitions:
-            raise UnknownTopic(f"{topic}[{partition}]")
+            raise UnknownTopic(topic)
         return shape
 
     def forget(self) -> None:

@@ -20,6 +20,7 @@ from eventlog.port import (
 
 from .batches import cut
 from .config import KafkaConfig
+from .driver import abandon_producer
 from .errors import DRIVER_ERRORS, is_fencing, unavailable
 from .offsets import Offsets
 from .producers import Batch, Sent, answers, send, start_producer, stop_producer
@@ -78,7 +79,7 @@ class KafkaShardWriter:
         for topic, part in written.items():
             shape = shapes[topic]
             if self._shard >= shape.partitions:
-                raise UnknownTopic(f"{topic}[{self._shard}]")
+                raise UnknownTopic(topic)
             name = self._config.topic(topic)
             cuts = cut(topic, part, limit_bytes=shape.limit_bytes)
             batches += [Batch(name, self._shard, piece) for piece in cuts]
@@ -120,7 +121,7 @@ class KafkaShardWriter:
         )
         if not isinstance(seen, RecordTooLarge | UnknownTopic):
             self._topics.forget()
-            await stop_producer(self._producer, limit_s=self._config.stop_limit_s)
+            await abandon_producer(self._producer)
         return seen
 
     def _translated(self, error: BaseException) -> BaseException:

@@ -1,0 +1,270 @@
+"""What only a broker can do to a log: be stopped, killed, refuse, answer too late."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from eventlog.kafka import KafkaConfig, open_kafka
+from eventlog.port import (
+    Cleanup,
+    Entry,
+    EventLog,
+    Fenced,
+    LogUnavailable,
+    Partition,
+    Reader,
+    TopicSpec,
+    UnknownTopic,
+    read_to,
+)
+from tests.support.kafka_from_maven import MavenKafka
+
+pytestmark = pytest.mark.broker
+
+ROOT = Path(__file__).parents[2]
+RAW = TopicSpec("raw", 3, Cleanup(compact=False, retention_ms=None))
+TABLE = TopicSpec("table", 3, Cleanup(compact=True, retention_ms=None))
+FIRST = (Partition("raw", 0), Partition("table", 0))
+
+
+def impatient(bootstrap: str) -> KafkaConfig:
+    """A log of its own, with limits that a test can wait for."""
+    return KafkaConfig(
+        bootstrap=bootstrap,
+        prefix=f"k{uuid4().hex[:12]}.",
+        open_limit_s=5.0,
+        request_limit_s=2.0,
+        commit_limit_s=2.0,
+        silence_limit_s=0.5,
+        stop_limit_s=0.5,
+    )
+
+
+@pytest.fixture
+def config(broker: str) -> KafkaConfig:
+    return KafkaConfig(bootstrap=broker, prefix=f"k{uuid4().hex[:12]}.")
+
+
+@pytest.fixture
+async def log(config: KafkaConfig) -> AsyncIterator[EventLog]:
+    async with open_kafka(config) as opened:
+        await opened.create([RAW, TABLE])
+        yield opened
+
+
+@contextmanager
+def stopped(broker: MavenKafka) -> Iterator[None]:
+    """Let the broker answer nothing for a while; its connections stay open."""
+    os.kill(broker.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(broker.pid, signal.SIGCONT)
+
+
+async def read_up_to(
+    reader: Reader, ends: Mapping[Partition, int]
+) -> list[bytes | None]:
+    return [
+        record.value
+        async for batches in read_to(reader, ends)
+        for records in batches.values()
+        for record in records
+    ]
+
+
+async def values(log: EventLog, partition: Partition) -> list[bytes | None]:
+    """Read one partition from its oldest record to its end."""
+    ends = await log.ends([partition])
+    async with log.reader(await log.oldest([partition])) as reader:
+        return await read_up_to(reader, ends)
+
+
+def entries(*texts: str) -> dict[str, list[Entry]]:
+    """The same entries for both topics of a commit."""
+    made = [Entry(b"parent", text.encode()) for text in texts]
+    return {"raw": made, "table": made}
+
+
+class Child:
+    """A running child, and what it says."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+
+    async def says(self, word: str) -> None:
+        """Wait until the child says ``word``."""
+        assert self._process.stdout is not None
+        while (line := await self._process.stdout.readline()) != f"{word}\n".encode():
+            assert line, f"the child ended before it said {word!r}"
+
+    def signal(self, number: signal.Signals) -> None:
+        self._process.send_signal(number)
+
+    async def ended(self) -> int:
+        return await self._process.wait()
+
+
+@asynccontextmanager
+async def child(mode: str, config: KafkaConfig) -> AsyncIterator[Child]:
+    arguments = ("-m", "tests.support.kafka_child", mode)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *arguments,
+        config.bootstrap,
+        config.prefix,
+        cwd=ROOT,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    try:
+        yield Child(process)
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+async def test_a_writer_killed_before_its_commit_leaves_nothing(
+    log: EventLog, config: KafkaConfig
+) -> None:
+    async with child("hang", config) as writer:
+        await writer.says("sent")
+        writer.signal(signal.SIGKILL)
+        await writer.ended()
+    async with log.own(0) as successor:
+        await successor.commit(entries("whole"))
+    for partition in FIRST:
+        assert await values(log, partition) == [b"whole"]
+
+
+async def test_a_stopped_owner_that_wakes_up_late_writes_nothing(
+    log: EventLog, config: KafkaConfig
+) -> None:
+    async with child("write", config) as zombie:
+        await zombie.says("committed 2")
+        zombie.signal(signal.SIGSTOP)
+        async with log.own(0) as successor:
+            await successor.commit(entries("barrier"))
+            before = [await values(log, p) for p in FIRST]
+            zombie.signal(signal.SIGCONT)
+            await zombie.says("fenced")
+            assert [await values(log, p) for p in FIRST] == before
+            await successor.commit(entries("after"))
+    for partition in FIRST:
+        assert (await values(log, partition))[-2:] == [b"barrier", b"after"]
+
+
+async def test_a_handle_outlives_a_broker_that_was_killed(
+    own_broker: MavenKafka,
+) -> None:
+    config = impatient(own_broker.bootstrap)
+    async with open_kafka(config) as log:
+        await log.create([RAW, TABLE])
+        await log.append("raw", [(0, Entry(None, b"before"))])
+        async with log.reader({FIRST[0]: 0}) as reader, log.own(0) as writer:
+            await writer.commit(entries("kept"))
+            own_broker.kill()
+            with pytest.raises(LogUnavailable):
+                await log.append("raw", [(1, Entry(None, b"lost"))])
+            with pytest.raises(LogUnavailable):
+                await writer.commit(entries("unknown"))
+            with pytest.raises(LogUnavailable):
+                await log.ends([FIRST[0]])
+            await own_broker.restart()
+            assert (await log.append("raw", [(2, Entry(None, b"after"))])) == (0,)
+            async with log.own(0) as successor:
+                await successor.commit(entries("new"))
+            seen = await read_up_to(reader, await log.ends([FIRST[0]]))
+    # The commit without an answer may have been taken, but not in part.
+    assert [v for v in seen if v != b"unknown"] == [b"before", b"kept", b"new"]
+
+
+async def test_a_reader_says_when_its_broker_is_silent(own_broker: MavenKafka) -> None:
+    async with open_kafka(impatient(own_broker.bootstrap)) as log:
+        await log.create([RAW])
+        async with log.reader({FIRST[0]: 0}) as reader:
+            with stopped(own_broker), pytest.raises(LogUnavailable, match="silent"):
+                await reader.read(max_records=1, wait_s=10)
+            await log.append("raw", [(0, Entry(None, b"again"))])
+            records = await reader.read(max_records=1, wait_s=10)
+    assert [record.value for record in records[FIRST[0]]] == [b"again"]
+
+
+async def test_a_commit_answered_too_late_spends_the_writer(
+    own_broker: MavenKafka,
+) -> None:
+    async with open_kafka(impatient(own_broker.bootstrap)) as log:
+        await log.create([RAW, TABLE])
+        async with log.own(0) as writer:
+            await writer.commit(entries("first"))
+            with stopped(own_broker), pytest.raises(LogUnavailable, match="answered"):
+                await writer.commit(entries("late"))
+            with pytest.raises(LogUnavailable, match="acquire it anew"):
+                await writer.commit(entries("never"))
+        async with log.own(0) as successor:
+            await successor.commit(entries("second"))
+        raw, table = [await values(log, partition) for partition in FIRST]
+    assert raw == table
+    assert [v for v in raw if v != b"late"] == [b"first", b"second"]
+
+
+async def test_a_commit_that_is_cancelled_spends_the_writer(log: EventLog) -> None:
+    async with log.own(0) as writer:
+        committing = asyncio.ensure_future(writer.commit(entries("cut off")))
+        asyncio.get_running_loop().call_soon(committing.cancel)
+        with pytest.raises(asyncio.CancelledError):
+            await committing
+        with pytest.raises(LogUnavailable, match="acquire it anew"):
+            await writer.commit(entries("never"))
+    async with log.own(0) as successor:
+        await successor.commit(entries("next"))
+    raw, table = [await values(log, partition) for partition in FIRST]
+    assert raw == table
+    assert raw[-1] == b"next"
+
+
+async def test_a_fenced_writer_stays_fenced(log: EventLog) -> None:
+    async with log.own(1) as older, log.own(1) as newer:
+        for _ in range(2):
+            with pytest.raises(Fenced) as caught:
+                await older.commit(entries("late"))
+            assert caught.value.shard == 1
+        await newer.commit(entries("mine"))
+    assert await values(log, Partition("raw", 1)) == [b"mine"]
+
+
+async def test_a_commit_to_a_topic_without_the_shard_is_refused(log: EventLog) -> None:
+    async with log.own(3) as writer:
+        with pytest.raises(UnknownTopic):
+            await writer.commit(entries("nowhere"))
+
+
+async def test_no_broker_is_said_in_one_line() -> None:
+    config = impatient("127.0.0.1:1")
+    with pytest.raises(LogUnavailable, match=r"127\.0\.0\.1") as caught:
+        async with open_kafka(config):
+            pytest.fail("a log opened without a broker")
+    assert "\n" not in str(caught.value)
+
+
+async def test_something_that_is_not_a_broker_is_said_too() -> None:
+    server = await asyncio.start_server(lambda _, w: w.close(), "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(LogUnavailable, match="security settings"):
+            async with open_kafka(impatient(f"127.0.0.1:{port}")):
+                pytest.fail("a log opened without a broker")
+
+
+async def test_a_topic_that_cannot_be_made_is_said(config: KafkaConfig) -> None:
+    impossible = KafkaConfig(config.bootstrap, prefix=config.prefix, replication=9)
+    async with open_kafka(impossible) as log:
+        with pytest.raises(LogUnavailable, match="was not created"):
+            await log.create([RAW])

@@ -1,0 +1,49 @@
+"""A process of its own that writes a shard on a broker, to be stopped or killed."""
+
+import asyncio
+import sys
+from itertools import count
+
+from eventlog.kafka import KafkaConfig, open_kafka
+from eventlog.kafka.producers import Batch, answers, send, start_producer
+from eventlog.port import Entry, Fenced
+
+SHARD = 0
+TOPICS = ("raw", "table")
+
+
+def say(word: str) -> None:
+    """Tell the parent how far it is."""
+    sys.stdout.write(word + "\n")
+    sys.stdout.flush()
+
+
+async def write_until_fenced(config: KafkaConfig) -> None:
+    """Commit numbers, one after the other; stop when fenced."""
+    async with open_kafka(config) as log, log.own(SHARD) as writer:
+        try:
+            for number in count():
+                entry = Entry(b"child", str(number).encode())
+                await writer.commit({topic: [entry] for topic in TOPICS})
+                say(f"committed {number}")
+        except Fenced:
+            say("fenced")
+
+
+async def hang_before_commit(config: KafkaConfig) -> None:
+    """Write into a transaction, see it acknowledged, and never commit."""
+    producer = await start_producer(
+        config, transactional_id=f"{config.prefix}shard-{SHARD}", limit_s=10
+    )
+    await producer.begin_transaction()
+    entries = [Entry(b"child", b"half")]
+    batches = [Batch(config.topic(topic), SHARD, entries) for topic in TOPICS]
+    await answers(await send(producer, batches))
+    say("sent")
+    await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    mode, bootstrap, prefix = sys.argv[1:]
+    runs = {"write": write_until_fenced, "hang": hang_before_commit}
+    asyncio.run(runs[mode](KafkaConfig(bootstrap=bootstrap, prefix=prefix)))
