@@ -1,0 +1,92 @@
+"""What an HTTP status means for the next request, and how long to wait for it."""
+
+from collections.abc import Mapping
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from enum import Enum
+from http import HTTPStatus
+
+# Hiro's gateway has sent a Retry-After that is no number.
+DEFAULT_RETRY_AFTER_S = 60.0
+_MAX_RETRY_AFTER_S = 3_600.0
+# Smaller numbers in `ratelimit-reset` are seconds left, larger ones a time (2001 on).
+_UNIX_FROM = 1_000_000_000
+_MAX_DIGITS = 11
+_BASE_S = 0.5
+_CAP_S = 30.0
+
+
+class Verdict(Enum):
+    """What to do about an answer."""
+
+    READ = "read"
+    UNCHANGED = "unchanged"
+    GONE = "gone"
+    LIMITED = "limited"
+    KEY = "key"
+    REFUSED = "refused"
+    AGAIN = "again"
+
+
+_VERDICTS = {
+    HTTPStatus.NOT_MODIFIED: Verdict.UNCHANGED,
+    HTTPStatus.GONE: Verdict.GONE,
+    HTTPStatus.TOO_MANY_REQUESTS: Verdict.LIMITED,
+    HTTPStatus.UNAUTHORIZED: Verdict.KEY,
+    HTTPStatus.FORBIDDEN: Verdict.KEY,
+    HTTPStatus.REQUEST_TIMEOUT: Verdict.AGAIN,
+    HTTPStatus.TOO_EARLY: Verdict.AGAIN,
+}
+
+
+def verdict(status: int) -> Verdict:
+    """Return what a status means: only a 200 is a reading."""
+    if status == HTTPStatus.OK:
+        return Verdict.READ
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return Verdict.AGAIN
+    return (
+        _VERDICTS.get(HTTPStatus(status), Verdict.REFUSED)
+        if _known(status)
+        else Verdict.REFUSED
+    )
+
+
+def delay_s(
+    attempt: int, *, draw: float, base_s: float = _BASE_S, cap_s: float = _CAP_S
+) -> float:
+    """Return the wait before a repetition: exponential, capped, with full jitter.
+
+    ``attempt`` counts from 0; ``draw`` is uniform in [0, 1).
+    """
+    # The exponent is bounded, else a float overflows after a thousand failures.
+    return draw * min(cap_s, base_s * 2.0 ** min(attempt, 32))
+
+
+def retry_after_s(headers: Mapping[str, str], *, now_ms: int) -> float:
+    """Return how long a 429 asks to wait, from 0 to an hour.
+
+    ``headers`` have lower-case names. Without a readable ``retry-after`` the reset of
+    the limit counts, else a minute.
+    """
+    for name in ("retry-after", "ratelimit-reset"):
+        seconds = _seconds(headers.get(name, ""), now_ms=now_ms)
+        if seconds is not None:
+            return min(_MAX_RETRY_AFTER_S, max(0.0, seconds))
+    return DEFAULT_RETRY_AFTER_S
+
+
+def _known(status: int) -> bool:
+    return status in HTTPStatus._value2member_map_
+
+
+def _seconds(text: str, *, now_ms: int) -> float | None:
+    """Read seconds left, a unix time or an HTTP date."""
+    if text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS:
+        number = float(text)
+        return number - now_ms / 1000 if number >= _UNIX_FROM else number
+    try:
+        moment = parsedate_to_datetime(text)
+    except (ValueError, IndexError):
+        return None
+    return moment.replace(tzinfo=UTC).timestamp() - now_ms / 1000

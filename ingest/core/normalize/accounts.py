@@ -1,0 +1,182 @@
+"""What Hiro says of a whole account, in three generations of its API."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+
+from ingest.core.normalize.body import Unusable, Upstream, read, text
+from schemas.amounts import is_amount_said
+from schemas.balances import Holding
+from schemas.ids import STX, ContractId, Network, asset_name, parse_contract_id
+
+# Which asset of a contract is its token: the registry knows, or nobody.
+Chosen = Callable[[ContractId], str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A whole account: ``holdings`` by contract id, ``others`` by contract and asset.
+
+    ``foreign`` assets have an id that no record can be kept under; they are left out.
+    """
+
+    holdings: tuple[Holding, ...]
+    others: tuple[Holding, ...] = ()
+    foreign: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of the fungible tokens of an account."""
+
+    rows: tuple[tuple[str, str], ...]
+    total: int
+    next_cursor: str | None = None
+
+
+class _Amounts(Upstream):
+    balance: str
+    total_sent: str | None = None
+    total_received: str | None = None
+
+
+class _V1(Upstream):
+    stx: _Amounts
+    fungible_tokens: dict[str, _Amounts]
+
+
+class _Stx(Upstream):
+    balance: str
+
+
+class _V2Row(Upstream):
+    token: str
+    balance: str
+
+
+class _V2Page(Upstream):
+    total: int
+    results: tuple[_V2Row, ...]
+
+
+class _V3Row(Upstream):
+    asset_identifier: str
+    balance: str
+
+
+class _Cursor(Upstream):
+    next: str | None
+
+
+class _V3Page(Upstream):
+    total: int
+    cursor: _Cursor
+    results: tuple[_V3Row, ...]
+
+
+def account_v1(body: bytes, *, network: Network, chosen: Chosen) -> Account | Unusable:
+    """Read ``/extended/v1/address/{p}/balances``: STX and all tokens in one body."""
+    said = read(_V1, body)
+    if isinstance(said, Unusable):
+        return said
+    return _account(
+        said.stx, said.fungible_tokens.items(), network=network, chosen=chosen
+    )
+
+
+def stx_balance(body: bytes) -> str | Unusable:
+    """Read ``balances/stx`` of v2 or v3: the balance, locked STX included."""
+    said = read(_Stx, body)
+    return said if isinstance(said, Unusable) else said.balance
+
+
+def page_v2(body: bytes) -> Page | Unusable:
+    """Read a page of v2 (by offset)."""
+    said = read(_V2Page, body)
+    if isinstance(said, Unusable):
+        return said
+    return Page(tuple((row.token, row.balance) for row in said.results), said.total)
+
+
+def page_v3(body: bytes) -> Page | Unusable:
+    """Read a page of v3 (by cursor)."""
+    said = read(_V3Page, body)
+    if isinstance(said, Unusable):
+        return said
+    rows = tuple((row.asset_identifier, row.balance) for row in said.results)
+    return Page(rows, said.total, said.cursor.next)
+
+
+def account_of_pages(
+    stx: str, pages: Sequence[Page], *, network: Network, chosen: Chosen
+) -> Account | Unusable:
+    """Put an account together from all its pages; v2 and v3 have no totals.
+
+    Whole or nothing: a balance that moves while paging repeats or skips a row, and a
+    token that is skipped would look like one that was spent.
+    """
+    rows = dict(row for page in pages for row in page.rows)
+    count = sum(len(page.rows) for page in pages)
+    totals = {page.total for page in pages}
+    if len(rows) != count or totals != {count}:
+        return Unusable("the pages do not make a whole account")
+    tokens = [(asset, _Amounts(balance=balance)) for asset, balance in rows.items()]
+    return _account(_Amounts(balance=stx), tokens, network=network, chosen=chosen)
+
+
+def _account(
+    stx: _Amounts,
+    tokens: Iterable[tuple[str, _Amounts]],
+    *,
+    network: Network,
+    chosen: Chosen,
+) -> Account | Unusable:
+    said: list[tuple[ContractId, str | None, _Amounts]] = [(STX, None, stx)]
+    foreign = 0
+    for asset_id, amounts in tokens:
+        contract = parse_contract_id(asset_id, network)
+        if contract is None or contract == STX:
+            foreign += 1
+        else:
+            said.append((contract, text(asset_name(asset_id)), amounts))
+    try:
+        holdings = [_holding(*row) for row in said]
+    except (ValidationError, ValueError):
+        # One amount that cannot be read would make its token vanish, and so be zero.
+        return Unusable("an amount is not an integer")
+    return _chosen(holdings, chosen=chosen, foreign=foreign)
+
+
+def _holding(contract: ContractId, asset: str | None, amounts: _Amounts) -> Holding:
+    for amount in (amounts.balance, amounts.total_sent, amounts.total_received):
+        if amount is not None and not is_amount_said(amount):
+            raise ValueError("not an integer")
+    return Holding(
+        contract_id=contract,
+        asset=asset,
+        balance=amounts.balance,
+        total_sent=amounts.total_sent,
+        total_received=amounts.total_received,
+    )
+
+
+def _chosen(holdings: list[Holding], *, chosen: Chosen, foreign: int) -> Account:
+    """Keep one asset a contract; never add two up, they are different things."""
+    ordered = sorted(holdings, key=lambda held: (held.contract_id, held.asset or ""))
+    by_contract: dict[ContractId, list[Holding]] = {}
+    for held in ordered:
+        by_contract.setdefault(held.contract_id, []).append(held)
+    kept: list[Holding] = []
+    others: list[Holding] = []
+    for contract, assets in by_contract.items():
+        wanted = chosen(contract)
+        first = next((held for held in assets if held.asset == wanted), assets[0])
+        kept.append(first)
+        others.extend(held for held in assets if held is not first)
+    return Account(tuple(kept), tuple(others), foreign)
+
+
+def same_content(one: Account, other: Account) -> bool:
+    """Tell whether two readings say the same of an account."""
+    return (one.holdings, one.others) == (other.holdings, other.others)
