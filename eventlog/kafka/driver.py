@@ -25,6 +25,10 @@ async def abandon_producer(producer: AIOKafkaProducer) -> None:
     when it is cut short it leaves its sender running. So all batches are failed first
     and the connections closed under the requests in flight.
     """
+    transactions = producer._txn_manager
+    if transactions._transaction_waiter is None:
+        # A sender that fails before the first transaction stumbles over its absence.
+        transactions._transaction_waiter = asyncio.get_running_loop().create_future()
     producer._message_accumulator.fail_all(ProducerClosed())
     _see_failures(producer)
     await close_connections(producer.client)
@@ -60,5 +64,5 @@ def _see_failures(producer: AIOKafkaProducer) -> None:
     ]
     waiters.append(producer._txn_manager._transaction_waiter)
     for waiter in waiters:
-        if waiter is not None and waiter.done() and not waiter.cancelled():
+        if waiter.done() and not waiter.cancelled():
             waiter.exception()

@@ -38,8 +38,9 @@ _POM = """\
 </project>
 """
 
-# One node that answers fast: no replicas, no initial rebalance delay, and a cleaner
-# buffer that fits a heap of 256 MB.
+# One node that answers fast: no replicas, no initial rebalance delay, back soon after a
+# kill (its old registration must expire first), and a cleaner buffer that fits a heap of
+# 256 MB.
 _PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
@@ -57,6 +58,8 @@ transaction.state.log.min.isr=1
 transaction.state.log.num.partitions=1
 share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
+broker.session.timeout.ms=2000
+broker.heartbeat.interval.ms=500
 group.initial.rebalance.delay.ms=0
 group.min.session.timeout.ms=1000
 transaction.abort.timed.out.transaction.cleanup.interval.ms=1000
