@@ -25,6 +25,12 @@ class KafkaSecurity:
     password: str | None = field(default=None, repr=False)
     ca_file: Path | None = None
 
+    def __post_init__(self) -> None:
+        """Refuse half of a login."""
+        named = self.user is not None and self.password is not None
+        if self.protocol.startswith("SASL") and not named:
+            raise ValueError(f"{self.protocol} needs a user and a password")
+
 
 @dataclass(frozen=True, slots=True)
 class KafkaConfig:

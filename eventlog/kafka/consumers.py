@@ -40,15 +40,16 @@ def make_consumer(config: KafkaConfig, *, limit_s: float) -> AIOKafkaConsumer:
 
 async def stop_consumer(consumer: AIOKafkaConsumer, *, limit_s: float) -> None:
     """Stop a consumer in whatever state; never raises for its troubles."""
+    task = asyncio.current_task()
+    cancelled_before = task.cancelling() if task else 0
     try:
         async with asyncio.timeout(limit_s):
             await consumer.stop()
     except asyncio.CancelledError:
-        # The driver awaits fetches that it cancelled, and lets their cancellation out.
-        task = asyncio.current_task()
-        if task is None or task.cancelling():
-            raise
         await close_connections(consumer._client)  # noqa: SLF001 - see driver.py
+        # The driver awaits fetches that it cancelled and lets their cancellation out.
+        if task is None or task.cancelling() > cancelled_before:
+            raise
     except (TimeoutError, *DRIVER_ERRORS) as error:
         logger.debug("consumer stopped with an error", extra={"error": repr(error)})
         await close_connections(consumer._client)  # noqa: SLF001 - see driver.py

@@ -113,9 +113,10 @@ class KafkaLog:
 async def open_kafka(config: KafkaConfig) -> AsyncIterator[EventLog]:
     """Open the log on a broker; ``LogUnavailable`` within ``open_limit_s`` without one."""
     async with AsyncExitStack() as stack:
-        admin = AIOKafkaAdminClient(
-            **driver_options(config, limit_s=config.request_limit_s)
-        )
+        async with border(config.where, limit_s=config.open_limit_s):
+            # A CA file that cannot be read is found here.
+            options = driver_options(config, limit_s=config.request_limit_s)
+        admin = AIOKafkaAdminClient(**options)
         stack.push_async_callback(_close_admin, admin, limit_s=config.stop_limit_s)
         consumer = make_consumer(config, limit_s=config.request_limit_s)
         stack.push_async_callback(stop_consumer, consumer, limit_s=config.stop_limit_s)

@@ -14,7 +14,7 @@ from eventlog.port import SHARDS_TOPIC
 
 from .config import KafkaConfig, driver_options
 from .consumers import stop_consumer
-from .errors import DRIVER_ERRORS, border
+from .errors import DRIVER_ERRORS
 from .topics import Topics
 
 logger = logging.getLogger(__name__)
@@ -57,19 +57,43 @@ class KafkaMembership(ConsumerRebalanceListener):
 async def join(
     group: str, *, instance: str, config: KafkaConfig, topics: Topics
 ) -> AsyncIterator[KafkaMembership]:
-    """Join the group, leave it on exit."""
+    """Join the group, leave it on exit; what the body raises comes out as it is."""
     await topics.shapes([SHARDS_TOPIC])
-    consumer = _member(group, instance=instance, config=config)
     membership = KafkaMembership()
-    try:
-        async with border(config.where, limit_s=config.open_limit_s):
+    failure: BaseException | None = None
+    async with asyncio.TaskGroup() as tasks:
+        take_part = _take_part(group, instance, config, membership)
+        member = tasks.create_task(take_part, name=f"member {instance} of {group}")
+        try:
+            yield membership
+        except BaseException as error:  # noqa: BLE001 - raised again, but not in a group
+            failure = error
+        member.cancel()
+    if failure is not None:
+        raise failure
+
+
+async def _take_part(
+    group: str, instance: str, config: KafkaConfig, membership: KafkaMembership
+) -> None:
+    """Be a member until cancelled; join anew after any trouble.
+
+    The share stands meanwhile: the fence decides who may write.
+    """
+    while True:
+        consumer = _member(group, instance=instance, config=config)
+        try:
             await consumer.start()
             # After the start: a start with a topic waits for the whole group.
             consumer.subscribe([config.topic(SHARDS_TOPIC)], listener=membership)
-        async with _polling(consumer):
-            yield membership
-    finally:
-        await stop_consumer(consumer, limit_s=config.stop_limit_s)
+            while True:
+                # The driver leaves the group of one that does not poll.
+                await consumer.getmany(timeout_ms=_POLL_MS)
+        except DRIVER_ERRORS as error:
+            logger.warning("group membership in trouble", extra={"error": repr(error)})
+        finally:
+            await stop_consumer(consumer, limit_s=config.stop_limit_s)
+        await asyncio.sleep(_RETRY_S)
 
 
 def _member(group: str, *, instance: str, config: KafkaConfig) -> AIOKafkaConsumer:
@@ -88,31 +112,3 @@ def _member(group: str, *, instance: str, config: KafkaConfig) -> AIOKafkaConsum
         fetch_max_wait_ms=5000,
         **driver_options(config, limit_s=config.request_limit_s),
     )
-
-
-@asynccontextmanager
-async def _polling(consumer: AIOKafkaConsumer) -> AsyncIterator[None]:
-    """Poll beside the body: the driver leaves the group of one that does not.
-
-    What the body raises comes out as it is, not in the group of the task.
-    """
-    failure: BaseException | None = None
-    async with asyncio.TaskGroup() as tasks:
-        poll = tasks.create_task(_poll(consumer), name="poll the shards topic")
-        try:
-            yield
-        except BaseException as error:  # noqa: BLE001 - raised again below
-            failure = error
-        poll.cancel()
-    if failure is not None:
-        raise failure
-
-
-async def _poll(consumer: AIOKafkaConsumer) -> None:
-    while True:
-        try:
-            await consumer.getmany(timeout_ms=_POLL_MS)
-        except DRIVER_ERRORS as error:
-            # The driver goes on by itself; the share stands until it is told another.
-            logger.warning("group membership in trouble", extra={"error": repr(error)})
-            await asyncio.sleep(_RETRY_S)

@@ -6,13 +6,15 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
-from eventlog.kafka import KafkaConfig, open_kafka
+from eventlog.kafka import KafkaConfig, KafkaSecurity, open_kafka
 from eventlog.port import (
+    SHARDS_TOPIC,
     Cleanup,
     Entry,
     EventLog,
@@ -31,6 +33,7 @@ pytestmark = pytest.mark.broker
 ROOT = Path(__file__).parents[2]
 RAW = TopicSpec("raw", 3, Cleanup(compact=False, retention_ms=None))
 TABLE = TopicSpec("table", 3, Cleanup(compact=True, retention_ms=None))
+ALL = frozenset(range(3))
 FIRST = (Partition("raw", 0), Partition("table", 0))
 
 
@@ -268,3 +271,42 @@ async def test_a_topic_that_cannot_be_made_is_said(config: KafkaConfig) -> None:
     async with open_kafka(impossible) as log:
         with pytest.raises(LogUnavailable, match="was not created"):
             await log.create([RAW])
+
+
+async def test_a_ca_file_that_is_not_there_is_said(config: KafkaConfig) -> None:
+    security = KafkaSecurity("SSL", ca_file=Path("/nowhere/ca.pem"))
+    secured = KafkaConfig(config.bootstrap, security=security)
+    with pytest.raises(LogUnavailable, match="No such file"):
+        async with open_kafka(secured):
+            pytest.fail("a log opened without its CA file")
+
+
+async def test_the_share_of_a_stopped_member_moves(
+    log: EventLog, config: KafkaConfig
+) -> None:
+    quick = replace(config, session_timeout_ms=1_000)
+    await log.create([TopicSpec(SHARDS_TOPIC, 3, RAW.cleanup)])
+    async with open_kafka(quick) as opened, opened.member("g", instance="a") as stays:
+        async with child("join", quick) as goes:
+            await goes.says("joined")
+            while len(await stays.changed()) == len(ALL):
+                pass
+            goes.signal(signal.SIGKILL)
+            await goes.ended()
+            while len(await stays.changed()) < len(ALL):
+                pass
+        assert stays.shards() == ALL
+
+
+async def test_what_a_member_raises_is_not_wrapped(
+    log: EventLog, config: KafkaConfig
+) -> None:
+    await log.create([TopicSpec(SHARDS_TOPIC, 3, RAW.cleanup)])
+
+    async def fail_inside() -> None:
+        async with log.member("g", instance="a") as membership:
+            assert await membership.changed() == ALL
+            raise Fenced(0)
+
+    with pytest.raises(Fenced):
+        await fail_inside()

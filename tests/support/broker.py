@@ -53,17 +53,24 @@ def redpanda() -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def kafka_from_maven() -> Iterator[MavenKafka]:
-    """Run Apache Kafka in a directory of its own; yield it, ready."""
+def started_kafka(*, advertised_port: int | None = None) -> Iterator[MavenKafka]:
+    """Run Apache Kafka in a directory of its own; yield it, perhaps not ready yet."""
     jars = artifacts()
     with TemporaryDirectory(prefix="kafka-") as folder:
-        kafka = MavenKafka(Path(folder), jars=jars)
+        kafka = MavenKafka(Path(folder), jars=jars, advertised_port=advertised_port)
         kafka.start()
         try:
-            asyncio.run(kafka.ready())
             yield kafka
         finally:
             kafka.stop()
+
+
+@contextlib.contextmanager
+def kafka_from_maven() -> Iterator[MavenKafka]:
+    """Run Apache Kafka in a directory of its own; yield it, ready."""
+    with started_kafka() as kafka:
+        asyncio.run(kafka.ready())
+        yield kafka
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,9 @@
+# mypy: allow-untyped-calls
 """A process of its own that writes a shard on a broker, to be stopped or killed."""
 
 import asyncio
 import sys
+from dataclasses import replace
 from itertools import count
 
 from eventlog.kafka import KafkaConfig, open_kafka
@@ -43,7 +45,17 @@ async def hang_before_commit(config: KafkaConfig) -> None:
     await asyncio.Event().wait()
 
 
+async def join(config: KafkaConfig) -> None:
+    """Join the group and stay until killed."""
+    quick = replace(config, session_timeout_ms=1_000)
+    async with open_kafka(quick) as log, log.member("g", instance="b") as member:
+        while not await member.changed():
+            pass
+        say("joined")
+        await asyncio.Event().wait()
+
+
 if __name__ == "__main__":
     mode, bootstrap, prefix = sys.argv[1:]
-    runs = {"write": write_until_fenced, "hang": hang_before_commit}
+    runs = {"write": write_until_fenced, "hang": hang_before_commit, "join": join}
     asyncio.run(runs[mode](KafkaConfig(bootstrap=bootstrap, prefix=prefix)))

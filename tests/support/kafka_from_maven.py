@@ -46,7 +46,7 @@ process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller}
 listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+advertised.listeners=PLAINTEXT://127.0.0.1:{advertised}
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
 listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
@@ -119,23 +119,37 @@ class MavenKafka:
     """A broker process with its data in ``folder``.
 
     ``start`` returns at once; ``await ready()`` until it answers. ``kill`` is SIGKILL;
-    a ``start`` after it recovers the same data on the same port.
+    a ``start`` after it recovers the same data on the same port. With an
+    ``advertised_port`` clients (and the broker itself) connect there: a proxy's.
     """
 
-    def __init__(self, folder: Path, *, jars: Path) -> None:
+    def __init__(
+        self, folder: Path, *, jars: Path, advertised_port: int | None = None
+    ) -> None:
         self._folder, self._jars = folder, jars
         self._port, controller = _free_ports(2)
+        self._advertised_port = advertised_port or self._port
         self._process: subprocess.Popen[bytes] | None = None
         self._properties = folder / "server.properties"
         self._properties.write_text(
-            _PROPERTIES.format(port=self._port, controller=controller, folder=folder)
+            _PROPERTIES.format(
+                port=self._port,
+                advertised=self._advertised_port,
+                controller=controller,
+                folder=folder,
+            )
         )
         self._format()
 
     @property
     def bootstrap(self) -> str:
-        """The address that clients take."""
-        return f"127.0.0.1:{self._port}"
+        """The address that clients take: the advertised one."""
+        return f"127.0.0.1:{self._advertised_port}"
+
+    @property
+    def port(self) -> int:
+        """The port that the broker itself listens on."""
+        return self._port
 
     @property
     def pid(self) -> int:

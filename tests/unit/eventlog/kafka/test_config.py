@@ -45,3 +45,8 @@ def test_security_is_passed_on(
     assert options["security_protocol"] == security.protocol
     assert isinstance(options.get("ssl_context"), ssl.SSLContext) is has_tls
     assert (options.get("sasl_plain_password") == "p") is has_user
+
+
+def test_half_of_a_login_is_refused() -> None:
+    with pytest.raises(ValueError, match="needs a user"):
+        KafkaSecurity(user="u")
