@@ -1,0 +1,50 @@
+"""The border: no exception of the driver leaves the adapter."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from eventlog.port import LogCorrupt, LogError, LogFull, LogUnavailable
+
+_CORRUPT = frozenset(
+    {
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_NOTADB,
+        sqlite3.SQLITE_FORMAT,
+        sqlite3.SQLITE_SCHEMA,
+        sqlite3.SQLITE_ERROR,  # a table that should be there is not
+        sqlite3.SQLITE_CONSTRAINT,
+        sqlite3.SQLITE_MISMATCH,
+    }
+)
+
+
+def primary_code(error: sqlite3.Error) -> int:
+    """Return the primary result code; 0 where the driver itself complains."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
+
+
+def is_busy(error: sqlite3.Error) -> bool:
+    """Tell whether another connection is in the way."""
+    return primary_code(error) in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+
+
+def translated(error: sqlite3.Error, *, where: str) -> LogError:
+    """Return what callers are to see instead of ``error``."""
+    code = primary_code(error)
+    if code == sqlite3.SQLITE_FULL:
+        return LogFull(where)
+    if code in _CORRUPT:
+        return LogCorrupt(where, why=str(error))
+    if is_busy(error):
+        return LogUnavailable(where, why="another process is writing for too long")
+    return LogUnavailable(where, why=str(error))
+
+
+@contextmanager
+def border(where: str) -> Iterator[None]:
+    """Let errors of the log out, not those of the driver."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise translated(error, where=where) from error

@@ -1,0 +1,33 @@
+"""Headers to bytes and back: for each, length and name, length and value."""
+
+from functools import lru_cache
+from struct import Struct
+
+from eventlog.port import Headers
+
+_LENGTHS = Struct("<HI")
+
+
+# All records of a commit carry the same headers: remembering a few is enough.
+@lru_cache(maxsize=256)
+def encode(headers: tuple[tuple[str, bytes], ...]) -> bytes:
+    """Return headers as bytes."""
+    parts: list[bytes] = []
+    for name, value in headers:
+        name_bytes = name.encode()
+        parts += [_LENGTHS.pack(len(name_bytes), len(value)), name_bytes, value]
+    return b"".join(parts)
+
+
+@lru_cache(maxsize=256)
+def decode(stored: bytes) -> Headers:
+    """Return the headers that were encoded."""
+    headers: list[tuple[str, bytes]] = []
+    at = 0
+    while at < len(stored):
+        name_bytes, value_bytes = _LENGTHS.unpack_from(stored, at)
+        name_at = at + _LENGTHS.size
+        value_at = name_at + name_bytes
+        at = value_at + value_bytes
+        headers.append((stored[name_at:value_at].decode(), stored[value_at:at]))
+    return tuple(headers)

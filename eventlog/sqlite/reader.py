@@ -1,0 +1,175 @@
+"""Reading partitions in order and waiting for more."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from itertools import islice
+from typing import NamedTuple
+
+from eventlog.port import Batches, OffsetOutOfRange, Partition, Record, UnknownTopic
+
+from .bell import Bell
+from .config import SqliteConfig
+from .headers import decode
+from .schema import OFFSET_BITS
+from .session import Session
+from .topics import PartitionIds, bounds
+from .worker import Worker, open_worker
+
+# How long a reader believes in its bell. Looking costs some 20 us.
+_LOOK_S = 0.25
+_LOOK_DEAF_S = 0.01
+# An answer ends soon after this many bytes, whatever the number of records.
+_MAX_BYTES = 32 * 1_048_576
+_CHUNK = 250
+
+
+class Found(NamedTuple):
+    """What one look at the file found, and the positions after it."""
+
+    batches: dict[Partition, list[Record]]
+    positions: dict[Partition, int]
+
+
+class SqliteReader:
+    """Reads on from its positions; one read at a time."""
+
+    def __init__(
+        self,
+        positions: Mapping[Partition, int],
+        ids: Mapping[Partition, int],
+        *,
+        worker: Worker,
+        deaf: bool,
+    ) -> None:
+        self._positions = dict(positions)
+        self._ids, self._worker = ids, worker
+        self._look_s = _LOOK_DEAF_S if deaf else _LOOK_S
+        self._first = 0  # the partition that is read first; it takes turns
+        self._news = asyncio.Event()
+
+    def woken(self) -> None:
+        """Look again: something was written to one of the partitions."""
+        self._news.set()
+
+    async def read(self, *, max_records: int, wait_s: float) -> Batches:
+        """Return what is next; see the port."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + wait_s
+        while True:
+            self._news.clear()
+            if found := await self._look(max_records):
+                return found
+            left_s = until - loop.time()
+            if left_s <= 0:
+                return {}
+            await self._wait(min(left_s, self._look_s))
+
+    def position(self, partition: Partition) -> int:
+        """Return the next offset to read."""
+        return self._positions[partition]
+
+    def seek(self, partition: Partition, position: int) -> None:
+        """Read on from ``position``."""
+        if partition not in self._positions:
+            raise UnknownTopic(partition.topic)
+        self._positions[partition] = position
+
+    async def _look(self, max_records: int) -> Batches:
+        asked = self._in_turn()
+        found = await self._worker.run(
+            lambda session: _look(session, asked, self._ids, max_records)
+        )
+        for partition, position in found.positions.items():
+            # One that was moved meanwhile stays where it was moved to.
+            if self._positions[partition] == asked[partition]:
+                self._positions[partition] = position
+            else:
+                found.batches.pop(partition, None)
+        return found.batches
+
+    def _in_turn(self) -> dict[Partition, int]:
+        every = list(self._positions.items())
+        if every:
+            self._first = (self._first + 1) % len(every)
+        return dict(every[self._first :] + every[: self._first])
+
+    async def _wait(self, limit_s: float) -> None:
+        try:
+            async with asyncio.timeout(limit_s):
+                await self._news.wait()
+        except TimeoutError:
+            return
+
+
+def _look(
+    session: Session,
+    positions: Mapping[Partition, int],
+    ids: Mapping[Partition, int],
+    max_records: int,
+) -> Found:
+    found = Found({}, {})
+    left = max_records
+    with session.reading() as db:
+        for partition, position in positions.items():
+            oldest, end = bounds(db, ids[partition])
+            if not oldest <= position <= end:
+                raise OffsetOutOfRange(
+                    partition, offset=position, oldest=oldest, end=end
+                )
+            if position == end or left <= 0:
+                continue
+            records, after = _records(db, ids[partition], position, end, limit=left)
+            found.positions[partition] = after
+            if records:
+                found.batches[partition] = records
+                left -= len(records)
+    return found
+
+
+def _records(
+    db: sqlite3.Connection, partition_id: int, start: int, end: int, *, limit: int
+) -> tuple[list[Record], int]:
+    """Return what stands from ``start`` to ``end``, and the position after it."""
+    base = partition_id << OFFSET_BITS
+    rows = db.execute(
+        "SELECT id - ?, time, key, value, headers FROM records"
+        " WHERE id >= ? AND id < ? ORDER BY id LIMIT ?",
+        (base, base + start, base + end, limit),
+    )
+    records: list[Record] = []
+    left_bytes = _MAX_BYTES
+    while chunk := list(islice(rows, _CHUNK)):
+        records += [
+            Record(offset, time_ms, key, value, decode(held) if held else ())
+            for offset, time_ms, key, value, held in chunk
+        ]
+        left_bytes -= sum(len(row[3]) for row in chunk if row[3])
+        if left_bytes <= 0:
+            rows.close()
+            return records, records[-1].offset + 1
+    if len(records) == limit:
+        return records, records[-1].offset + 1
+    return records, end
+
+
+@asynccontextmanager
+async def open_reader(
+    positions: Mapping[Partition, int],
+    *,
+    config: SqliteConfig,
+    partition_ids: PartitionIds,
+    bell: Bell,
+) -> AsyncIterator[SqliteReader]:
+    """Open a reader with a connection and thread of its own."""
+    async with open_worker("reader", config) as worker:
+
+        def learn(session: Session) -> dict[Partition, int]:
+            with session.reading() as db:
+                return partition_ids.map(db, positions)
+
+        ids = await worker.run(learn)
+        reader = SqliteReader(positions, ids, worker=worker, deaf=bell.deaf)
+        with bell.listening(ids.values(), reader.woken):
+            yield reader
