@@ -1,6 +1,7 @@
 # mypy: allow-untyped-calls
 """Topics on a broker: creating them, describing them, knowing what one takes."""
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -35,6 +36,7 @@ _COMPACTED = {
     "segment.bytes": "33554432",
 }
 _MAX_COMPACTION_LAG_MS = 21_600_000
+_LOOK_AGAIN_S = 0.02
 
 
 class Shape(NamedTuple):
@@ -103,9 +105,17 @@ class Topics:
             for name, error in errors.items():
                 if error not in {NoError, TopicAlreadyExistsError}:
                     raise error(f"topic {name} was not created: {error.__name__}")
+            await self._until_known([spec.name for spec in specs])
         return tuple(
             s.name for s in specs if errors[self._config.topic(s.name)] is NoError
         )
+
+    async def _until_known(self, names: Sequence[str]) -> None:
+        """Wait until the broker heard of new topics: the controller knows them first."""
+        while True:
+            if len(await self._partitions(names)) == len(names):
+                return
+            await asyncio.sleep(_LOOK_AGAIN_S)
 
     async def describe(self, specs: Sequence[TopicSpec]) -> tuple[TopicState, ...]:
         """Return those that exist, each with its drift."""

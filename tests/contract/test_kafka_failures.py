@@ -4,8 +4,8 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
@@ -22,6 +22,7 @@ from eventlog.port import (
     LogUnavailable,
     Partition,
     Reader,
+    ShardWriter,
     TopicSpec,
     UnknownTopic,
     read_to,
@@ -164,22 +165,36 @@ async def test_a_stopped_owner_that_wakes_up_late_writes_nothing(
         assert (await values(log, partition))[-2:] == [b"barrier", b"after"]
 
 
+async def everything_is_refused(log: EventLog, writer: ShardWriter) -> bool:
+    """Ask a dead broker for everything; tell whether each answer was a refusal."""
+    asked: dict[str, Awaitable[object]] = {
+        "append": log.append("raw", [(1, Entry(None, b"lost"))]),
+        "commit": writer.commit(entries("unknown")),
+        "append again": log.append("raw", [(1, Entry(None, b"lost"))]),
+        "ends": log.ends([FIRST[0]]),
+        "create": log.create([RAW]),
+        "own": AsyncExitStack().enter_async_context(log.own(0)),
+    }
+    refused = []
+    for name, asking in asked.items():
+        try:
+            await asking
+        except LogUnavailable:
+            refused.append(name)
+    return refused == list(asked)
+
+
 async def test_a_handle_outlives_a_broker_that_was_killed(
     own_broker: MavenKafka,
 ) -> None:
-    config = impatient(own_broker.bootstrap)
-    async with open_kafka(config) as log:
+    async with open_kafka(impatient(own_broker.bootstrap)) as log:
         await log.create([RAW, TABLE])
         await log.append("raw", [(0, Entry(None, b"before"))])
         async with log.reader({FIRST[0]: 0}) as reader, log.own(0) as writer:
             await writer.commit(entries("kept"))
-            own_broker.kill()
-            with pytest.raises(LogUnavailable):
-                await log.append("raw", [(1, Entry(None, b"lost"))])
-            with pytest.raises(LogUnavailable):
-                await writer.commit(entries("unknown"))
-            with pytest.raises(LogUnavailable):
-                await log.ends([FIRST[0]])
+            async with log.reader({FIRST[1]: 0}):
+                own_broker.kill()
+                assert await everything_is_refused(log, writer)
             await own_broker.restart()
             assert (await log.append("raw", [(2, Entry(None, b"after"))])) == (0,)
             async with log.own(0) as successor:
@@ -296,6 +311,19 @@ async def test_the_share_of_a_stopped_member_moves(
             while len(await stays.changed()) < len(ALL):
                 pass
         assert stays.shards() == ALL
+
+
+async def test_who_joins_while_the_broker_is_away_has_a_share_when_it_is_back(
+    own_broker: MavenKafka,
+) -> None:
+    async with open_kafka(impatient(own_broker.bootstrap)) as log:
+        await log.create([TopicSpec(SHARDS_TOPIC, 3, RAW.cleanup)])
+        await log.ends([Partition(SHARDS_TOPIC, 0)])
+        own_broker.kill()
+        async with log.member("g", instance="a") as membership:
+            assert membership.shards() == frozenset()
+            await own_broker.restart()
+            assert await membership.changed() == ALL
 
 
 async def test_what_a_member_raises_is_not_wrapped(
