@@ -1,0 +1,105 @@
+"""Hiro's WebSocket push, with its ways of falling silent."""
+
+import asyncio
+
+from aiohttp import WSCloseCode, WSMsgType, web
+
+from .answers import stage_of
+from .core import push
+from .core.faults import NOTIFY_KINDS, PING_KINDS, Kind
+from .stage import Listener, Stage
+
+
+def routes() -> list[web.RouteDef]:
+    """Return the route of the push, below ``/hiro`` as its HTTP is."""
+    return [web.get(f"/hiro{push.PATH}", _push)]
+
+
+async def _push(request: web.Request) -> web.WebSocketResponse:
+    stage = stage_of(request)
+    # Pings and pongs are ours: who misses one keeps the socket and loses what it asked.
+    socket = web.WebSocketResponse(autoping=False, max_msg_size=64 * 1024)
+    await socket.prepare(request)
+    listener = Listener(cut_off=lambda: _abort(request))
+    stage.listeners.append(listener)
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(_send(stage, socket, listener), name="push send"),
+                group.create_task(_ping(stage, socket, listener), name="push ping"),
+                group.create_task(_close(stage, socket), name="push close"),
+            ]
+            await _receive(socket, listener)
+            for task in tasks:
+                task.cancel()
+    finally:
+        stage.listeners.remove(listener)
+    return socket
+
+
+async def _receive(socket: web.WebSocketResponse, listener: Listener) -> None:
+    async for message in socket:
+        match message.type:
+            case WSMsgType.TEXT:
+                answer, listener.topics = push.respond(listener.topics, message.data)
+                if answer is not None:
+                    await _write(socket, answer)
+            case WSMsgType.PING:
+                await socket.pong(message.data)
+            case WSMsgType.PONG:
+                listener.answered_ping = True
+            case _:
+                pass
+
+
+async def _send(
+    stage: Stage, socket: web.WebSocketResponse, listener: Listener
+) -> None:
+    while True:
+        frame = await listener.waiting.get()
+        fault = stage.fault("push", push.PATH, NOTIFY_KINDS)
+        match fault.kind if fault else None:
+            case Kind.MUTE:
+                continue
+            case Kind.MALFORMED:
+                await _write(socket, push.MALFORMED_FRAME)
+            case Kind.DISCONNECT:
+                listener.cut_off()
+            case _:
+                await _write(socket, frame)
+
+
+async def _ping(
+    stage: Stage, socket: web.WebSocketResponse, listener: Listener
+) -> None:
+    while True:
+        await asyncio.sleep(stage.config.ping_s)
+        fault = stage.fault("push", push.PATH, PING_KINDS)
+        listener.topics = push.after_ping(
+            listener.topics,
+            answered=listener.answered_ping,
+            fault=fault.kind if fault else None,
+        )
+        listener.answered_ping = False
+        try:
+            await socket.ping()
+        except ConnectionError:
+            return
+
+
+async def _close(stage: Stage, socket: web.WebSocketResponse) -> None:
+    await stage.stopping.wait()
+    await socket.close(code=WSCloseCode.GOING_AWAY)
+
+
+async def _write(socket: web.WebSocketResponse, frame: str) -> None:
+    try:
+        await socket.send_str(frame)
+    except ConnectionError:
+        # The reader learns of the end as well, and ends the handler.
+        return
+
+
+def _abort(request: web.Request) -> None:
+    if request.transport is not None:
+        request.transport.abort()
