@@ -45,7 +45,11 @@ def open_at(place: Place) -> AbstractAsyncContextManager[EventLog]:
     if place.kind == "kafka":
         from eventlog.kafka import KafkaConfig, open_kafka  # noqa: PLC0415 - only where a broker is
 
-        return open_kafka(KafkaConfig(bootstrap=place.address, prefix=place.prefix))
+        return open_kafka(
+            KafkaConfig(
+                bootstrap=place.address, prefix=place.prefix, session_timeout_ms=6_000
+            )
+        )
     return open_sqlite(SqliteConfig(Path(place.address), now_ms=now_ms))
 
 
