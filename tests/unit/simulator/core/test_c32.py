@@ -58,7 +58,9 @@ def test_decoding_undoes_encoding(version: int, hash160: bytes) -> None:
         pytest.param("SP2J", "not an address", id="too short"),
         pytest.param("SP" + "U" * 39, "not a c32 digit", id="digit U"),
         pytest.param("SU" + "0" * 39, "not 20 bytes", id="bytes"),
-        pytest.param("SU000000000000000000002Q6VF78", "not a c32 digit", id="version U"),
+        pytest.param(
+            "SU000000000000000000002Q6VF78", "not a c32 digit", id="version U"
+        ),
         pytest.param("SP000000000000000000002Q6VF79", "wrong checksum", id="checksum"),
         pytest.param(
             "SP000000000000000000002Q6VF78.1", "not a contract name", id="name"
