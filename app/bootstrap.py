@@ -1,0 +1,121 @@
+"""Builds everything: the only caller of constructors."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple, assert_never
+from uuid import uuid4
+
+from app.configs import kafka_config, place_of, wanted_log
+from app.errors import OperatorError
+from app.places import Broker, File
+from app.settings import Settings
+from app.topics import (
+    Applied,
+    apply,
+    check_identity,
+    drift_in,
+    read_identity,
+    refuse_harmful,
+    specs,
+)
+from eventlog.port import EventLog
+from runtime.clock import Clock
+from schemas.log import LogIdentity
+
+
+class Opened(NamedTuple):
+    """A log whose identity fits this process."""
+
+    log: EventLog
+    identity: LogIdentity
+
+
+@asynccontextmanager
+async def open_log(
+    settings: Settings, *, clock: Clock, create: bool = False
+) -> AsyncIterator[EventLog]:
+    """Open the log the settings name, whatever is in it.
+
+    A file that does not exist is made only with ``create``, else ``OperatorError``.
+    """
+    place = place_of(settings)
+    match place:
+        case File(path):
+            _prepare(path, create=create)
+            from eventlog.sqlite import SqliteConfig, open_sqlite  # noqa: PLC0415 - only the adapter in use is loaded
+
+            config = SqliteConfig(
+                path=path, now_ms=clock.now_ms, full_sync=settings.sqlite_full_sync
+            )
+            async with open_sqlite(config) as log:
+                yield log
+        case Broker():
+            from eventlog.kafka import open_kafka  # noqa: PLC0415 - only the adapter in use is loaded
+
+            async with open_kafka(kafka_config(settings, place)) as log:
+                yield log
+        case _:
+            assert_never(place)
+
+
+def _prepare(path: Path, *, create: bool) -> None:
+    if create:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    elif not path.exists():
+        raise OperatorError(
+            f"there is no log at {path}; `stacks-feed up` makes one and runs everything, "
+            "`stacks-feed topics apply` just makes it"
+        )
+
+
+@asynccontextmanager
+async def open_checked(settings: Settings, *, clock: Clock) -> AsyncIterator[Opened]:
+    """Open the log for a service: with its topics, of this network and world.
+
+    Raises ``OperatorError`` when it is not.
+    """
+    async with open_log(settings, clock=clock) as log:
+        identity = await read_identity(log)
+        if identity is None:
+            raise OperatorError(
+                f"the log at {log.where} has no topics yet; create them with "
+                "`stacks-feed topics apply`"
+            )
+        wanted = wanted_log(settings)
+        check_identity(
+            identity, network=wanted.network, world=wanted.world, where=log.where
+        )
+        topics = specs(partitions=identity.partitions, audit_days=wanted.audit_days)
+        states = await log.describe(topics)
+        missing = {spec.name for spec in topics} - {state.name for state in states}
+        if missing:
+            raise OperatorError(
+                f"the log at {log.where} lacks the topics {', '.join(sorted(missing))}; "
+                "create them with `stacks-feed topics apply`"
+            )
+        refuse_harmful(drift_in(states), where=log.where)
+        yield Opened(log, identity)
+
+
+async def apply_topics(settings: Settings, *, clock: Clock) -> Applied:
+    """Create what is missing in the log and write its identity if it has none.
+
+    Raises ``OperatorError`` if the log is there and of another network or world: nothing
+    is created in it then.
+    """
+    async with open_log(settings, clock=clock, create=True) as log:
+        wanted, found = wanted_log(settings), await read_identity(log)
+        if found is not None:
+            check_identity(
+                found, network=wanted.network, world=wanted.world, where=log.where
+            )
+            if settings.partitions is None:
+                wanted = replace(wanted, partitions=found.partitions)
+        return await apply(log, wanted, new_id=uuid4().hex, now_ms=clock.now_ms)
+
+
+async def run_service(name: str, settings: Settings, *, clock: Clock) -> None:
+    """Run one service until it is cancelled."""
+    raise OperatorError(f"{name} is not a service")

@@ -1,0 +1,97 @@
+"""The process tree of ``up``: starts children, restarts the dead, stops them all."""
+
+import asyncio
+import logging
+import sys
+from asyncio.subprocess import Process
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from runtime.clock import Clock
+
+STOP_LIMIT_S = 4.0
+FIRST_DELAY_S = 0.2
+LONGEST_DELAY_S = 10.0
+# Who lived this long died of something new: the next start is not delayed.
+PROVEN_S = 30.0
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """One process to keep running. Its environment may hold secrets: not in ``repr``."""
+
+    name: str
+    arguments: Sequence[str]
+    environment: Mapping[str, str] = field(repr=False)
+
+
+def restart_delay_s(deaths: int) -> float:
+    """Return how long to wait before the start after ``deaths`` quick deaths in a row."""
+    return min(FIRST_DELAY_S * 2.0 ** min(deaths - 1, 10), LONGEST_DELAY_S)
+
+
+async def run_children(children: Sequence[Child], *, clock: Clock) -> None:
+    """Keep every child running until cancelled; then stop all of them at once.
+
+    A child that ends, however it ends, is reported and started again, the sooner the
+    longer it lived. On cancellation each gets SIGTERM and, if it has not ended within
+    ``STOP_LIMIT_S``, SIGKILL.
+    """
+    async with asyncio.TaskGroup() as group:
+        for child in children:
+            group.create_task(_keep_running(child, clock=clock), name=child.name)
+
+
+async def _keep_running(child: Child, *, clock: Clock) -> None:
+    deaths = 0
+    while True:
+        started_s = clock.monotonic_s()
+        code = await _run_once(child)
+        lived_s = clock.monotonic_s() - started_s
+        deaths = 1 if lived_s >= PROVEN_S else deaths + 1
+        delay_s = restart_delay_s(deaths)
+        logger.error(
+            "service died",
+            extra={
+                "died": child.name,
+                "exit_code": code,
+                "lived_s": round(lived_s, 1),
+                "restart_in_s": delay_s,
+            },
+        )
+        await clock.sleep(delay_s)
+
+
+async def _run_once(child: Child) -> int:
+    """Run the child to its end; return its exit code (minus the signal's number)."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "app",
+        *child.arguments,
+        env=dict(child.environment),
+        # Held open for as long as we live: its end tells the child that we are gone.
+        stdin=asyncio.subprocess.PIPE,
+        # Ctrl-C in a terminal goes to us alone; we stop the children.
+        start_new_session=True,
+    )
+    logger.info("service started", extra={"started": child.name, "pid": process.pid})
+    try:
+        return await process.wait()
+    finally:
+        await _stop(child.name, process)
+
+
+async def _stop(name: str, process: Process) -> None:
+    if process.returncode is not None:
+        return
+    process.terminate()
+    try:
+        async with asyncio.timeout(STOP_LIMIT_S):
+            await process.wait()
+    except TimeoutError:
+        logger.warning("service killed: did not stop in time", extra={"killed": name})
+        process.kill()
+        await process.wait()

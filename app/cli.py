@@ -1,0 +1,168 @@
+"""The command line: parses, loads the one command asked for, turns errors into a line."""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import NamedTuple
+
+from app.errors import in_one_line
+from runtime import logs
+from runtime.supervisor import leaves
+
+PROGRAM = "stacks-feed"
+_INTERRUPTED, _BROKEN_PIPE = 130, 141
+
+
+class Command(NamedTuple):
+    """A sub-command: where its ``run(arguments) -> exit code`` is, and its options."""
+
+    name: str
+    help: str
+    module: str
+    options: Callable[[argparse.ArgumentParser], None]
+
+
+def _add_log(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--log",
+        metavar="WHERE",
+        help="path, sqlite:///path or kafka://host:port (STACKS_FEED_LOG)",
+    )
+    parser.add_argument(
+        "--live",
+        action="store_true",
+        default=None,
+        help="the real upstreams, not the simulator (STACKS_FEED_LIVE)",
+    )
+
+
+def _add_service(parser: argparse.ArgumentParser) -> None:
+    _add_log(parser)
+    # `up` sets it: a child whose parent was killed must not live on.
+    parser.add_argument("--with-parent", action="store_true", help=argparse.SUPPRESS)
+
+
+def _add_up(parser: argparse.ArgumentParser) -> None:
+    _add_log(parser)
+    parser.add_argument(
+        "--port", type=int, help="port of the edge (STACKS_FEED_PORT, 1999)"
+    )
+
+
+def _add_topics(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    for name, text in (
+        ("apply", "create what is missing, report what differs; never deletes"),
+        ("show", "say what is there and how it differs"),
+    ):
+        action = actions.add_parser(name, help=text, description=text)
+        _add_log(action)
+        _add_json(action)
+
+
+def _add_json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="for a program to read")
+
+
+def _add_tail(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "keys",
+        nargs="*",
+        metavar="KEY",
+        help="keys as `price:*`, `balance:SP…:*`, or a kind alone, as `price`",
+    )
+    parser.add_argument(
+        "--no-snapshot", action="store_true", help="only what changes from now on"
+    )
+    _add_log(parser)
+    _add_json(parser)
+
+
+def _add_doctor(parser: argparse.ArgumentParser) -> None:
+    _add_log(parser)
+    _add_json(parser)
+
+
+def _add_backfill(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "files", nargs="+", type=Path, metavar="FILE", help="JSON Lines, CSV or Parquet"
+    )
+    _add_log(parser)
+    _add_json(parser)
+
+
+def _add_nothing(parser: argparse.ArgumentParser) -> None:
+    """The command has no options."""
+
+
+_SERVICE = "app.commands.service"
+COMMANDS = (
+    Command("up", "run everything on this machine", "app.commands.up", _add_up),
+    Command("ingest", "read upstreams into the log", _SERVICE, _add_service),
+    Command("processor", "fold what was read into values", _SERVICE, _add_service),
+    Command("edge", "serve the values to clients", _SERVICE, _add_service),
+    Command("simulator", "stand in for the upstreams", _SERVICE, _add_service),
+    Command("topics", "create or show the topics", "app.commands.topics", _add_topics),
+    Command(
+        "backfill", "write history into the log", "app.commands.backfill", _add_backfill
+    ),
+    Command("tail", "follow the published values", "app.commands.tail", _add_tail),
+    Command(
+        "doctor", "check everything, say what to do", "app.commands.doctor", _add_doctor
+    ),
+    Command("settings", "list every setting", "app.commands.settings", _add_nothing),
+)
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command line."""
+    parser = argparse.ArgumentParser(
+        prog=PROGRAM,
+        description="Live prices and balances of the Stacks blockchain, from an event log.",
+        epilog="Every setting is an environment variable STACKS_FEED_… or a line in .env: "
+        f"`{PROGRAM} settings` lists them all, docs/settings.md too.",
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for command in COMMANDS:
+        own = commands.add_parser(
+            command.name, help=command.help, description=command.help.capitalize() + "."
+        )
+        command.options(own)
+        own.set_defaults(module=command.module)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; return its exit code.
+
+    Trouble that an operator can act upon is one line on stderr and 1, a wrong request or
+    setting 2; anything else is a bug and shows its traceback.
+    """
+    arguments = make_parser().parse_args(argv)
+    # Services set up their own; the others say what is wrong by themselves.
+    logs.configure(arguments.command, level="CRITICAL")
+    run: Callable[[argparse.Namespace], int] = import_module(arguments.module).run
+    try:
+        return run(arguments)
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    except BrokenPipeError:
+        # `… | head` has read enough: at exit Python would complain that it cannot flush.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _BROKEN_PIPE
+    except Exception as error:  # noqa: BLE001 - raised again unless an operator can act
+        return _explained(arguments.command, error)
+
+
+def _explained(command: str, error: Exception) -> int:
+    """Print the lines of what an operator can act upon; raise all else again."""
+    found = tuple(leaves(error))
+    lines = [in_one_line(leaf) for leaf in found]
+    if None in lines:
+        raise error
+    for line in dict.fromkeys(lines):
+        print(f"{PROGRAM} {command}: {line}", file=sys.stderr)
+    return max(getattr(leaf, "exit_code", 1) for leaf in found)

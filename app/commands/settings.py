@@ -1,0 +1,11 @@
+"""``stacks-feed settings``: list every setting with its default and help."""
+
+import argparse
+
+from app.settings_doc import markdown
+
+
+def run(_: argparse.Namespace) -> int:
+    """Print the page of docs/settings.md."""
+    print(markdown())
+    return 0

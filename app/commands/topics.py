@@ -1,0 +1,101 @@
+"""``stacks-feed topics apply|show``: create the topics, say how they differ."""
+
+import argparse
+import asyncio
+
+import orjson
+
+from app.bootstrap import apply_topics, open_log
+from app.commands.service import overrides
+from app.configs import wanted_log
+from app.settings import Settings, read
+from app.topics import Applied, Shown, in_words, show
+from runtime.clock import SystemClock
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the action; 0 if all topics are as they should be, else 1."""
+    settings = read(overrides(arguments))
+    action = _apply if arguments.action == "apply" else _show
+    return asyncio.run(action(settings, as_json=arguments.json))
+
+
+async def _apply(settings: Settings, *, as_json: bool) -> int:
+    applied = await apply_topics(settings, clock=SystemClock())
+    print(_json_of_applied(applied) if as_json else _words_of_applied(applied))
+    return 1 if applied.drift else 0
+
+
+async def _show(settings: Settings, *, as_json: bool) -> int:
+    async with open_log(settings, clock=SystemClock()) as log:
+        shown = await show(log, wanted_log(settings))
+    print(_json_of_shown(shown) if as_json else _words_of_shown(shown))
+    return 0 if shown.as_it_should_be else 1
+
+
+def _words_of_applied(applied: Applied) -> str:
+    made = ", ".join(applied.created)
+    lines = [
+        f"created: {made}" if made else "nothing to create",
+        f"log {applied.identity.id}, {applied.identity.world.value} world on "
+        f"{applied.identity.network.value}, {applied.identity.partitions} partitions",
+        *(f"differs: {in_words(drift)}" for drift in applied.drift),
+    ]
+    if applied.drift:
+        lines.append(_ADVICE)
+    return "\n".join(lines)
+
+
+_ADVICE = (
+    "Topics that exist are never altered: use the broker's own tool, or set the settings "
+    "to what the topics are."
+)
+
+
+def _json_of_applied(applied: Applied) -> str:
+    return _json(
+        {
+            "created": applied.created,
+            "identity": applied.identity.model_dump(mode="json", by_alias=True),
+            "drift": applied.drift,
+        }
+    )
+
+
+def _words_of_shown(shown: Shown) -> str:
+    identity = shown.identity
+    head = (
+        f"log {identity.id}, {identity.world.value} world on {identity.network.value}"
+        if identity
+        else "the log has no identity yet"
+    )
+    lines = [
+        head,
+        *(
+            f"{each.name:14} {each.partitions} partitions, {each.records} offsets used"
+            for each in shown.topics
+        ),
+        *(f"{name:14} missing" for name in shown.missing),
+        *(f"differs: {in_words(drift)}" for drift in shown.drift),
+    ]
+    if shown.missing or not identity:
+        lines.append("Create what is missing with `stacks-feed topics apply`.")
+    if shown.drift:
+        lines.append(_ADVICE)
+    return "\n".join(lines)
+
+
+def _json_of_shown(shown: Shown) -> str:
+    identity = shown.identity
+    return _json(
+        {
+            "identity": identity and identity.model_dump(mode="json", by_alias=True),
+            "topics": shown.topics,
+            "missing": shown.missing,
+            "drift": shown.drift,
+        }
+    )
+
+
+def _json(value: object) -> str:
+    return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()

@@ -1,0 +1,140 @@
+"""``stacks-feed up``: every service of one machine, in one process tree."""
+
+import argparse
+import asyncio
+import logging
+from dataclasses import dataclass
+
+from app.bootstrap import apply_topics
+from app.children import Child, run_children
+from app.commands.service import overrides
+from app.configs import place_of
+from app.errors import OPERATIONAL
+from app.places import Broker
+from app.ports import check_free, free_port
+from app.settings import Settings, environment, read
+from app.topics import Applied, in_words, refuse_harmful
+from runtime import logs
+from runtime.clock import SystemClock
+from runtime.supervisor import Exit, Service, supervise
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What ``up`` starts, and where."""
+
+    settings: Settings
+    edge_port: int
+    simulator_port: int | None
+
+    @property
+    def edge(self) -> str:
+        """Host and port of the edge as a client on this machine reaches it."""
+        host = self.settings.host
+        reached = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104 - compared, not bound
+        return f"{reached}:{self.edge_port}"
+
+    @property
+    def simulator_url(self) -> str | None:
+        """Where the simulator will be; ``None`` without one."""
+        if self.simulator_port is None:
+            return None
+        return f"http://{self.settings.simulator_host}:{self.simulator_port}"
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run everything until a signal comes; return the exit code."""
+    settings = read(overrides(arguments))
+    logs.configure("up", level=settings.log_level)
+    return asyncio.run(_up(settings))
+
+
+async def _up(settings: Settings) -> Exit:
+    clock, plan = SystemClock(), make_plan(settings)
+    applied = await apply_topics(settings, clock=clock)
+    refuse_harmful(applied.drift, where=settings.log)
+    for drift in applied.drift:
+        logger.warning("topic differs", extra={"drift": in_words(drift)})
+    print(banner(plan, applied), flush=True)
+    tree = Service("children", lambda: run_children(children(plan), clock=clock))
+    return await supervise([tree], operational=OPERATIONAL)
+
+
+def make_plan(settings: Settings) -> Plan:
+    """Choose the ports; raise ``OperatorError`` if the edge's is taken."""
+    check_free(
+        settings.host,
+        settings.port,
+        what="edge",
+        setting="--port or STACKS_FEED_PORT",
+    )
+    return Plan(
+        settings=settings,
+        edge_port=settings.port or free_port(settings.host),
+        simulator_port=free_port(settings.simulator_host)
+        if settings.simulated and settings.simulator_url is None
+        else None,
+    )
+
+
+def children(plan: Plan) -> tuple[Child, ...]:
+    """Return the processes to run, each with its settings in its environment."""
+    settings = plan.settings
+    shared: dict[str, object] = {
+        "log": settings.log,
+        "live": str(settings.live).lower(),
+        "port": plan.edge_port,
+    }
+    if plan.simulator_url is not None:
+        shared |= {
+            "simulator_url": plan.simulator_url,
+            "simulator_port": plan.simulator_port,
+        }
+    services = ["ingest", "processor", "edge"]
+    if plan.simulator_url is not None:
+        services.insert(0, "simulator")
+    return tuple(
+        Child(
+            name=name,
+            arguments=(name, "--with-parent"),
+            environment=environment({**shared, "metrics_port": _metrics(name, plan)}),
+        )
+        for name in services
+    )
+
+
+def _metrics(name: str, plan: Plan) -> int:
+    """Two processes cannot share a port: ingest has it, the processor the next."""
+    first = plan.settings.metrics_port
+    return {"ingest": first, "processor": first + 1}.get(name, 0) if first else 0
+
+
+def banner(plan: Plan, applied: Applied) -> str:
+    """Say what runs, where, against what, and what to try."""
+    settings, identity = plan.settings, applied.identity
+    log = " --log " + settings.log if _elsewhere(settings) else ""
+    simulator = plan.simulator_url or settings.simulator_url
+    upstream = (
+        f"the simulator at {simulator}; prices and balances are made up"
+        if settings.simulated
+        else "the real upstreams"
+    )
+    new = "created" if applied.created else "found"
+    return f"""\
+stacks-feed, {settings.environment_name}, {identity.world.value} world on {identity.network.value}
+  log        {settings.log} ({new}, {identity.partitions} partitions, id {identity.id[:8]})
+  reads      {upstream}
+  serves     ws://{plan.edge}/parties/prices/main and ws://{plan.edge}/parties/balances/main
+  processes  {", ".join(child.name for child in children(plan))}
+Try:
+  curl 'http://{plan.edge}/parties/prices/main?tokens=stx'
+  python -m websockets ws://{plan.edge}/parties/prices/main
+  stacks-feed tail price{log}
+Ctrl-C stops everything. Log lines follow on stderr."""
+
+
+def _elsewhere(settings: Settings) -> bool:
+    default = type(settings).model_fields["log"].default
+    return settings.log != default or isinstance(place_of(settings), Broker)

@@ -1,0 +1,38 @@
+"""What goes wrong for an operator, said in one line with what to do about it."""
+
+from eventlog.port import LogError, LogFull, LogUnavailable, RecordTooLarge
+
+
+class OperatorError(Exception):
+    """Something that the operator can put right; the text says how.
+
+    ``exit_code`` is 1 for a world that is not as it should be, 2 for a wrong request.
+    """
+
+    exit_code = 1
+
+
+class SettingsError(OperatorError):
+    """A setting is missing, wrong or unknown."""
+
+    exit_code = 2
+
+
+# Reported in one line wherever a process meets them; all else is a bug.
+OPERATIONAL: tuple[type[Exception], ...] = (OperatorError, LogError, OSError)
+
+
+def in_one_line(error: BaseException) -> str | None:
+    """Say what broke and what to do; ``None`` for what is a bug."""
+    match error:
+        case LogUnavailable():
+            said = f"{error}; start it or correct STACKS_FEED_LOG, then try again"
+        case LogFull():
+            said = f"{error}; make room or move the log, nothing half-written is left"
+        case RecordTooLarge():
+            return None
+        case OperatorError() | LogError() | OSError():
+            said = f"{error}"
+        case _:
+            return None
+    return " ".join(said.split())

@@ -1,0 +1,255 @@
+"""Every setting, by section: its type, its default and its help.
+
+``None`` as a default means that it follows from other settings; the help says how.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field, SecretStr
+
+from schemas.ids import Network
+
+Port = Annotated[int, Field(ge=0, le=65_535)]
+Seconds = Annotated[float, Field(gt=0, le=30 * 86_400)]
+Number = Annotated[int, Field(ge=0)]
+Positive = Annotated[int, Field(ge=1)]
+Url = Annotated[str, Field(pattern=r"^(https?|wss?)://[^\s]+$")]
+Source = Literal["kraxel", "stxtools", "internal"]
+
+# In a simulated world nobody reads history for long; a laptop's disk is small.
+SIMULATED_AUDIT_DAYS = 2
+
+
+class General(BaseModel):
+    """What runs."""
+
+    environment: Literal["development", "production"] | None = Field(
+        None,
+        description="`production` always reads the real upstreams. Unset means "
+        "`development`; must be set when the log is a broker",
+    )
+    live: bool = Field(
+        default=False,
+        description="Read the real upstreams in development too (`up --live`)",
+    )
+    network: Annotated[Network, Field(strict=False)] = Field(
+        Network.MAINNET, description="The chain whose ids are accepted"
+    )
+    instance: (
+        Annotated[str, Field(pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")] | None
+    ) = Field(
+        None,
+        description="Name of this process among its like; default host and process id",
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="Least level of the log lines on stderr"
+    )
+    metrics_port: Port = Field(
+        0,
+        description="Port on 127.0.0.1 where ingest or the processor serves its metrics; "
+        "0 is none. The edge has them at `/metrics`",
+    )
+
+
+class Log(BaseModel):
+    """The log."""
+
+    log: str = Field(
+        "data/stacks-feed.sqlite",
+        description="Where the log is: a path, `sqlite:///path` or `kafka://host:port[,…]`",
+    )
+    log_prefix: Annotated[str, Field(pattern="^[A-Za-z0-9._-]{0,100}$")] = Field(
+        "",
+        description="Put before every name on a broker, so that several logs share it",
+    )
+    partitions: Annotated[int, Field(ge=1, le=1_024)] | None = Field(
+        None,
+        description="Partitions of each topic, fixed when they are created; default 6 on a "
+        "broker, 2 in SQLite",
+    )
+    audit_days: Annotated[float, Field(ge=0)] | None = Field(
+        None,
+        description="Days that raw and published history is kept, fixed when the topics are "
+        f"created; 0 is for ever. Default for ever, {SIMULATED_AUDIT_DAYS} in a simulated world",
+    )
+    sqlite_full_sync: bool = Field(
+        default=False,
+        description="Wait for the disk at each commit: survives a power cut, not only the "
+        "death of a process",
+    )
+    kafka_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT", description="Security protocol of the broker"
+    )
+    kafka_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        "SCRAM-SHA-512", description="SASL mechanism"
+    )
+    kafka_user: str | None = Field(None, description="SASL user")
+    kafka_password: SecretStr | None = Field(None, description="SASL password")
+    kafka_ca_file: Path | None = Field(
+        None,
+        description="Certificates that sign the broker's; default those of the system",
+    )
+    kafka_replication: Annotated[int, Field(ge=1, le=9)] | None = Field(
+        None, description="Copies of each topic; default 3 in production, else 1"
+    )
+    kafka_session_timeout_s: Annotated[float, Field(ge=6, le=60)] = Field(
+        10, description="A process silent this long loses its shards"
+    )
+
+
+class Upstreams(BaseModel):
+    """Upstreams."""
+
+    hiro_url: Url | None = Field(
+        None, description="Hiro API; default https://api.hiro.so, or the simulator"
+    )
+    hiro_api_key: SecretStr | None = Field(
+        None, description="Key for the Hiro API; without one its limits are low"
+    )
+    push_url: Url | None = Field(
+        None,
+        description="Hiro's WebSocket; default wss://api.hiro.so/extended/v1/ws, or the simulator",
+    )
+    kraxel_url: Url | None = Field(
+        None,
+        description="Prices of kraxel; default https://www.kraxel.io, or the simulator",
+    )
+    stxtools_url: Url | None = Field(
+        None,
+        description="Prices of stxtools; default https://api.stxtools.io, or the simulator",
+    )
+    invest_url: Url | None = Field(
+        None,
+        description="Prices `internal`; default https://invest.charisma.rocks, or the simulator",
+    )
+    tokens_url: Url | None = Field(
+        None,
+        description="Token registry; default https://tokens.charisma.rocks, or the simulator",
+    )
+    simulator_url: Url | None = Field(
+        None,
+        description="Where the simulator is; default its own host and port. `up` sets it",
+    )
+
+
+class Ingest(BaseModel):
+    """Ingest."""
+
+    price_sources: tuple[Source, ...] | None = Field(
+        None,
+        description='JSON list of price sources; default `["stxtools","internal"]`, all '
+        "three against the simulator",
+    )
+    price_interval_s: Seconds | None = Field(
+        None,
+        description="Between two price rounds; default 300, 3 against the simulator",
+    )
+    first_price_s: Annotated[float, Field(ge=0)] | None = Field(
+        None,
+        description="From the start to the first price round; default 3, 0.3 against the simulator",
+    )
+    balance_interval_s: Seconds | None = Field(
+        None,
+        description="Least time between two readings of one user, stretched by the budget; "
+        "default 300, 5 against the simulator",
+    )
+    token_interval_s: Seconds | None = Field(
+        None,
+        description="Between two readings of the token registries; default 3600, 60 against "
+        "the simulator",
+    )
+    request_timeout_s: Seconds = Field(
+        10, description="An upstream that takes longer than this has failed"
+    )
+    hiro_per_minute: Positive | None = Field(
+        None,
+        description="Requests a minute to Hiro; default 500 with a key, 25 without, "
+        "60000 against the simulator",
+    )
+    hiro_per_month: Positive | None = Field(
+        None,
+        description="Requests a month to Hiro; default 150000 with a key, no limit without",
+    )
+    source_per_minute: Positive = Field(
+        100, description="Requests a minute to each other upstream"
+    )
+    accounts_api: Literal["v1", "v2", "v3"] = Field(
+        "v1",
+        description="Generation of Hiro's balances; v1 alone has what was sent and received",
+    )
+    push: bool = Field(default=True, description="Listen to Hiro's push for hints")
+    push_connections: Number = Field(
+        10, description="Push connections for single users, newest first"
+    )
+    watch_max: Number = Field(10_000, description="Users polled in all")
+    buffer_records: Positive = Field(
+        10_000,
+        description="Observations that wait while the log is away; then upstream is not read",
+    )
+
+
+class Processor(BaseModel):
+    """Processor."""
+
+    price_max_age_s: Annotated[float, Field(ge=0)] = Field(
+        900, description="A source this far behind the newest drops out of the median"
+    )
+    price_deviation: Annotated[str, Field(pattern=r"^(?:0|0\.[0-9]{0,17}[1-9]|1)$")] = (
+        Field(
+            "0",
+            description="Relative change above which a price is published; 0 is any",
+        )
+    )
+    future_tolerance_s: Annotated[float, Field(ge=0)] = Field(
+        60, description="An observation this far past its append time is refused"
+    )
+
+
+class Edge(BaseModel):
+    """Edge."""
+
+    host: str = Field("127.0.0.1", description="Address the edge listens on")
+    port: Port = Field(1999, description="Port the edge listens on")
+    lease_s: Seconds = Field(
+        300, description="How long a user stays watched after the edge's last renewal"
+    )
+    refresh_interval_s: Seconds = Field(
+        10, description="Least time between two refresh requests of one kind"
+    )
+    message_bytes: Positive = Field(
+        65_536, description="Longest message of a client; a longer one closes with 1009"
+    )
+    client_buffer_bytes: Positive = Field(
+        262_144, description="What may wait in a client's socket before it is closed"
+    )
+
+
+class Simulator(BaseModel):
+    """Simulator."""
+
+    simulator_host: str = Field("127.0.0.1", description="Address it listens on")
+    simulator_port: Port = Field(
+        1998, description="Port it listens on; `up` takes a free one instead"
+    )
+    simulator_seed: Number = Field(1, description="Same seed, same world")
+    simulator_tokens: Annotated[int, Field(ge=10, le=10_000)] = Field(
+        200, description="Tokens in its world"
+    )
+    simulator_accounts: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        10_000, description="Accounts in its world"
+    )
+    simulator_tick_s: Annotated[float, Field(ge=0)] = Field(
+        3, description="Between two moves of its market and chain; 0 is only on demand"
+    )
+
+
+SECTIONS: tuple[type[BaseModel], ...] = (
+    General,
+    Log,
+    Upstreams,
+    Ingest,
+    Processor,
+    Edge,
+    Simulator,
+)
