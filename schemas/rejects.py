@@ -9,6 +9,9 @@ from schemas.base import Count, Event
 from schemas.journal import Origin
 
 MAX_ORIGINAL_BYTES = 65_536
+# A key is at most a user and a contract; of a longer one, which is no key of ours, this
+# much is kept.
+MAX_KEY_BYTES = 1_024
 
 
 class Reason(Enum):
@@ -18,6 +21,7 @@ class Reason(Enum):
     FUTURE = "future"
     CONFLICT = "conflict"
     UNKNOWN_READING = "unknown-reading"
+    FULL = "full"
 
 
 class Reject(Event):
