@@ -1,10 +1,9 @@
 """Who is watched: the leases of the edges, and which users there is room for."""
 
-from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from schemas.base import Malformed, decoder
-from schemas.demand import Lease, Refresh, RefreshKind
+from schemas.demand import Lease, Refresh
 from schemas.ids import UserId, parse_user_id
 
 REFRESH_MAX_AGE_MS = 60_000
@@ -53,6 +52,8 @@ class Watch:
     """
 
     limit: int
+    # Grows whenever a user comes or leaves.
+    changes: int = 0
     # By user, in the order in which they came: until when each edge wants them.
     _leases: dict[UserId, dict[str, int]] = field(default_factory=dict)
     # The last moment a user was wanted, for those who no longer are.
@@ -61,6 +62,7 @@ class Watch:
     def lease(self, lease: Lease, *, now_ms: int) -> None:
         """Take or renew a lease; one that is over already changes nothing."""
         if lease.expires_at > now_ms:
+            self.changes += lease.user_id not in self._leases
             edges = self._leases.setdefault(lease.user_id, {})
             edges[lease.edge] = lease.expires_at
             self._left_ms.pop(lease.user_id, None)
@@ -79,11 +81,6 @@ class Watch:
             if not edges:
                 self._leave(user, now_ms=now_ms)
 
-    def next_expiry_ms(self) -> int | None:
-        """Return when the next lease ends, ``None`` without any."""
-        ends = (min(edges.values()) for edges in self._leases.values())
-        return min(ends, default=None)
-
     def watched(self) -> list[UserId]:
         """Return the users there is room for, in the order in which they came."""
         return list(self._leases)[: self.limit]
@@ -100,22 +97,12 @@ class Watch:
         """Return when a user was last wanted as far as seen, -1 for never."""
         return self._left_ms.get(user, -1)
 
-    def drop_left(self, users: Collection[UserId]) -> None:
-        """Forget when these users left."""
-        for user in users:
-            self._left_ms.pop(user, None)
+    def drop_left(self, *, before_ms: int) -> None:
+        """Forget when users left who did so before a moment."""
+        kept = {u: left for u, left in self._left_ms.items() if left >= before_ms}
+        self._left_ms = kept
 
     def _leave(self, user: UserId, *, now_ms: int) -> None:
         del self._leases[user]
+        self.changes += 1
         self._left_ms[user] = now_ms
-
-
-__all__ = [
-    "REFRESH_MAX_AGE_MS",
-    "Demand",
-    "RefreshKind",
-    "Watch",
-    "Withdrawn",
-    "is_fresh",
-    "read_demand",
-]

@@ -1,0 +1,107 @@
+"""Following a topic from its oldest record on, through whatever happens to the log."""
+
+import logging
+from collections.abc import Callable
+from typing import Protocol
+
+from eventlog.port import (
+    Batches,
+    EventLog,
+    LogUnavailable,
+    OffsetOutOfRange,
+    Partition,
+    Reader,
+)
+from ingest.core.backoff import delay_s
+from runtime.clock import Clock
+from runtime.metrics import LOG_ERRORS
+
+_logger = logging.getLogger("ingest.follower")
+_MAX_RECORDS = 2_000
+_WAIT_S = 1.0
+_RETRY_CAP_S = 5.0
+
+
+class Taker(Protocol):
+    """What is done with the records of a topic."""
+
+    def take(self, batches: Batches) -> None:
+        """Take the next records."""
+        ...
+
+    def caught_up(self) -> None:
+        """All that was in the topic when following began has been taken."""
+        ...
+
+
+async def follow(
+    log: EventLog,
+    topic: str,
+    partitions: int,
+    *,
+    taker: Taker,
+    clock: Clock,
+    draw: Callable[[], float],
+) -> None:
+    """Hand every record of a topic to ``taker``, for ever.
+
+    Goes on where it was after ``LogUnavailable``. When retention passed it, it goes on
+    with the oldest record there is.
+    """
+    parts = [Partition(topic, number) for number in range(partitions)]
+    following = _Following(log, parts, taker)
+    attempt = 0
+    while True:
+        try:
+            await following.run()
+        except OffsetOutOfRange as error:
+            following.skip_to(error.partition, error.oldest)
+        except LogUnavailable as error:
+            LOG_ERRORS.labels("unavailable").inc()
+            _logger.warning(
+                "topic not readable", extra={"topic": topic, "why": str(error)}
+            )
+            wait_s = delay_s(attempt, draw=draw(), cap_s=_RETRY_CAP_S)
+            attempt = 0 if following.moved() else attempt + 1
+            await clock.sleep(wait_s)
+
+
+class _Following:
+    """Where a topic has been read to, across readers."""
+
+    def __init__(self, log: EventLog, parts: list[Partition], taker: Taker) -> None:
+        self._log, self._parts, self._taker = log, parts, taker
+        self._positions: dict[Partition, int] = {}
+        self._ends: dict[Partition, int] = {}
+        self._reached = False
+        self._moved = False
+
+    async def run(self) -> None:
+        if not self._ends:
+            self._positions = dict(await self._log.oldest(self._parts))
+            self._ends = dict(await self._log.ends(self._parts))
+        async with self._log.reader(self._positions) as reader:
+            while True:
+                self._note(reader)
+                batches = await reader.read(max_records=_MAX_RECORDS, wait_s=_WAIT_S)
+                if batches:
+                    self._moved = True
+                    self._taker.take(batches)
+
+    def skip_to(self, part: Partition, position: int) -> None:
+        self._positions[part] = position
+
+    def moved(self) -> bool:
+        """Tell whether anything was read since the last call."""
+        moved, self._moved = self._moved, False
+        return moved
+
+    def _note(self, reader: Reader) -> None:
+        for part in self._parts:
+            self._positions[part] = reader.position(part)
+        if not self._reached and self._all_read():
+            self._reached = True
+            self._taker.caught_up()
+
+    def _all_read(self) -> bool:
+        return all(self._positions[p] >= end for p, end in self._ends.items())

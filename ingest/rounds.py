@@ -1,0 +1,209 @@
+"""Rounds of prices and of token metadata: what the owner of shard 0 polls."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+
+from eventlog.port import Batches, EventLog
+from ingest.config import IngestConfig
+from ingest.core.backoff import delay_s
+from ingest.core.history import Observation, past_of
+from ingest.core.registry import Registry
+from ingest.follower import follow
+from ingest.sources import tokens
+from ingest.sources.client import SourceDown, UpstreamClient
+from ingest.sources.prices import PriceSource
+from ingest.tools import Tools
+from ingest.waiting import run_until, sleep_or
+from ingest.writer import Observed
+from schemas.base import Malformed, decoder
+from schemas.ids import ContractId
+from schemas.tokens import TokenObserved
+from schemas.topics import TOKENS_RAW
+
+_logger = logging.getLogger("ingest.rounds")
+_RETRY_BASE_S, _RETRY_CAP_S = 2.0, 60.0
+# A contract that has no get-decimals will not get one; one that could not be asked may.
+_REFUSED_S, _FAILED_S = 86_400.0, 600.0
+# Questions for decimals take this share of Hiro's budget.
+_DECIMALS_SHARE = 0.1
+_IDLE_S = 60.0
+_token = decoder(TokenObserved)
+
+
+def entries(seen: Sequence[Observation], kind: str) -> list[Observed]:
+    """Return observations as the writer takes them."""
+    past = [past_of(one) for one in seen]
+    return [Observed(one.topic, one.key, one.value, kind) for one in past]
+
+
+class PriceRounds:
+    """Reads each price source on its own: one that fails costs the others nothing."""
+
+    def __init__(
+        self,
+        sources: Sequence[PriceSource],
+        *,
+        config: IngestConfig,
+        tools: Tools,
+    ) -> None:
+        self._sources, self._config = sources, config
+        self._writer, self._clock = tools.writer, tools.clock
+        self._wanted = {source.name: asyncio.Event() for source in sources}
+
+    def refresh(self) -> None:
+        """Read all sources now; one that is being read is read once more after that."""
+        for event in self._wanted.values():
+            event.set()
+
+    async def run(self) -> None:
+        """Poll all sources, for ever."""
+        async with asyncio.TaskGroup() as group:
+            for source in self._sources:
+                group.create_task(self._poll(source), name=f"prices {source.name}")
+
+    async def _poll(self, source: PriceSource) -> None:
+        await self._clock.sleep(self._config.first_price_s)
+        while True:
+            began_s = self._clock.monotonic_s()
+            self._wanted[source.name].clear()
+            try:
+                seen = await source.read()
+            except SourceDown as error:
+                _logger.warning(
+                    "prices not read", extra={"source": source.name, "why": error.why}
+                )
+            else:
+                await self._writer.write(entries(seen, "price"))
+            left_s = began_s + self._config.price_interval_s - self._clock.monotonic_s()
+            await sleep_or(self._clock, max(0.0, left_s), self._wanted[source.name])
+
+
+class TokenRounds:
+    """Reads the registries and asks contracts for their decimals; writes what is new."""
+
+    def __init__(
+        self,
+        *,
+        config: IngestConfig,
+        charisma: UpstreamClient,
+        hiro: UpstreamClient,
+        registry: Registry,
+        tools: Tools,
+    ) -> None:
+        self._config, self._charisma, self._hiro = config, charisma, hiro
+        self._registry = registry
+        self._writer, self._moments = tools.writer, tools.moments
+        self._clock, self._draw = tools.clock, tools.draw
+        self._said = tokens.Said()
+        self._not_before_s: dict[ContractId, float] = {}
+        self._listed = asyncio.Event()
+
+    def listed(self) -> None:
+        """The registry has changed: there may be contracts nobody asked."""
+        self._listed.set()
+
+    async def run(self, log: EventLog, partitions: int) -> None:
+        """Poll all sources of metadata, for ever."""
+        await self._restore(log, partitions)
+        network, config = self._config.network, self._config
+        async with asyncio.TaskGroup() as group:
+            group.create_task(
+                self._poll(
+                    lambda: tokens.read_charisma(self._charisma, network),
+                    config.token_interval_s,
+                ),
+                name="tokens charisma",
+            )
+            group.create_task(
+                self._poll(
+                    lambda: tokens.read_hiro(self._hiro, network),
+                    config.metadata_interval_s,
+                ),
+                name="tokens hiro",
+            )
+            group.create_task(self._ask_contracts(), name="tokens contract")
+
+    async def _restore(self, log: EventLog, partitions: int) -> None:
+        """Learn the last word of each source from the log: it need not be said again."""
+        taker = _Restoring(self._said)
+        following = follow(
+            log, TOKENS_RAW, partitions, taker=taker, clock=self._clock, draw=self._draw
+        )
+        await run_until(taker.done, following, name="restore tokens")
+
+    async def _poll(
+        self, read: Callable[[], Awaitable[list[TokenObserved]]], interval_s: float
+    ) -> None:
+        failures = 0
+        while True:
+            try:
+                await self._write(await read())
+                failures, wait_s = 0, interval_s
+            except SourceDown as error:
+                _logger.warning("tokens not read", extra={"why": str(error)})
+                backoff_s = _RETRY_BASE_S + delay_s(
+                    failures,
+                    draw=self._draw(),
+                    base_s=_RETRY_BASE_S,
+                    cap_s=_RETRY_CAP_S,
+                )
+                failures, wait_s = failures + 1, min(interval_s, backoff_s)
+            await self._clock.sleep(wait_s)
+
+    async def _write(self, seen: list[TokenObserved]) -> None:
+        """Write what is new, and what our own table adds to it."""
+        network = self._config.network
+        known = tokens.known(seen, network=network, observed_at=self._moments.next_ms())
+        news = self._said.news([*seen, *known])
+        await self._writer.write(entries(news, "token"))
+        for one in news:
+            self._said.note(one)
+
+    async def _ask_contracts(self) -> None:
+        while True:
+            contract = self._unasked()
+            if contract is None:
+                await sleep_or(self._clock, _IDLE_S, self._listed)
+                continue
+            await self._ask(contract)
+            await self._clock.sleep(1 / (self._hiro.rate_s * _DECIMALS_SHARE))
+
+    def _unasked(self) -> ContractId | None:
+        """Return a contract to ask: first one whose decimals nobody gave."""
+        now_s = self._clock.monotonic_s()
+        open_ones = [
+            contract
+            for contract in self._registry.contracts()
+            if not self._said.asked(contract)
+            and self._not_before_s.get(contract, now_s) <= now_s
+        ]
+        unknown = self._registry.unknown_decimals()
+        return min(open_ones, key=lambda c: (c not in unknown, c), default=None)
+
+    async def _ask(self, contract: ContractId) -> None:
+        try:
+            seen = await tokens.read_decimals(self._hiro, contract)
+        except SourceDown as error:
+            wait_s = _REFUSED_S if error.answered else _FAILED_S
+            self._not_before_s[contract] = self._clock.monotonic_s() + wait_s
+            return
+        await self._writer.write(entries([seen], "token"))
+        self._said.note(seen)
+
+
+class _Restoring:
+    """Takes what ``tokens.raw`` holds already."""
+
+    def __init__(self, said: tokens.Said) -> None:
+        self._said = said
+        self.done = asyncio.Event()
+
+    def take(self, batches: Batches) -> None:
+        for record in (r for records in batches.values() for r in records):
+            one: TokenObserved | Malformed = _token(record.value or b"")
+            if isinstance(one, TokenObserved):
+                self._said.note(one)
+
+    def caught_up(self) -> None:
+        self.done.set()

@@ -1,0 +1,204 @@
+"""Whole accounts from Hiro, in whichever generation of its API still answers."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from hashlib import sha256
+from urllib.parse import quote
+
+from ingest.core.normalize.accounts import (
+    Account,
+    Chosen,
+    Page,
+    account_of_pages,
+    account_v1,
+    page_v2,
+    page_v3,
+    same_content,
+    stx_balance,
+)
+from ingest.core.normalize.body import Unusable
+from ingest.sources.client import Answer, Ask, SourceDown, SourceGone, UpstreamClient
+from schemas.balances import AccountConfirmed, AccountRead
+from schemas.base import MAX_RECORD_BYTES, encode
+from schemas.ids import Network, UserId
+
+_logger = logging.getLogger("ingest.accounts")
+SOURCE = "hiro"
+NEWEST_GENERATION = 3
+# The largest page they give; and no account has that many pages.
+_PAGE_ROWS = 200
+_MAX_PAGES = 100
+# A record has a key and headers too.
+_MAX_READING_BYTES = MAX_RECORD_BYTES - 16_384
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What is remembered of the last whole reading of a user that the log has."""
+
+    generation: int
+    account: Account
+    reading: str
+    read_ms: int
+    etag: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class AccountSeen:
+    """One reading, ready for the log; ``kept`` becomes true once the log has it."""
+
+    user: UserId
+    observation: AccountRead | AccountConfirmed
+    value: bytes
+    kept: Kept
+
+
+class Accounts:
+    """Reads accounts, and knows of each user what was read last.
+
+    A reading that says the same as the last one the log has is a confirmation of it. The
+    memory is of this process alone: after a restart a user is read and written whole.
+    """
+
+    def __init__(
+        self,
+        client: UpstreamClient,
+        *,
+        network: Network,
+        chosen: Chosen,
+        generation: int,
+        rewrite_after_s: float,
+    ) -> None:
+        self._client, self._network, self._chosen = client, network, chosen
+        self.generation = generation
+        self._rewrite_after_ms = round(rewrite_after_s * 1000)
+        self._kept: dict[UserId, Kept] = {}
+
+    async def read(self, user: UserId, *, full: bool) -> AccountSeen:
+        """Read a user; with ``full`` do not let the upstream say it is unchanged.
+
+        Raises ``SourceDown``: then there is no reading, and nothing is known of the
+        account, least of all that it is empty.
+        """
+        while True:
+            generation = self.generation
+            try:
+                return await self._read(user, generation, full=full)
+            except SourceGone:
+                if generation == NEWEST_GENERATION:
+                    raise
+                self._move_on(generation)
+
+    def remember(self, seen: AccountSeen) -> None:
+        """The log has this reading: later ones may confirm it."""
+        self._kept[seen.user] = seen.kept
+
+    def forget(self, user: UserId) -> None:
+        """Drop what is known of a user: the next reading is written whole."""
+        self._kept.pop(user, None)
+
+    def _move_on(self, gone: int) -> None:
+        # Several readings may meet the same 410; it moves us on once.
+        if self.generation == gone:
+            self.generation += 1
+            _logger.warning(
+                "balance API switched off, using the next generation",
+                extra={"gone": gone, "next": self.generation},
+            )
+
+    async def _read(self, user: UserId, generation: int, *, full: bool) -> AccountSeen:
+        kept = self._kept.get(user)
+        if kept is not None and kept.generation != generation:
+            kept = None
+        if generation == 1:
+            etag = kept.etag if kept and not full else None
+            answer = await self._v1(user, etag)
+        else:
+            answer = await self._paged(user, generation)
+        return self._seen(user, answer, kept, generation)
+
+    async def _v1(self, user: UserId, etag: str | None) -> Answer[Account]:
+        headers = {"if-none-match": etag} if etag else {}
+        parse = partial(account_v1, network=self._network, chosen=self._chosen)
+        path = f"/extended/v1/address/{quote(user)}/balances"
+        ask = Ask(SOURCE, path, params={"unanchored": "true"}, headers=headers)
+        return await self._client.ask(ask, parse)
+
+    async def _paged(self, user: UserId, generation: int) -> Answer[Account]:
+        """Read STX and every page: a whole account or none."""
+        root = {2: "/extended/v2/addresses", 3: "/extended/v3/principals"}[generation]
+        base = f"{root}/{quote(user)}/balances"
+        stx = await self._client.ask(Ask(SOURCE, f"{base}/stx"), stx_balance)
+        pages = await self._pages(f"{base}/ft", generation)
+        account = account_of_pages(
+            stx.said or "", pages, network=self._network, chosen=self._chosen
+        )
+        if isinstance(account, Unusable):
+            raise SourceDown(SOURCE, why=account.why)
+        return Answer(account, stx.observed_at)
+
+    async def _pages(self, path: str, generation: int) -> list[Page]:
+        pages: list[Page] = []
+        rows, cursor = 0, None
+        parse: Callable[[bytes], Page | Unusable] = (
+            page_v2 if generation == 2 else page_v3  # noqa: PLR2004 - a generation
+        )
+        while len(pages) < _MAX_PAGES:
+            where = {"cursor": cursor} if cursor else {"offset": str(rows)}
+            if generation == NEWEST_GENERATION and not cursor:
+                where = {}
+            params = {"limit": str(_PAGE_ROWS), **where}
+            page = (await self._client.ask(Ask(SOURCE, path, params), parse)).said
+            if page is None:
+                break
+            pages.append(page)
+            rows, cursor = rows + len(page.rows), page.next_cursor
+            more = cursor if generation == NEWEST_GENERATION else rows < page.total
+            if not (more and page.rows):
+                break
+        return pages
+
+    def _seen(
+        self, user: UserId, answer: Answer[Account], kept: Kept | None, generation: int
+    ) -> AccountSeen:
+        account = answer.said
+        if account is None:
+            if kept is None:
+                raise SourceDown(SOURCE, why="unchanged, but nothing was known")
+            return self._confirmed(user, kept, answer)
+        young = kept and answer.observed_at - kept.read_ms < self._rewrite_after_ms
+        if kept and young and same_content(kept.account, account):
+            return self._confirmed(user, kept, answer)
+        return self._whole(user, account, answer, generation)
+
+    def _confirmed(
+        self, user: UserId, kept: Kept, answer: Answer[Account]
+    ) -> AccountSeen:
+        seen = AccountConfirmed(
+            user_id=user,
+            source=SOURCE,
+            observed_at=answer.observed_at,
+            reading=kept.reading,
+        )
+        etag = answer.etag or kept.etag
+        still = Kept(kept.generation, kept.account, kept.reading, kept.read_ms, etag)
+        return AccountSeen(user, seen, encode(seen), still)
+
+    def _whole(
+        self, user: UserId, account: Account, answer: Answer[Account], generation: int
+    ) -> AccountSeen:
+        seen = AccountRead(
+            user_id=user,
+            source=SOURCE,
+            observed_at=answer.observed_at,
+            holdings=account.holdings,
+            others=account.others,
+        )
+        value = encode(seen)
+        if len(value) > _MAX_READING_BYTES:
+            raise SourceDown(SOURCE, why="the account is larger than a record may be")
+        reading = sha256(value).hexdigest()
+        kept = Kept(generation, account, reading, answer.observed_at, answer.etag)
+        return AccountSeen(user, seen, value, kept)

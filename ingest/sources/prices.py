@@ -1,0 +1,70 @@
+"""Prices from kraxel, stxtools and Charisma's own service, each on its own."""
+
+import logging
+
+from ingest.core.normalize.body import Unusable
+from ingest.core.normalize.prices import SOURCES, PriceList, observed
+from ingest.sources.client import Ask, UpstreamClient
+from runtime.metrics import UPSTREAM_REJECTS
+from schemas.ids import Network
+from schemas.prices import PriceObserved
+
+_logger = logging.getLogger("ingest.prices")
+_STXTOOLS_ROWS = 10_000
+_STXTOOLS_PAGES = 10
+
+
+class PriceSource:
+    """One source of prices; ``name`` stands in its observations."""
+
+    def __init__(
+        self,
+        name: str,
+        client: UpstreamClient,
+        *,
+        network: Network,
+        internal_limit: int = 100,
+    ) -> None:
+        self.name = name
+        self._client, self._network = client, network
+        self._limit = internal_limit
+
+    async def read(self) -> list[PriceObserved]:
+        """Read all prices of the source now; raises ``SourceDown``.
+
+        A source without any price gives an empty list: the last values stay.
+        """
+        found: list[PriceObserved] = []
+        for page in range(_STXTOOLS_PAGES):
+            answer = await self._client.ask(self._ask(page), self._parse)
+            listed = answer.said
+            if listed is None:
+                break
+            self._note(listed)
+            found += observed(
+                listed.prices, source=self.name, observed_at=answer.observed_at
+            )
+            if self.name != "stxtools" or listed.rows < _STXTOOLS_ROWS:
+                break
+        return found
+
+    def _parse(self, body: bytes) -> PriceList | Unusable:
+        return SOURCES[self.name](body, self._network)
+
+    def _ask(self, page: int) -> Ask:
+        match self.name:
+            case "kraxel":
+                return Ask(self.name, "/api/prices")
+            case "stxtools":
+                params = {"page": str(page), "size": str(_STXTOOLS_ROWS)}
+                return Ask(self.name, "/tokens", params)
+            case _:
+                params = {"limit": str(self._limit)}
+                return Ask(self.name, "/api/v1/prices", params)
+
+    def _note(self, listed: PriceList) -> None:
+        if listed.refused:
+            UPSTREAM_REJECTS.labels(self.name).inc(listed.refused)
+            _logger.debug(
+                "rows refused", extra={"source": self.name, "rows": listed.refused}
+            )

@@ -1,0 +1,115 @@
+"""Token metadata: Charisma's registry, Hiro's metadata, and the contracts themselves."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import partial
+
+from ingest.core.normalize.calls import decimals
+from ingest.core.normalize.tokens import TokenList, TokenSaid, charisma, hiro
+from ingest.core.registry import STX_FIELDS, known_fields
+from ingest.sources.client import Ask, UpstreamClient
+from ingest.sources.subnets import call
+from runtime.metrics import UPSTREAM_REJECTS
+from schemas.ids import STX, ContractId, Network
+from schemas.tokens import TokenFields, TokenObserved
+
+CHARISMA, HIRO, CONTRACT, KNOWN = "charisma", "hiro", "contract", "known"
+# Requests to Hiro's metadata are counted apart from those for accounts.
+_METADATA = "hiro-metadata"
+_PAGE_ROWS = 60
+_MAX_PAGES = 500
+
+
+async def read_charisma(
+    client: UpstreamClient, network: Network
+) -> list[TokenObserved]:
+    """Read the whole registry, the only one with subnet tokens; raises ``SourceDown``."""
+    answer = await client.ask(
+        Ask(CHARISMA, "/api/v1/metadata"), partial(charisma, network=network)
+    )
+    found = answer.said
+    if found is None:
+        return []
+    UPSTREAM_REJECTS.labels(CHARISMA).inc(found.refused)
+    return _observed(found.tokens, source=CHARISMA, observed_at=answer.observed_at)
+
+
+async def read_hiro(client: UpstreamClient, network: Network) -> list[TokenObserved]:
+    """Read all pages of Hiro's metadata; raises ``SourceDown`` when one fails."""
+    seen: dict[ContractId, TokenObserved] = {}
+    rows = 0
+    for _ in range(_MAX_PAGES):
+        params = {"limit": str(_PAGE_ROWS), "offset": str(rows)}
+        answer = await client.ask(
+            Ask(_METADATA, "/metadata/v1/ft", params), partial(hiro, network=network)
+        )
+        page = answer.said or TokenList((), 0, 0)
+        UPSTREAM_REJECTS.labels(_METADATA).inc(page.refused)
+        for one in _observed(page.tokens, source=HIRO, observed_at=answer.observed_at):
+            # A token that moved to a later page while we read stands once.
+            seen.setdefault(one.contract_id, one)
+        count = len(page.tokens) + page.refused
+        rows += count
+        if not count or rows >= (page.total or 0):
+            break
+    return list(seen.values())
+
+
+async def read_decimals(client: UpstreamClient, contract: ContractId) -> TokenObserved:
+    """Ask the contract itself, whose word goes first; raises ``SourceDown``."""
+    answer = await client.ask(call(CONTRACT, contract, "get-decimals"), decimals)
+    return TokenObserved(
+        contract_id=contract,
+        source=CONTRACT,
+        observed_at=answer.observed_at,
+        fields=TokenFields(decimals=answer.said),
+    )
+
+
+def known(
+    listed: Iterable[TokenObserved], *, network: Network, observed_at: int
+) -> list[TokenObserved]:
+    """Return what our own table adds: STX, and the bases that listed records lack."""
+    said = [TokenSaid(STX, STX_FIELDS)]
+    for one in listed if network is Network.MAINNET else ():
+        fields = known_fields(one.contract_id, one.fields)
+        if fields is not None:
+            said.append(TokenSaid(one.contract_id, fields))
+    return _observed(said, source=KNOWN, observed_at=observed_at)
+
+
+def _observed(
+    said: Iterable[TokenSaid], *, source: str, observed_at: int
+) -> list[TokenObserved]:
+    return [
+        TokenObserved(
+            contract_id=one.contract_id,
+            source=source,
+            observed_at=observed_at,
+            fields=one.fields,
+        )
+        for one in said
+    ]
+
+
+@dataclass(slots=True)
+class Said:
+    """The last word of each source on each token, to write only what is new."""
+
+    _words: dict[tuple[str, ContractId], TokenFields] = field(default_factory=dict)
+
+    def note(self, one: TokenObserved) -> None:
+        """Take note of a word that is in the log."""
+        self._words[one.source, one.contract_id] = one.fields
+
+    def news(self, seen: Iterable[TokenObserved]) -> list[TokenObserved]:
+        """Return those that say something else than the last word of their source."""
+        return [
+            one
+            for one in seen
+            if self._words.get((one.source, one.contract_id)) != one.fields
+        ]
+
+    def asked(self, contract: ContractId) -> bool:
+        """Tell whether the contract itself was asked for its decimals."""
+        return (CONTRACT, contract) in self._words

@@ -1,0 +1,18 @@
+"""What the parts of the service share."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ingest.sources.moments import MomentSource
+from ingest.writer import Writer
+from runtime.clock import Clock
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """Time, chance (``draw`` is uniform in [0, 1)), moments and the way to the log."""
+
+    clock: Clock
+    draw: Callable[[], float]
+    moments: MomentSource
+    writer: Writer
