@@ -1,15 +1,23 @@
 """Builds everything: the only caller of constructors."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple, assert_never
 from uuid import uuid4
 
-from app.configs import kafka_config, place_of, wanted_log
+from app.configs import (
+    ingest_config,
+    kafka_config,
+    place_of,
+    simulator_config,
+    wanted_log,
+)
 from app.errors import OperatorError
 from app.places import Broker, File
+from app.ports import check_free
 from app.settings import Settings
 from app.topics import (
     Applied,
@@ -23,6 +31,8 @@ from app.topics import (
 from eventlog.port import EventLog
 from runtime.clock import Clock
 from schemas.log import LogIdentity
+
+logger = logging.getLogger(__name__)
 
 
 class Opened(NamedTuple):
@@ -117,5 +127,47 @@ async def apply_topics(settings: Settings, *, clock: Clock) -> Applied:
 
 
 async def run_service(name: str, settings: Settings, *, clock: Clock) -> None:
-    """Run one service until it is cancelled."""
-    raise OperatorError(f"{name} is not a service")
+    """Run one service until it is cancelled; only its own code is loaded."""
+    if name == "simulator":
+        await _run_simulator(settings)
+        return
+    run = {"ingest": _run_ingest}[name]
+    async with AsyncExitStack() as stack:
+        if settings.metrics_port and name != "edge":
+            stack.callback(_serve_metrics(settings.metrics_port))
+        opened = await stack.enter_async_context(open_checked(settings, clock=clock))
+        logger.info(
+            "log opened",
+            extra={"log": opened.log.where, "id": opened.identity.id},
+        )
+        await run(opened, settings, clock=clock)
+
+
+def _serve_metrics(port: int) -> Callable[[], None]:
+    from runtime.metrics import serve  # noqa: PLC0415 - only where asked for
+
+    check_free("127.0.0.1", port, what="metrics", setting="STACKS_FEED_METRICS_PORT")
+    return serve(port)
+
+
+async def _run_simulator(settings: Settings) -> None:
+    from simulator.server import serve  # noqa: PLC0415 - each process loads its service alone
+
+    check_free(
+        settings.simulator_host,
+        settings.simulator_port,
+        what="simulator",
+        setting="STACKS_FEED_SIMULATOR_PORT",
+    )
+    await serve(simulator_config(settings))
+
+
+async def _run_ingest(opened: Opened, settings: Settings, *, clock: Clock) -> None:
+    from ingest.service import run  # noqa: PLC0415 - each process loads its service alone
+
+    await run(
+        opened.log,
+        ingest_config(settings),
+        partitions=opened.identity.partitions,
+        clock=clock,
+    )

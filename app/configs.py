@@ -2,6 +2,7 @@
 
 import os
 import socket
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from app.errors import SettingsError
@@ -9,9 +10,13 @@ from app.places import Broker, Place, parse_place
 from app.sections import SIMULATED_AUDIT_DAYS
 from app.settings import Settings
 from app.topics import Wanted
+from schemas.journal import FoldSettings
+from schemas.log import World
 
 if TYPE_CHECKING:
     from eventlog.kafka import KafkaConfig, KafkaSecurity
+    from ingest.config import IngestConfig
+    from simulator.config import SimulatorConfig
 
 _SQLITE_PARTITIONS, _BROKER_PARTITIONS = 2, 6
 _PRODUCTION_REPLICATION = 3
@@ -79,6 +84,164 @@ def _kafka_security(settings: Settings) -> "KafkaSecurity | None":
         user=settings.kafka_user,
         password=secret.get_secret_value() if secret else None,
         ca_file=settings.kafka_ca_file,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Urls:
+    """Where each upstream is."""
+
+    hiro: str
+    push: str
+    kraxel: str
+    stxtools: str
+    invest: str
+    tokens: str
+
+
+def urls(settings: Settings) -> Urls:
+    """Return where each upstream is: what is set, else the simulator or the real one."""
+    base = simulator_url(settings)
+    live = not settings.simulated
+
+    def chosen(said: str | None, real: str, simulated: str) -> str:
+        return (said or (real if live else f"{base}/{simulated}")).rstrip("/")
+
+    hiro = chosen(settings.hiro_url, "https://api.hiro.so", "hiro")
+    push = settings.push_url or f"ws{hiro.removeprefix('http')}/extended/v1/ws"
+    return Urls(
+        hiro=hiro,
+        push=push,
+        kraxel=chosen(settings.kraxel_url, "https://www.kraxel.io", "kraxel"),
+        stxtools=chosen(settings.stxtools_url, "https://api.stxtools.io", "stxtools"),
+        invest=chosen(settings.invest_url, "https://invest.charisma.rocks", "invest"),
+        tokens=chosen(settings.tokens_url, "https://tokens.charisma.rocks", "tokens"),
+    )
+
+
+def simulator_url(settings: Settings) -> str:
+    """Return where the simulator is, or would be."""
+    default = f"http://{settings.simulator_host}:{settings.simulator_port}"
+    return (settings.simulator_url or default).rstrip("/")
+
+
+def ingest_config(settings: Settings) -> "IngestConfig":
+    """Return what ingest must be told; the simulator is asked much more often."""
+    from ingest.config import IngestConfig, PushConfig, Upstream  # noqa: PLC0415 - each process loads its service alone
+    from ingest.core.budget import Limits  # noqa: PLC0415
+    from ingest.core.schedule import Pace  # noqa: PLC0415
+
+    at, pace = urls(settings), _LIVE if settings.world is World.LIVE else _SIMULATED
+    key = settings.hiro_api_key
+
+    def upstream(url: str, limits: Limits) -> Upstream:
+        return Upstream(url, limits, timeout_s=settings.request_timeout_s)
+
+    others = Limits(per_minute=settings.source_per_minute or pace.source_per_minute)
+    return IngestConfig(
+        instance=instance_name(settings),
+        network=settings.network,
+        hiro=upstream(
+            at.hiro, Limits(*_hiro_limits(settings), per_second=pace.per_second)
+        ),
+        kraxel=upstream(at.kraxel, others),
+        stxtools=upstream(at.stxtools, others),
+        invest=upstream(at.invest, others),
+        tokens=upstream(at.tokens, others),
+        push=PushConfig(
+            url=at.push if settings.push else None,
+            connections=settings.push_connections,
+        ),
+        api_key=key.get_secret_value() if key else None,
+        price_sources=settings.price_sources or pace.price_sources,
+        first_price_s=_said(settings.first_price_s, pace.first_price_s),
+        price_interval_s=_said(settings.price_interval_s, pace.price_interval_s),
+        pace=Pace(
+            interval_s=_said(settings.balance_interval_s, pace.balance_interval_s),
+            cold_s=pace.cold_s,
+        ),
+        token_interval_s=_said(settings.token_interval_s, pace.token_interval_s),
+        generation=int(settings.accounts_api.removeprefix("v")),
+        watch_max=settings.watch_max,
+        buffer_records=settings.buffer_records,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Defaults:
+    """How upstreams are treated unless the settings say otherwise."""
+
+    price_sources: tuple[str, ...]
+    first_price_s: float
+    price_interval_s: float
+    balance_interval_s: float
+    token_interval_s: float
+    cold_s: float
+    per_second: int
+    source_per_minute: int
+
+
+_LIVE = _Defaults(
+    price_sources=("stxtools", "internal"),
+    first_price_s=3,
+    price_interval_s=300,
+    balance_interval_s=300,
+    token_interval_s=900,
+    cold_s=3_600,
+    per_second=20,
+    source_per_minute=60,
+)
+_SIMULATED = _Defaults(
+    price_sources=("kraxel", "stxtools", "internal"),
+    first_price_s=0.3,
+    price_interval_s=3,
+    balance_interval_s=5,
+    token_interval_s=60,
+    cold_s=30,
+    per_second=1_000,
+    source_per_minute=6_000,
+)
+_PER_MINUTE_SIMULATED = 60_000
+_PER_MINUTE_WITH_KEY, _PER_MINUTE_WITHOUT = 500, 25
+_PER_MONTH_WITH_KEY = 150_000
+
+
+def _said(setting: float | None, default: float) -> float:
+    return default if setting is None else setting
+
+
+def _hiro_limits(settings: Settings) -> tuple[int, int | None]:
+    """Return requests a minute and a month."""
+    if settings.simulated:
+        limits: tuple[int, int | None] = (_PER_MINUTE_SIMULATED, None)
+    elif settings.hiro_api_key:
+        limits = (_PER_MINUTE_WITH_KEY, _PER_MONTH_WITH_KEY)
+    else:
+        limits = (_PER_MINUTE_WITHOUT, None)
+    return settings.hiro_per_minute or limits[0], settings.hiro_per_month or limits[1]
+
+
+def simulator_config(settings: Settings) -> "SimulatorConfig":
+    """Return what the simulator must be told."""
+    from simulator.config import SimulatorConfig  # noqa: PLC0415 - each process loads its service alone
+
+    return SimulatorConfig(
+        seed=settings.simulator_seed,
+        host=settings.simulator_host,
+        port=settings.simulator_port,
+        network=settings.network.value,
+        tokens=settings.simulator_tokens,
+        accounts=settings.simulator_accounts,
+        tick_s=settings.simulator_tick_s,
+    )
+
+
+def fold_settings(settings: Settings) -> FoldSettings:
+    """Return the settings that decide what is published."""
+    return FoldSettings(
+        price_max_age_ms=round(settings.price_max_age_s * 1_000),
+        price_deviation=settings.price_deviation,
+        future_tolerance_ms=round(settings.future_tolerance_s * 1_000),
     )
 
 

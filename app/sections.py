@@ -156,7 +156,7 @@ class Ingest(BaseModel):
     )
     token_interval_s: Seconds | None = Field(
         None,
-        description="Between two readings of the token registries; default 3600, 60 against "
+        description="Between two readings of the token registry; default 900, 60 against "
         "the simulator",
     )
     request_timeout_s: Seconds = Field(
@@ -171,8 +171,10 @@ class Ingest(BaseModel):
         None,
         description="Requests a month to Hiro; default 150000 with a key, no limit without",
     )
-    source_per_minute: Positive = Field(
-        100, description="Requests a minute to each other upstream"
+    source_per_minute: Positive | None = Field(
+        None,
+        description="Requests a minute to each other upstream; default 60, 6000 against "
+        "the simulator",
     )
     accounts_api: Literal["v1", "v2", "v3"] = Field(
         "v1",
@@ -180,11 +182,11 @@ class Ingest(BaseModel):
     )
     push: bool = Field(default=True, description="Listen to Hiro's push for hints")
     push_connections: Number = Field(
-        10, description="Push connections for single users, newest first"
+        20, description="Push connections for single users, newest first"
     )
     watch_max: Number = Field(10_000, description="Users polled in all")
     buffer_records: Positive = Field(
-        10_000,
+        20_000,
         description="Observations that wait while the log is away; then upstream is not read",
     )
 

@@ -1,0 +1,222 @@
+"""What `doctor` looks at: each check says how it is, and what to do if it is not well."""
+
+import shutil
+from collections.abc import AsyncIterator, Mapping
+from email.utils import parsedate_to_datetime
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from app.bootstrap import open_log
+from app.configs import place_of, urls, wanted_log
+from app.errors import OPERATIONAL, OperatorError, in_one_line
+from app.places import File
+from app.ports import check_free
+from app.settings import Settings
+from app.topics import Shown, check_identity, in_words, show
+from eventlog.port import EventLog
+from runtime.clock import Clock
+
+if TYPE_CHECKING:
+    from httpx import AsyncClient, Response
+
+_DAY_MS = 86_400_000
+_HOUR_MS = 3_600_000
+_PROBE_LIMIT_S = 10.0
+_CLOCK_TOLERANCE_S = 2.0
+_LEAST_DAYS, _GIB = 7, 2**30
+# A small answer of each upstream that has a Date header and needs no key.
+_PROBES = {
+    "hiro": "/extended",
+    "kraxel": "/api/prices",
+    "stxtools": "/tokens?page=0&size=1",
+    "invest": "/api/v1/prices?limit=1",
+    "tokens": "/api/v1/sip10-paginated?page=1&limit=1",
+}
+
+
+class Health(Enum):
+    """How a check came out; only ``WRONG`` makes the exit code 1."""
+
+    WELL = "ok"
+    LOOK = "look"
+    WRONG = "wrong"
+
+
+class Finding(NamedTuple):
+    """One check: what it found and, unless all is well, what to do."""
+
+    name: str
+    health: Health
+    found: str
+    advice: str = ""
+
+
+async def findings(settings: Settings, *, clock: Clock) -> AsyncIterator[Finding]:
+    """Check everything, quick things first; never raises for what is found."""
+    yield Finding(
+        "settings",
+        Health.WELL,
+        f"{settings.environment_name}, {settings.world.value} world on "
+        f"{settings.network.value}",
+    )
+    yield _port(settings)
+    async for finding in _log(settings, clock=clock):
+        yield finding
+    async for finding in _upstreams(settings, clock=clock):
+        yield finding
+
+
+def _port(settings: Settings) -> Finding:
+    where = f"{settings.host}:{settings.port}"
+    try:
+        check_free(
+            settings.host, settings.port, what="edge", setting="STACKS_FEED_PORT"
+        )
+    except OperatorError as error:
+        advice = f"{error}. If the edge itself runs there, all is well"
+        return Finding("port", Health.LOOK, f"{where} is taken", advice)
+    return Finding("port", Health.WELL, f"{where} is free")
+
+
+async def _log(settings: Settings, *, clock: Clock) -> AsyncIterator[Finding]:
+    try:
+        async with open_log(settings, clock=clock) as log:
+            shown = await show(log, wanted_log(settings))
+            yield Finding("log", Health.WELL, f"{log.where} answers")
+            yield _identity(settings, shown, log)
+            yield _topics(shown)
+            place = place_of(settings)
+            if isinstance(place, File):
+                yield _growth(place.path, shown, now_ms=clock.now_ms())
+    except OPERATIONAL as error:
+        said = in_one_line(error) or repr(error)
+        yield Finding("log", Health.WRONG, "cannot be used", said)
+
+
+def _identity(settings: Settings, shown: Shown, log: EventLog) -> Finding:
+    identity = shown.identity
+    if identity is None:
+        return Finding(
+            "identity", Health.WRONG, "none yet", "run `stacks-feed topics apply`"
+        )
+    found = f"{identity.id}, {identity.world.value} on {identity.network.value}"
+    try:
+        check_identity(
+            identity, network=settings.network, world=settings.world, where=log.where
+        )
+    except OperatorError as error:
+        return Finding("identity", Health.WRONG, found, f"{error}")
+    return Finding("identity", Health.WELL, found)
+
+
+def _topics(shown: Shown) -> Finding:
+    if shown.missing:
+        names = ", ".join(shown.missing)
+        advice = "run `stacks-feed topics apply`"
+        return Finding("topics", Health.WRONG, f"missing: {names}", advice)
+    if shown.drift:
+        said = "; ".join(in_words(drift) for drift in shown.drift)
+        advice = "change them with the broker's own tool, or change the settings"
+        return Finding("topics", Health.WRONG, said, advice)
+    return Finding("topics", Health.WELL, f"all {len(shown.topics)} as they should be")
+
+
+def _growth(path: Path, shown: Shown, *, now_ms: int) -> Finding:
+    size = sum(
+        part.stat().st_size
+        for part in (path, path.with_name(path.name + "-wal"))
+        if part.exists()
+    )
+    free = shutil.disk_usage(path.parent).free
+    return growth(
+        size_bytes=size,
+        free_bytes=free,
+        age_ms=now_ms - shown.identity.created_at if shown.identity else 0,
+    )
+
+
+def growth(*, size_bytes: int, free_bytes: int, age_ms: int) -> Finding:
+    """Say how fast the file has grown over its life and when the disk would be full."""
+    held = f"{size_bytes / 2**20:,.1f} MiB, {free_bytes / _GIB:,.1f} GiB free"
+    if age_ms < _HOUR_MS:
+        return Finding("growth", Health.WELL, f"{held}; too young to tell the growth")
+    a_day = max(size_bytes * _DAY_MS / age_ms, 1)
+    days = free_bytes / a_day
+    found = f"{held}; {a_day / 2**20:,.1f} MiB a day, full in {days:,.0f} days"
+    if days < _LEAST_DAYS:
+        advice = (
+            "make room, move the log, or keep less history in a new log "
+            "(STACKS_FEED_AUDIT_DAYS)"
+        )
+        return Finding("growth", Health.LOOK, found, advice)
+    return Finding("growth", Health.WELL, found)
+
+
+async def _upstreams(settings: Settings, *, clock: Clock) -> AsyncIterator[Finding]:
+    import httpx  # noqa: PLC0415 - only the last checks need it
+
+    at = urls(settings)
+    async with httpx.AsyncClient(timeout=_PROBE_LIMIT_S) as client:
+        for name, path in _PROBES.items():
+            url = f"{getattr(at, name)}{path}"
+            try:
+                answer = await _head(client, url)
+            except httpx.HTTPError as error:
+                yield _unreachable(settings, name, url, error)
+                continue
+            status, headers = answer.status_code, answer.headers
+            yield judged(name, url, status, headers, now_ms=clock.now_ms())
+
+
+async def _head(client: "AsyncClient", url: str) -> "Response":
+    """Ask with GET, which all of them know, but leave large bodies unread."""
+    async with client.stream("GET", url) as answer:
+        return answer
+
+
+def _unreachable(settings: Settings, name: str, url: str, error: Exception) -> Finding:
+    found = f"{url}: {str(error) or type(error).__name__}"
+    if settings.simulated and settings.simulator_url is None:
+        advice = (
+            "no simulator runs here; `stacks-feed up` starts one on a port of its own"
+        )
+        return Finding(name, Health.LOOK, found, advice)
+    advice = f"check the network, a proxy, and STACKS_FEED_{name.upper()}_URL"
+    return Finding(name, Health.WRONG, found, advice)
+
+
+def judged(
+    name: str, url: str, status: int, headers: Mapping[str, str], *, now_ms: int
+) -> Finding:
+    """Judge an upstream by its status, and this machine's clock by its ``Date``."""
+    found = f"{url}: {status}"
+    advice = _STATUS_ADVICE.get(status)
+    if advice is None and status >= 400:  # noqa: PLR2004 - where HTTP's errors begin
+        advice = "its own trouble; values stay as they are until it answers again"
+    if advice is not None:
+        return Finding(name, Health.WRONG, found, advice)
+    ahead_s = _ahead_s(headers, now_ms=now_ms)
+    if ahead_s is not None and abs(ahead_s) > _CLOCK_TOLERANCE_S:
+        found += f", this clock is {ahead_s:+.0f} s off"
+        return Finding(name, Health.LOOK, found, "set this machine's clock (NTP)")
+    return Finding(name, Health.WELL, found)
+
+
+_STATUS_ADVICE = {
+    401: "the key is refused; correct STACKS_FEED_HIRO_API_KEY",
+    403: "access is refused; check the key and whether this address is blocked",
+    404: "nothing there; correct the URL of this upstream",
+    410: "this endpoint is gone for good; try STACKS_FEED_ACCOUNTS_API=v3",
+    429: "rate-limited; wait, get a key, or lower STACKS_FEED_HIRO_PER_MINUTE",
+}
+
+
+def _ahead_s(headers: Mapping[str, str], *, now_ms: int) -> float | None:
+    """Return how far this clock is ahead of the upstream's; ``None`` if it says none."""
+    try:
+        said = parsedate_to_datetime(headers["date"])
+    except (KeyError, ValueError, TypeError):
+        return None
+    # The header has whole seconds: half a second is its middle.
+    return now_ms / 1_000 - said.timestamp() - 0.5
