@@ -21,6 +21,7 @@ def routes() -> list[web.RouteDef]:
         web.post("/admin/price", _price),
         web.post("/admin/balance", _balance),
         web.post("/admin/reorg", _reorg),
+        web.post("/admin/ping", _ping),
         web.get("/admin/faults", _faults),
         web.post("/admin/faults", _arm),
         web.delete("/admin/faults", _lift),
@@ -84,6 +85,13 @@ async def _reorg(request: web.Request) -> web.Response:
     depth = commands.depth(commands.body(await request.read()))
     owners = stage.reorg(depth)
     return answer({"height": stage.ledger.tip.height, "accounts": owners})
+
+
+async def _ping(request: web.Request) -> web.Response:
+    stage = stage_of(request)
+    for listener in stage.listeners:
+        stage.ping(listener)
+    return answer({"listeners": len(stage.listeners)})
 
 
 async def _faults(request: web.Request) -> web.Response:

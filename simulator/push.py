@@ -1,13 +1,15 @@
 """Hiro's WebSocket push, with its ways of falling silent."""
 
 import asyncio
+from contextlib import suppress
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from .answers import stage_of
 from .core import push
-from .core.faults import NOTIFY_KINDS, PING_KINDS, Kind
+from .core.faults import NOTIFY_KINDS, Kind
 from .stage import Listener, Stage
+from .trouble import cut
 
 
 def routes() -> list[web.RouteDef]:
@@ -20,13 +22,13 @@ async def _push(request: web.Request) -> web.WebSocketResponse:
     # Pings and pongs are ours: who misses one keeps the socket and loses what it asked.
     socket = web.WebSocketResponse(autoping=False, max_msg_size=64 * 1024)
     await socket.prepare(request)
-    listener = Listener(cut_off=lambda: _abort(request))
+    listener = Listener(cut_off=lambda: cut(request))
     stage.listeners.append(listener)
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [
                 group.create_task(_send(stage, socket, listener), name="push send"),
-                group.create_task(_ping(stage, socket, listener), name="push ping"),
+                group.create_task(_ping(stage, listener), name="push ping"),
                 group.create_task(_close(stage, socket), name="push close"),
             ]
             await _receive(socket, listener)
@@ -43,7 +45,7 @@ async def _receive(socket: web.WebSocketResponse, listener: Listener) -> None:
             case WSMsgType.TEXT:
                 answer, listener.topics = push.respond(listener.topics, message.data)
                 if answer is not None:
-                    await _write(socket, answer)
+                    listener.offer(answer)
             case WSMsgType.PING:
                 await socket.pong(message.data)
             case WSMsgType.PONG:
@@ -57,49 +59,35 @@ async def _send(
 ) -> None:
     while True:
         frame = await listener.waiting.get()
-        fault = stage.fault("push", push.PATH, NOTIFY_KINDS)
-        match fault.kind if fault else None:
-            case Kind.MUTE:
-                continue
-            case Kind.MALFORMED:
-                await _write(socket, push.MALFORMED_FRAME)
-            case Kind.DISCONNECT:
-                listener.cut_off()
-            case _:
-                await _write(socket, frame)
+        # The reader learns of a dead socket as well, and ends the handler.
+        with suppress(ConnectionError):
+            if frame is None:
+                await socket.ping()
+            else:
+                await _notify(stage, socket, listener, frame)
 
 
-async def _ping(
-    stage: Stage, socket: web.WebSocketResponse, listener: Listener
+async def _notify(
+    stage: Stage, socket: web.WebSocketResponse, listener: Listener, frame: str
 ) -> None:
+    fault = stage.fault("push", push.PATH, NOTIFY_KINDS)
+    match fault.kind if fault else None:
+        case Kind.MUTE:
+            pass
+        case Kind.DISCONNECT:
+            listener.cut_off()
+        case Kind.MALFORMED:
+            await socket.send_str(push.MALFORMED_FRAME)
+        case _:
+            await socket.send_str(frame)
+
+
+async def _ping(stage: Stage, listener: Listener) -> None:
     while True:
         await asyncio.sleep(stage.config.ping_s)
-        fault = stage.fault("push", push.PATH, PING_KINDS)
-        listener.topics = push.after_ping(
-            listener.topics,
-            answered=listener.answered_ping,
-            fault=fault.kind if fault else None,
-        )
-        listener.answered_ping = False
-        try:
-            await socket.ping()
-        except ConnectionError:
-            return
+        stage.ping(listener)
 
 
 async def _close(stage: Stage, socket: web.WebSocketResponse) -> None:
     await stage.stopping.wait()
     await socket.close(code=WSCloseCode.GOING_AWAY)
-
-
-async def _write(socket: web.WebSocketResponse, frame: str) -> None:
-    try:
-        await socket.send_str(frame)
-    except ConnectionError:
-        # The reader learns of the end as well, and ends the handler.
-        return
-
-
-def _abort(request: web.Request) -> None:
-    if request.transport is not None:
-        request.transport.abort()

@@ -11,7 +11,7 @@ from .config import SimulatorConfig
 from .core import market, push
 from .core.accounts import Account
 from .core.chain import Block, Ledger
-from .core.faults import Fault, FaultPlan, Kind
+from .core.faults import PING_KINDS, Fault, FaultPlan, Kind
 from .core.genesis import holdings
 from .core.limits import Spent
 from .core.world import World, build
@@ -25,16 +25,19 @@ Clock = Callable[[], float]
 
 @dataclass(slots=True, eq=False)
 class Listener:
-    """One push socket: its subscriptions, and the frames that wait to be sent."""
+    """One push socket: its subscriptions, and the frames that wait to be sent.
+
+    Among the frames `None` stands for a ping.
+    """
 
     cut_off: Callable[[], None]
     topics: push.Topics = ()
     answered_ping: bool = True
-    waiting: asyncio.Queue[str] = field(
+    waiting: asyncio.Queue[str | None] = field(
         default_factory=lambda: asyncio.Queue(MAX_WAITING_FRAMES)
     )
 
-    def offer(self, frame: str) -> None:
+    def offer(self, frame: str | None) -> None:
         """Queue a frame; a listener too slow for it is cut off."""
         try:
             self.waiting.put_nowait(frame)
@@ -97,6 +100,17 @@ class Stage:
         """Return the fault that strikes now, if one does, and count it."""
         struck, self.faults = self.faults.decide(upstream, path, among)
         return struck
+
+    def ping(self, listener: Listener) -> None:
+        """Ping one listener, who may lose subscriptions by it."""
+        fault = self.fault("push", push.PATH, PING_KINDS)
+        listener.topics = push.after_ping(
+            listener.topics,
+            answered=listener.answered_ping,
+            fault=fault.kind if fault else None,
+        )
+        listener.answered_ping = False
+        listener.offer(None)
 
     def publish(self, notifications: Iterable[push.Notification]) -> None:
         """Queue each frame for the listeners that subscribed to its topic."""

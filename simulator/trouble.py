@@ -31,7 +31,8 @@ async def suffer(
             await stage_of(request).stopping.wait()
             return web.Response(status=504)
         case Kind.DISCONNECT:
-            return _cut(request)
+            cut(request)
+            return web.Response(status=500)
         case _:
             return await _spoilt(request, handler, fault)
 
@@ -54,7 +55,7 @@ async def _spoilt(
     return torn
 
 
-def _cut(request: web.Request) -> web.Response:
+def cut(request: web.Request) -> None:
+    """Cut the connection of a request off, with nothing said."""
     if request.transport is not None:
         request.transport.abort()
-    return web.Response(status=500)
