@@ -1,5 +1,6 @@
 """The price sources' answers: kraxel, stxtools and invest."""
 
+from functools import lru_cache
 from typing import Any
 
 from .draws import digest
@@ -157,6 +158,7 @@ def _invest_token(seed: int, token: Token, usd: float | None, moved_at_ms: int) 
     }
 
 
+@lru_cache(maxsize=4_096)
 def _confidence(seed: int, token: Token) -> float:
     high, low = digest(seed, "confidence", token.contract_id, size_bytes=2)
     if token.contract_id != STX and high % _LOW_ONE_IN == 0:

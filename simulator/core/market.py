@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import lru_cache
 
 from .draws import Draws, digest
 from .world import STX, STX_USD, World
@@ -85,6 +86,8 @@ def _step(factor: float, size: float, way: float) -> float:
     return min(max(moved, 1 - WANDER), 1 + WANDER)
 
 
+# Read for each row of each answer, and never another: worth remembering.
+@lru_cache(maxsize=4_096)
 def _bias(seed: int, source: Source, contract_id: str) -> float | None:
     """Return a source's spread on a token; `None` where it does not know the token."""
     chance, tilt = digest(seed, "bias", source, contract_id, size_bytes=2)
