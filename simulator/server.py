@@ -57,6 +57,13 @@ async def running(
             ticker = group.create_task(_tick_on(stage), name="simulator ticks")
             yield Simulator(f"http://{config.host}:{port}", stage)
             ticker.cancel()
+    except BaseExceptionGroup as group_of_one:
+        # Who runs us sees what went wrong in their block as they raised it.
+        match group_of_one.exceptions:
+            case (alone,):
+                raise alone from None
+            case _:
+                raise
     finally:
         stage.stopping.set()
         await runner.cleanup()

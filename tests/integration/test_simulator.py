@@ -357,6 +357,12 @@ async def test_an_enforced_limit_refuses_what_is_beyond_it() -> None:
         assert answers[2].headers["ratelimit-remaining"] == "0"
 
 
+async def test_what_goes_wrong_beside_it_is_raised_as_it_was() -> None:
+    with pytest.raises(ZeroDivisionError):
+        async with running(CONFIG):
+            raise ZeroDivisionError
+
+
 class Heard(logging.Handler):
     """Sets an event at the first line that is logged."""
 
