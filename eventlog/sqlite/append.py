@@ -2,12 +2,18 @@
 
 import sqlite3
 from collections.abc import Iterable, Sequence
+from itertools import chain
 
 from eventlog.port import Entry, RecordTooLarge
 
 from . import headers as stored_headers
 from .schema import OFFSET_BITS
 from .topics import MAX_RECORD_BYTES
+
+# One statement for several records costs a fifth less than one for each.
+_AT_ONCE = 16
+_INSERT_ONE = "INSERT INTO records VALUES (?, ?, ?, ?, ?, ?)"
+_INSERT_MANY = _INSERT_ONE + ", (?, ?, ?, ?, ?, ?)" * (_AT_ONCE - 1)
 
 _Row = tuple[int, int, int | None, bytes | None, bytes | None, bytes | None]
 
@@ -24,15 +30,21 @@ def append(
         "SELECT next, log_time FROM partitions WHERE id = ?", (partition_id,)
     ).fetchone()
     behind_ms = log_time_ms if log_time_ms > now_ms else None
-    db.executemany(
-        "INSERT INTO records VALUES (?, ?, ?, ?, ?, ?)",
-        _rows(entries, (partition_id << OFFSET_BITS) + first, now_ms, behind_ms),
-    )
+    first_id = (partition_id << OFFSET_BITS) + first
+    _insert(db, _rows(entries, first_id, now_ms, behind_ms))
     db.execute(
         "UPDATE partitions SET next = ?, log_time = ? WHERE id = ?",
         (first + len(entries), max(log_time_ms, now_ms), partition_id),
     )
     return int(first)
+
+
+def _insert(db: sqlite3.Connection, rows: Sequence[_Row]) -> None:
+    whole = len(rows) - len(rows) % _AT_ONCE
+    groups = (rows[at : at + _AT_ONCE] for at in range(0, whole, _AT_ONCE))
+    if whole:
+        db.executemany(_INSERT_MANY, (tuple(chain.from_iterable(g)) for g in groups))
+    db.executemany(_INSERT_ONE, rows[whole:])
 
 
 def _rows(

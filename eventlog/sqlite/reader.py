@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from itertools import islice
+from operator import itemgetter
 from typing import NamedTuple
 
 from eventlog.port import Batches, OffsetOutOfRange, Partition, Record, UnknownTopic
@@ -23,6 +24,9 @@ _LOOK_DEAF_S = 0.01
 # An answer ends soon after this many bytes, whatever the number of records.
 _MAX_BYTES = 32 * 1_048_576
 _CHUNK = 250
+
+_new = tuple.__new__
+_value_of = itemgetter(3)
 
 
 class Found(NamedTuple):
@@ -75,6 +79,7 @@ class SqliteReader:
         if partition not in self._positions:
             raise UnknownTopic(partition.topic)
         self._positions[partition] = position
+        self._news.set()
 
     async def _look(self, max_records: int) -> Batches:
         asked = self._in_turn()
@@ -142,10 +147,11 @@ def _records(
     left_bytes = _MAX_BYTES
     while chunk := list(islice(rows, _CHUNK)):
         records += [
-            Record(offset, time_ms, key, value, decode(held) if held else ())
+            # Twice as fast as the constructor; `benchmarks` reads a million.
+            _new(Record, (offset, time_ms, key, value, decode(held) if held else ()))
             for offset, time_ms, key, value, held in chunk
         ]
-        left_bytes -= sum(len(row[3]) for row in chunk if row[3])
+        left_bytes -= sum(map(len, filter(None, map(_value_of, chunk))))
         if left_bytes <= 0:
             rows.close()
             return records, records[-1].offset + 1

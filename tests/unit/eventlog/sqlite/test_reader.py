@@ -1,0 +1,47 @@
+"""Readers of a SQLite log: seeks beside a read, and answers of bounded size."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from eventlog.port import Cleanup, Entry, EventLog, Partition, TopicSpec, UnknownTopic
+from eventlog.sqlite import SqliteConfig, open_sqlite, reader
+from tests.support.logs import LONG_S, append, next_records, now_ms, read_one, texts
+
+RAW = TopicSpec("raw", 2, Cleanup(compact=False, retention_ms=None))
+PART, OTHER = Partition("raw", 0), Partition("raw", 1)
+
+
+@pytest.fixture
+async def log(tmp_path: Path) -> AsyncIterator[EventLog]:
+    async with open_sqlite(SqliteConfig(tmp_path / "log", now_ms=now_ms)) as log:
+        await log.create([RAW])
+        yield log
+
+
+async def test_a_seek_beside_a_read_wins(log: EventLog) -> None:
+    await append(log, PART, "a", "b", "c")
+    async with log.reader({PART: 0}) as opened, asyncio.TaskGroup() as tasks:
+        read = tasks.create_task(next_records(opened, PART), name="read")
+        await asyncio.sleep(0)
+        opened.seek(PART, 2)
+    assert texts(read.result()) == ["c"]
+
+
+async def test_only_partitions_of_the_reader_can_be_sought(log: EventLog) -> None:
+    async with log.reader({PART: 0}) as opened:
+        with pytest.raises(UnknownTopic):
+            opened.seek(OTHER, 0)
+
+
+async def test_an_answer_is_bounded_in_bytes(
+    log: EventLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reader, "_MAX_BYTES", 100_000)
+    await log.append(RAW.name, [(0, Entry(None, b"x" * 1_000))] * 2_000)
+    async with log.reader({PART: 0}) as opened:
+        batches = await opened.read(max_records=2_000, wait_s=LONG_S)
+        assert len(batches[PART]) == opened.position(PART) < 2_000
+    assert len(await read_one(log, PART)) == 2_000
