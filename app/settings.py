@@ -10,9 +10,9 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
 
+from dotenv import dotenv_values
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
-from pydantic_settings.sources import read_env_file
 
 from app.errors import SettingsError
 from app.sections import (
@@ -105,7 +105,7 @@ def _in_file(env_file: Path | None) -> frozenset[str]:
     if env_file is None or not env_file.is_file():
         return frozenset()
     try:
-        return frozenset(read_env_file(env_file, encoding="utf-8", case_sensitive=True))
+        return frozenset(dotenv_values(env_file, encoding="utf-8"))
     except UnicodeDecodeError:
         raise SettingsError(f"{env_file} is not UTF-8 text") from None
 

@@ -1,6 +1,7 @@
 """The topics as they should be, the log's identity, and how both come to be."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -10,6 +11,7 @@ from eventlog.port import (
     Drift,
     Entry,
     EventLog,
+    Fenced,
     Partition,
     Record,
     TopicSpec,
@@ -123,13 +125,15 @@ async def _write_identity(
         partitions=wanted.partitions,
         created_at=created_at,
     )
-    async with log.own(_HOME.number) as writer:
-        # Somebody may have been faster than we were at taking the fence.
-        written = await read_identity(log)
-        if written is not None:
-            return written
-        await writer.commit({LATEST: [Entry(IDENTITY_KEY, encode(identity))]})
-    return identity
+    entry = Entry(IDENTITY_KEY, encode(identity))
+    while True:
+        async with log.own(_HOME.number) as writer:
+            # Of several who apply at once another may have written it by now …
+            written = await read_identity(log)
+            if written is not None:
+                return written
+            with suppress(Fenced):  # … or be about to: then look again
+                await writer.commit({LATEST: [entry]})
 
 
 async def read_identity(log: EventLog) -> LogIdentity | None:

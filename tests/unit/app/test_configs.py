@@ -1,0 +1,126 @@
+"""Settings in, configs out: what follows from what."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app import configs, settings
+from app.errors import SettingsError
+from app.places import Broker, File
+from schemas.ids import Network
+from schemas.log import World
+
+
+def read(**given: Any) -> settings.Settings:
+    return settings.read(given, env_file=None)
+
+
+LIVE: dict[str, Any] = {"live": True}
+BROKER: dict[str, Any] = {"log": "kafka://b:9092", "environment": "production"}
+
+
+def test_a_broker_needs_an_explicit_environment() -> None:
+    with pytest.raises(SettingsError, match="explicit environment"):
+        configs.place_of(read(log="kafka://b:9092"))
+    assert configs.place_of(read(**BROKER)) == Broker("b:9092")
+    assert configs.place_of(read(log="x.sqlite")) == File(Path("x.sqlite"))
+
+
+def test_a_new_log_follows_the_world_and_the_kind_of_log() -> None:
+    simulated = configs.wanted_log(read())
+    assert (simulated.partitions, simulated.audit_days) == (2, 2)
+    assert simulated.world is World.SIMULATED
+    live = configs.wanted_log(read(**BROKER))
+    assert (live.partitions, live.audit_days, live.world) == (6, 0, World.LIVE)
+    said = configs.wanted_log(read(partitions=4, audit_days=9))
+    assert (said.partitions, said.audit_days) == (4, 9)
+
+
+def test_a_plain_broker_has_no_security_and_production_three_copies() -> None:
+    config = configs.kafka_config(read(**BROKER, log_prefix="p."), Broker("b:9092"))
+    assert (config.bootstrap, config.prefix, config.security) == ("b:9092", "p.", None)
+    assert config.replication == 3
+    development = {**BROKER, "environment": "development"}
+    assert configs.kafka_config(read(**development), Broker("b:1")).replication == 1
+
+
+def test_a_broker_with_security_needs_user_and_password() -> None:
+    with pytest.raises(SettingsError, match="STACKS_FEED_KAFKA_PASSWORD"):
+        configs.kafka_config(read(**BROKER, kafka_protocol="SASL_SSL"), Broker("b:1"))
+
+
+def test_the_password_reaches_the_driver_and_no_text() -> None:
+    given = read(
+        **BROKER, kafka_protocol="SASL_SSL", kafka_user="me", kafka_password="hunter2"
+    )
+    config = configs.kafka_config(given, Broker("b:1"))
+    assert config.security is not None
+    assert config.security.password == "hunter2"
+    assert "hunter2" not in repr(config)
+
+
+def test_tls_alone_needs_no_user() -> None:
+    config = configs.kafka_config(read(**BROKER, kafka_protocol="SSL"), Broker("b:1"))
+    assert config.security is not None
+    assert config.security.password is None
+
+
+def test_upstreams_are_the_simulator_or_the_real_ones_or_what_is_set() -> None:
+    simulated = configs.urls(read(simulator_url="http://s:1/"))
+    assert simulated.kraxel == "http://s:1/kraxel"
+    assert simulated.push == "ws://s:1/hiro/extended/v1/ws"
+    live = configs.urls(read(**LIVE, tokens_url="http://mirror/"))
+    assert live.hiro == "https://api.hiro.so"
+    assert live.push == "wss://api.hiro.so/extended/v1/ws"
+    assert live.tokens == "http://mirror"
+    assert configs.urls(read(push_url="wss://p/x")).push == "wss://p/x"
+    assert configs.simulator_url(read()) == "http://127.0.0.1:1998"
+
+
+def test_the_simulator_is_asked_often_and_the_real_upstreams_politely() -> None:
+    simulated = configs.ingest_config(read())
+    assert simulated.price_interval_s == 3
+    assert simulated.price_sources == ("kraxel", "stxtools", "internal")
+    assert simulated.hiro.limits.per_minute == 60_000
+    live = configs.ingest_config(read(**LIVE))
+    assert (live.price_interval_s, live.first_price_s) == (300, 3)
+    assert live.price_sources == ("stxtools", "internal")
+    assert live.hiro.limits.per_minute == 25
+    keyed = configs.ingest_config(read(**LIVE, hiro_api_key="hunter2"))
+    assert (keyed.hiro.limits.per_minute, keyed.hiro.limits.per_month) == (500, 150_000)
+    assert keyed.api_key == "hunter2"
+    assert "hunter2" not in repr(keyed)
+
+
+def test_what_is_set_for_ingest_wins_over_what_follows() -> None:
+    config = configs.ingest_config(
+        read(
+            first_price_s=0,
+            balance_interval_s=7,
+            accounts_api="v3",
+            push=False,
+            hiro_per_minute=5,
+            instance="me",
+            network=Network.TESTNET,
+        )
+    )
+    assert (config.first_price_s, config.pace.interval_s) == (0, 7)
+    assert (config.generation, config.push.url) == (3, None)
+    assert (config.hiro.limits.per_minute, config.instance) == (5, "me")
+    assert config.network is Network.TESTNET
+
+
+def test_the_simulator_is_told_its_seed_and_size() -> None:
+    config = configs.simulator_config(read(simulator_seed=7, simulator_accounts=10))
+    assert (config.seed, config.accounts, config.network) == (7, 10, "mainnet")
+
+
+def test_the_fold_is_told_in_milliseconds() -> None:
+    fold = configs.fold_settings(read(price_max_age_s=1.5, price_deviation="0.01"))
+    assert (fold.price_max_age_ms, fold.price_deviation) == (1_500, "0.01")
+
+
+def test_an_instance_has_a_name_of_its_own_that_a_record_can_hold() -> None:
+    name = configs.instance_name(read())
+    assert settings.read({"instance": name}, env_file=None).instance == name

@@ -1,0 +1,34 @@
+"""What an operator is told, and what is left to be a bug."""
+
+import pytest
+
+from app.errors import OperatorError, SettingsError, in_one_line
+from eventlog.port import LogCorrupt, LogFull, LogUnavailable, RecordTooLarge
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OperatorError("do this\n  or that"), "do this or that"),
+        (SettingsError("no"), "no"),
+        (LogUnavailable("kafka://a:1/", why="refused"), "start it or correct"),
+        (LogFull("x"), "make room"),
+        (LogCorrupt("x", why="not a database"), "cannot be used"),
+        (PermissionError(13, "Permission denied", "x"), "Permission denied"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_trouble_is_one_line(error: Exception, said: str) -> None:
+    line = in_one_line(error)
+    assert line is not None
+    assert said in line
+    assert "\n" not in line
+
+
+@pytest.mark.parametrize(
+    "error",
+    [KeyError("x"), RecordTooLarge("latest", size_bytes=2, limit_bytes=1)],
+    ids=["key error", "record too large"],
+)
+def test_a_bug_is_not_explained_away(error: Exception) -> None:
+    assert in_one_line(error) is None

@@ -1,0 +1,33 @@
+"""A port that is taken is said in one line, with the setting to change."""
+
+import socket
+
+import pytest
+
+from app import ports
+from app.errors import OperatorError
+
+
+def test_a_free_port_can_be_listened_on() -> None:
+    port = ports.free_port("127.0.0.1")
+    ports.check_free("127.0.0.1", port, what="edge", setting="STACKS_FEED_PORT")
+
+
+def test_a_port_in_use_is_refused_with_the_setting_to_change() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(
+            OperatorError, match=rf"port {port} .* in use.*STACKS_FEED_PORT"
+        ):
+            ports.check_free("127.0.0.1", port, what="edge", setting="STACKS_FEED_PORT")
+
+
+def test_an_address_that_is_not_ours_is_refused() -> None:
+    with pytest.raises(OperatorError, match="cannot be listened on"):
+        ports.check_free("192.0.2.1", 0, what="edge", setting="STACKS_FEED_PORT")
+
+
+@pytest.mark.skipif(not socket.has_ipv6, reason="this Python has no IPv6")
+def test_ipv6_is_asked_as_ipv6() -> None:
+    with pytest.raises(OperatorError, match="port 0 on ::2"):
+        ports.check_free("::2", 0, what="edge", setting="STACKS_FEED_PORT")
