@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import sys
 from asyncio.subprocess import Process
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,7 +22,7 @@ class Child:
     """One process to keep running. Its environment may hold secrets: not in ``repr``."""
 
     name: str
-    arguments: Sequence[str]
+    command: Sequence[str]
     environment: Mapping[str, str] = field(repr=False)
 
 
@@ -32,23 +31,26 @@ def restart_delay_s(deaths: int) -> float:
     return min(FIRST_DELAY_S * 2.0 ** min(deaths - 1, 10), LONGEST_DELAY_S)
 
 
-async def run_children(children: Sequence[Child], *, clock: Clock) -> None:
+async def run_children(
+    children: Sequence[Child], *, clock: Clock, stop_limit_s: float = STOP_LIMIT_S
+) -> None:
     """Keep every child running until cancelled; then stop all of them at once.
 
     A child that ends, however it ends, is reported and started again, the sooner the
     longer it lived. On cancellation each gets SIGTERM and, if it has not ended within
-    ``STOP_LIMIT_S``, SIGKILL.
+    ``stop_limit_s``, SIGKILL.
     """
     async with asyncio.TaskGroup() as group:
         for child in children:
-            group.create_task(_keep_running(child, clock=clock), name=child.name)
+            keeping = _keep_running(child, clock=clock, stop_limit_s=stop_limit_s)
+            group.create_task(keeping, name=child.name)
 
 
-async def _keep_running(child: Child, *, clock: Clock) -> None:
+async def _keep_running(child: Child, *, clock: Clock, stop_limit_s: float) -> None:
     deaths = 0
     while True:
         started_s = clock.monotonic_s()
-        code = await _run_once(child)
+        code = await _run_once(child, stop_limit_s=stop_limit_s)
         lived_s = clock.monotonic_s() - started_s
         deaths = 1 if lived_s >= PROVEN_S else deaths + 1
         delay_s = restart_delay_s(deaths)
@@ -64,13 +66,10 @@ async def _keep_running(child: Child, *, clock: Clock) -> None:
         await clock.sleep(delay_s)
 
 
-async def _run_once(child: Child) -> int:
+async def _run_once(child: Child, *, stop_limit_s: float) -> int:
     """Run the child to its end; return its exit code (minus the signal's number)."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "app",
-        *child.arguments,
+        *child.command,
         env=dict(child.environment),
         # Held open for as long as we live: its end tells the child that we are gone.
         stdin=asyncio.subprocess.PIPE,
@@ -81,15 +80,15 @@ async def _run_once(child: Child) -> int:
     try:
         return await process.wait()
     finally:
-        await _stop(child.name, process)
+        await _stop(child.name, process, limit_s=stop_limit_s)
 
 
-async def _stop(name: str, process: Process) -> None:
+async def _stop(name: str, process: Process, *, limit_s: float) -> None:
     if process.returncode is not None:
         return
     process.terminate()
     try:
-        async with asyncio.timeout(STOP_LIMIT_S):
+        async with asyncio.timeout(limit_s):
             await process.wait()
     except TimeoutError:
         logger.warning("service killed: did not stop in time", extra={"killed": name})

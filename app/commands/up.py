@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import logging
+import sys
 from dataclasses import dataclass
 
 from app.bootstrap import apply_topics
@@ -98,7 +99,7 @@ def children(plan: Plan) -> tuple[Child, ...]:
     return tuple(
         Child(
             name=name,
-            arguments=(name, "--with-parent"),
+            command=(sys.executable, "-m", "app", name, "--with-parent"),
             environment=environment({**shared, "metrics_port": _metrics(name, plan)}),
         )
         for name in services

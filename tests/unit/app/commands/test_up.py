@@ -1,0 +1,104 @@
+"""What `up` plans and says before anything runs."""
+
+import socket
+from typing import Any
+
+import pytest
+
+from app import settings
+from app.commands import up
+from app.errors import OperatorError
+from app.ports import free_port
+from app.topics import Applied
+from schemas.log import LogIdentity
+
+
+def a_plan(**given: Any) -> up.Plan:
+    given = {"port": free_port("127.0.0.1"), **given}
+    return up.make_plan(settings.read(given, env_file=None))
+
+
+def an_applied(plan: up.Plan, *created: str) -> Applied:
+    identity = LogIdentity(
+        id="a" * 32,
+        network=plan.settings.network,
+        world=plan.settings.world,
+        partitions=2,
+        created_at=1,
+    )
+    return Applied(identity, created, ())
+
+
+def names(plan: up.Plan) -> list[str]:
+    return [child.name for child in up.children(plan)]
+
+
+def test_development_runs_the_simulator_on_a_port_of_its_own() -> None:
+    plan = a_plan()
+    assert names(plan) == ["simulator", "ingest", "processor", "edge"]
+    simulator, ingest, *_ = up.children(plan)
+    port = str(plan.simulator_port)
+    assert simulator.environment["STACKS_FEED_SIMULATOR_PORT"] == port
+    assert ingest.environment["STACKS_FEED_SIMULATOR_URL"].endswith(port)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"live": True}, {"environment": "production"}, {"simulator_url": "http://s:1"}],
+    ids=["live", "production", "a simulator elsewhere"],
+)
+def test_the_simulator_runs_only_where_it_is_read(given: dict[str, Any]) -> None:
+    assert names(a_plan(**given)) == ["ingest", "processor", "edge"]
+
+
+def test_children_are_told_the_log_and_the_port() -> None:
+    plan = a_plan(log="x.sqlite", live=True)
+    for child in up.children(plan):
+        assert child.environment["STACKS_FEED_LOG"] == "x.sqlite"
+        assert child.environment["STACKS_FEED_LIVE"] == "true"
+        assert child.environment["STACKS_FEED_PORT"] == str(plan.edge_port)
+
+
+def test_port_0_is_a_free_port_known_before_the_edge_runs() -> None:
+    assert a_plan(port=0).edge_port > 0
+
+
+def test_two_processes_do_not_share_a_metrics_port() -> None:
+    ports = {
+        child.name: child.environment["STACKS_FEED_METRICS_PORT"]
+        for child in up.children(a_plan(metrics_port=9_000))
+    }
+    assert ports == {
+        "simulator": "0",
+        "ingest": "9000",
+        "processor": "9001",
+        "edge": "0",
+    }
+
+
+def test_a_taken_port_is_refused_before_anything_starts() -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as taken,
+        pytest.raises(OperatorError, match="--port or STACKS_FEED_PORT"),
+    ):
+        a_plan(port=taken.getsockname()[1])
+
+
+def test_the_first_lines_say_what_runs_where_against_what_and_what_to_try() -> None:
+    plan = a_plan()
+    said = up.banner(plan, an_applied(plan, "latest"))
+    assert "development, simulated world on mainnet" in said
+    assert "data/stacks-feed.sqlite (created, 2 partitions" in said
+    assert f"the simulator at {plan.simulator_url}" in said
+    assert f"curl 'http://127.0.0.1:{plan.edge_port}/parties/prices/main" in said
+    assert f"ws://127.0.0.1:{plan.edge_port}/parties/balances/main" in said
+    assert "stacks-feed tail price\n" in said
+
+
+def test_another_log_is_named_in_the_commands_to_try() -> None:
+    plan = a_plan(log="x.sqlite", live=True, host="0.0.0.0")
+    said = up.banner(plan, an_applied(plan))
+    assert "stacks-feed tail price --log x.sqlite" in said
+    assert "x.sqlite (found" in said
+    assert "the real upstreams" in said
+    assert "http://127.0.0.1:" in said

@@ -1,0 +1,141 @@
+"""What `doctor` finds, and what it tells an operator to do."""
+
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app import checks, settings
+from app.bootstrap import apply_topics
+from app.checks import Finding, Health, findings, growth, judged
+from app.configs import urls
+from app.ports import free_port
+from tests.support.clock import ManualClock
+
+NOW_MS = 1_700_000_000_500
+DATE = "Tue, 14 Nov 2023 22:13:20 GMT"
+DAY_MS = 86_400_000
+
+
+async def found(**given: Any) -> dict[str, Finding]:
+    given = {"port": free_port("127.0.0.1"), "simulator_port": 1, **given}
+    read = settings.read(given, env_file=None)
+    clock = ManualClock(NOW_MS)
+    return {each.name: each async for each in findings(read, clock=clock)}
+
+
+def a_file(name: str, content: bytes) -> None:
+    Path(name).write_bytes(content)
+
+
+async def test_without_a_log_it_says_how_to_get_one() -> None:
+    log = (await found())["log"]
+    assert log.health is Health.WRONG
+    assert "stacks-feed up" in log.advice
+
+
+async def test_a_log_with_its_topics_is_well() -> None:
+    read = settings.read({}, env_file=None)
+    await apply_topics(read, clock=ManualClock(NOW_MS))
+    all_found = await found()
+    for name in ("settings", "port", "log", "identity", "topics", "growth"):
+        assert all_found[name].health is Health.WELL, all_found[name]
+
+
+async def test_a_log_of_another_world_and_other_settings_is_wrong() -> None:
+    await apply_topics(settings.read({}, env_file=None), clock=ManualClock(NOW_MS))
+    other = await found(network="testnet", audit_days=9)
+    assert other["identity"].health is Health.WRONG
+    assert "STACKS_FEED_NETWORK" in other["identity"].advice
+    assert other["topics"].health is Health.WRONG
+    assert "retention.ms" in other["topics"].found
+
+
+async def test_an_empty_file_lacks_topics_and_identity() -> None:
+    a_file("empty.sqlite", b"")
+    all_found = await found(log="empty.sqlite")
+    assert all_found["identity"].health is Health.WRONG
+    assert "topics apply" in all_found["topics"].advice
+
+
+async def test_a_file_that_is_no_database_is_wrong() -> None:
+    a_file("x.sqlite", b"not a database, really not" * 100)
+    log = (await found(log="x.sqlite"))["log"]
+    assert log.health is Health.WRONG
+
+
+async def test_a_taken_port_is_worth_a_look() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = (await found(port=taken.getsockname()[1]))["port"]
+    assert port.health is Health.LOOK
+
+
+async def test_a_simulator_that_does_not_run_is_no_fault() -> None:
+    hiro = (await found())["hiro"]
+    assert hiro.health is Health.LOOK
+    assert "stacks-feed up" in hiro.advice
+
+
+async def test_an_upstream_that_cannot_be_reached_is_wrong() -> None:
+    dead = f"http://127.0.0.1:{free_port('127.0.0.1')}"
+    hiro = (await found(simulator_url=dead))["hiro"]
+    assert hiro.health is Health.WRONG
+    assert "STACKS_FEED_HIRO_URL" in hiro.advice
+
+
+@pytest.mark.parametrize(
+    ("status", "health", "advice"),
+    [
+        (200, Health.WELL, ""),
+        (401, Health.WRONG, "STACKS_FEED_HIRO_API_KEY"),
+        (410, Health.WRONG, "STACKS_FEED_ACCOUNTS_API"),
+        (429, Health.WRONG, "rate-limited"),
+        (503, Health.WRONG, "trouble"),
+    ],
+)
+def test_an_upstream_is_judged_by_its_status(
+    status: int, health: Health, advice: str
+) -> None:
+    finding = judged("hiro", "http://h", status, {"date": DATE}, now_ms=NOW_MS)
+    assert finding.health is health
+    assert advice in finding.advice
+
+
+@pytest.mark.parametrize(
+    ("headers", "health"),
+    [
+        ({"date": DATE}, Health.WELL),
+        ({"date": "Tue, 14 Nov 2023 22:14:20 GMT"}, Health.LOOK),
+        ({"date": "soon"}, Health.WELL),
+        ({}, Health.WELL),
+    ],
+    ids=["in step", "a minute behind", "unreadable", "none"],
+)
+def test_the_clock_is_held_against_the_upstreams(
+    headers: dict[str, str], health: Health
+) -> None:
+    finding = judged("hiro", "http://h", 200, headers, now_ms=NOW_MS)
+    assert finding.health is health
+
+
+@pytest.mark.parametrize(
+    ("age_ms", "free_bytes", "said", "health"),
+    [
+        (1_000, 10**9, "too young", Health.WELL),
+        (DAY_MS, 100 * 2**20, "full in 10 days", Health.WELL),
+        (DAY_MS, 50 * 2**20, "full in 5 days", Health.LOOK),
+    ],
+)
+def test_growth_is_told_in_days_until_the_disk_is_full(
+    age_ms: int, free_bytes: int, said: str, health: Health
+) -> None:
+    size = 10 * 2**20
+    finding = growth(size_bytes=size, free_bytes=free_bytes, age_ms=age_ms)
+    assert said in finding.found
+    assert finding.health is health
+
+
+def test_every_upstream_has_a_probe() -> None:
+    at = urls(settings.read({}, env_file=None))
+    assert all(getattr(at, name) for name in checks._PROBES)

@@ -1,0 +1,101 @@
+"""The process tree: the dead are restarted with backoff, all are stopped together."""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from app.children import LONGEST_DELAY_S, Child, restart_delay_s, run_children
+from tests.support.clock import ManualClock
+from tests.support.processes import is_alive, until
+
+BRIEF = "import sys; open(sys.argv[1], 'a').write('x'); sys.exit(3)"
+STEADY = """
+import os, sys, signal
+if sys.argv[2:]: signal.signal(signal.SIGTERM, signal.SIG_IGN)
+open(sys.argv[1] + '.new', 'w').write(str(os.getpid()))
+os.rename(sys.argv[1] + '.new', sys.argv[1])
+sys.stdin.read()
+"""
+
+
+def a_child(code: str, *arguments: object) -> Child:
+    command = (sys.executable, "-c", code, *map(str, arguments))
+    return Child("child", command, {"SECRET": "hunter2"})
+
+
+@asynccontextmanager
+async def tree(children: Sequence[Child], clock: ManualClock) -> AsyncIterator[None]:
+    async with asyncio.TaskGroup() as group:
+        running = run_children(children, clock=clock, stop_limit_s=0.5)
+        task = group.create_task(running, name="tree")
+        yield
+        task.cancel()
+
+
+def test_the_delay_doubles_up_to_a_limit() -> None:
+    assert [restart_delay_s(n) for n in (1, 2, 3)] == [0.2, 0.4, 0.8]
+    assert restart_delay_s(100) == LONGEST_DELAY_S
+
+
+def test_the_environment_of_a_child_is_in_no_text() -> None:
+    assert "hunter2" not in repr(a_child(BRIEF))
+
+
+async def test_a_child_that_ends_is_reported_and_started_again_later_each_time(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    clock, trace = ManualClock(), tmp_path / "trace"
+    async with tree([a_child(BRIEF, trace)], clock):
+        for runs, delay_s in enumerate((0.2, 0.4), start=1):
+            await clock.until_asleep()
+            assert trace.read_text() == "x" * runs
+            await clock.advance(delay_s)
+        await clock.until_asleep()
+    deaths = [r.__dict__ for r in caplog.records if r.message == "service died"]
+    assert [death["restart_in_s"] for death in deaths] == [0.2, 0.4, 0.8]
+    assert [death["exit_code"] for death in deaths] == [3, 3, 3]
+
+
+async def test_a_child_that_lived_long_is_started_again_at_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock, trace = ManualClock(), tmp_path / "pid"
+    async with tree([a_child(STEADY, trace)], clock):
+        for _ in range(2):
+            await until("the child starts", trace.exists)
+            await clock.advance(100)
+            _kill(trace)
+            await clock.until_asleep()
+            await clock.advance(0.2)
+        await until("the child starts", trace.exists)
+    deaths = [r.__dict__ for r in caplog.records if r.message == "service died"]
+    assert [death["restart_in_s"] for death in deaths] == [0.2, 0.2]
+    assert {death["exit_code"] for death in deaths} == {-signal.SIGKILL}
+
+
+def _kill(trace: Path) -> None:
+
+    pid = int(trace.read_text())
+    trace.unlink()
+    os.kill(pid, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("stubborn", [(), ("stubborn",)], ids=["willing", "stubborn"])
+async def test_stopping_ends_every_child_by_force_if_it_must(
+    tmp_path: Path, stubborn: tuple[str, ...]
+) -> None:
+    traces = [tmp_path / name for name in "ab"]
+    children = [a_child(STEADY, trace, *stubborn) for trace in traces]
+    async with tree(children, ManualClock()):
+        for trace in traces:
+            await until("the child starts", trace.exists)
+        pids = [int(trace.read_text()) for trace in traces]
+    assert not any(is_alive(pid) for pid in pids)

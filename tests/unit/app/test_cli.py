@@ -1,0 +1,119 @@
+"""The command line: what it loads, and how it fails."""
+
+import argparse
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from app import cli
+from app.errors import OperatorError, SettingsError
+from eventlog.port import LogUnavailable
+from tests.support.processes import environment
+
+Fails = Callable[[BaseException], None]
+
+
+@pytest.fixture
+def failing(monkeypatch: pytest.MonkeyPatch) -> Fails:
+    """Make ``stacks-feed settings`` raise."""
+
+    def fails(error: BaseException) -> None:
+        def run(_: argparse.Namespace) -> int:
+            raise error
+
+        module = ModuleType("app.commands.settings")
+        module.__dict__["run"] = run
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+
+    return fails
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (OperatorError("do this"), 1),
+        (SettingsError("do this"), 2),
+        (LogUnavailable("x", why="do this"), 1),
+        (ExceptionGroup("both", [OperatorError("do this"), SettingsError("that")]), 2),
+    ],
+    ids=["operator", "settings", "log", "group"],
+)
+def test_trouble_is_a_line_on_stderr_and_an_exit_code(
+    failing: Fails, capsys: pytest.CaptureFixture[str], error: Exception, code: int
+) -> None:
+    failing(error)
+    assert cli.main(["settings"]) == code
+    said = capsys.readouterr().err
+    assert "stacks-feed settings: " in said
+    assert "do this" in said
+    assert "Traceback" not in said
+
+
+def test_a_bug_shows_its_traceback(failing: Fails) -> None:
+    failing(KeyError("bug"))
+    with pytest.raises(KeyError):
+        cli.main(["settings"])
+
+
+def test_ctrl_c_is_no_traceback(failing: Fails) -> None:
+    failing(KeyboardInterrupt())
+    assert cli.main(["settings"]) == 130
+
+
+def test_every_command_has_a_module_with_run_and_a_help() -> None:
+    parser = cli.make_parser()
+    text = parser.format_help()
+    for command in cli.COMMANDS:
+        assert command.name in text
+        assert callable(import_module(command.module).run)
+    assert "docs/settings.md" in text
+
+
+@pytest.mark.parametrize("argv", [[], ["fly"], ["topics"], ["backfill"]])
+def test_a_wrong_request_is_2_and_says_what_there_is(
+    argv: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(argv)
+    assert ended.value.code == 2
+    assert "usage: stacks-feed" in capsys.readouterr().err
+
+
+def test_a_reader_that_has_read_enough_is_no_error(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    ended = subprocess.run(
+        [sys.executable, "-m", "app", "settings"],
+        cwd=tmp_path,
+        env=environment({}),
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    os.close(writing)
+    assert (ended.returncode, ended.stderr) == (141, b"")
+
+
+def test_the_command_line_loads_no_service_and_no_driver(tmp_path: Path) -> None:
+    heavy = (
+        "aiohttp aiokafka httpx rich sqlite3 prometheus_client edge ingest processor"
+    )
+    code = (
+        "import sys, app.cli; app.cli.make_parser(); "
+        f"print([m for m in '{heavy}'.split() if m in sys.modules])"
+    )
+    ended = subprocess.run(  # noqa: S603 - our own code
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=environment({}),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ended.stdout.strip() == "[]"
