@@ -28,7 +28,7 @@ async def cleaning(config: SqliteConfig, allowed: Allowed) -> AsyncIterator[None
             yield
         finally:
             pace.stop()
-    running.result()
+            await running
 
 
 def _clean_on(session: Session, allowed: Allowed, pace: Pace) -> None:

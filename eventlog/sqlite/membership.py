@@ -7,7 +7,7 @@ import asyncio
 import logging
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import NamedTuple
 from uuid import uuid4
 
@@ -79,8 +79,8 @@ class Lease:
         return Renewed(share, joined or dropped > 0, look_ns / _NS)
 
     def give_up(self, session: Session) -> None:
-        """Leave: the shards are free at once."""
-        with session.writing() as db:
+        """Leave: the shards are free at once, or when the lease ends by itself."""
+        with suppress(LogError), session.writing() as db:
             db.execute(
                 "DELETE FROM leases WHERE grp = ? AND member = ?",
                 (self._group, self._member),
@@ -145,7 +145,7 @@ async def join(
                 pace.stop()
                 await worker.run(lease.give_up)
                 bell.ring(frozenset({MEMBERSHIP}))
-                renewing.result()
+                await renewing
 
 
 def _renew_on(

@@ -38,8 +38,10 @@ class Session:
         """Give one consistent view of what is committed."""
         self._check_file()
         with border(self.config.where):
-            self._begin("BEGIN")
+            self._connection.execute("BEGIN")
             try:
+                # The view begins here: only this can meet a file being recovered.
+                self._insist("SELECT 1 FROM sqlite_schema LIMIT 1")
                 yield self._connection
             finally:
                 self._connection.execute("ROLLBACK")
@@ -58,7 +60,7 @@ class Session:
             self._turn.release()
 
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        self._begin("BEGIN IMMEDIATE")
+        self._insist("BEGIN IMMEDIATE")
         try:
             yield self._connection
             self._connection.execute("COMMIT")
@@ -68,7 +70,7 @@ class Session:
                 self._connection.execute("ROLLBACK")
             raise
 
-    def _begin(self, statement: str) -> None:
+    def _insist(self, statement: str) -> None:
         # A try of our own each millisecond: SQLite waits longer from try to try, and a
         # busy neighbour would win again and again.
         for left in reversed(range(tries(self.config))):

@@ -2,11 +2,12 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
 from itertools import count
+from threading import Event
 
-from eventlog.port import EventLog
+from eventlog.port import Entry, EventLog
 from tests.support.logs import RAW, TABLE, Place, append, entry, open_at, raw
 from tests.support.shared_data import ROOT
 
@@ -38,6 +39,26 @@ async def commit_on(log: EventLog, size: str) -> None:
             say(str(number))
 
 
+class Stuck(list[Entry]):
+    """Entries that a writer can look through once; the second time it hangs."""
+
+    looks = 0
+
+    def __iter__(self) -> Iterator[Entry]:
+        self.looks += 1
+        if self.looks > 1:
+            say("half")
+            Event().wait()
+        return super().__iter__()
+
+
+async def commit_half(log: EventLog, text: str) -> None:
+    """Hang in a commit when the records of one topic of two are written."""
+    async with log.own(0) as writer:
+        part = [entry(text)]
+        await writer.commit({RAW.name: part, TABLE.name: Stuck(part)})
+
+
 async def be_member(log: EventLog, instance: str) -> None:
     async with log.member(GROUP, instance=instance) as membership:
         while True:
@@ -48,6 +69,7 @@ ACTIONS: dict[str, Callable[[EventLog, str], Coroutine[None, None, None]]] = {
     "append": append_one,
     "commit": commit_one,
     "commits": commit_on,
+    "half": commit_half,
     "member": be_member,
 }
 

@@ -109,3 +109,14 @@ def test_a_renewal_that_fails_leaves_the_share_and_is_tried_again(
 def test_groups_know_nothing_of_one_another(log: Insides) -> None:
     a_lease(log, "one", group="a").renew(log.session)
     assert len(a_lease(log, "one", group="b").renew(log.session).share) == 4
+
+
+def test_one_who_cannot_give_up_leaves_all_the_same(log: Insides) -> None:
+    one, two = a_lease(log, "one"), a_lease(log, "two")
+    one.renew(log.session)
+    path = log.session.config.path
+    path.rename(path.with_name("away"))
+    one.give_up(log.session)
+    path.with_name("away").rename(path)
+    log.clock.ns += LEASE_NS
+    assert two.renew(log.session).share == frozenset({0, 1, 2, 3})
