@@ -1,7 +1,8 @@
 """The tables of the file, and making sure that they are there."""
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from time import sleep
 
 from eventlog.port import LogCorrupt
@@ -77,7 +78,10 @@ def _retrying(config: SqliteConfig, prepare: Callable[[], None]) -> None:
 
 
 def _prepare(connection: sqlite3.Connection, config: SqliteConfig) -> None:
-    version = _checked_version(connection, config)
+    # In one view: another process may be making the file a log.
+    connection.execute("BEGIN")
+    with transaction(connection):
+        version = _checked_version(connection, config)
     connection.execute("PRAGMA journal_mode = WAL")
     sync = "FULL" if config.full_sync else "NORMAL"
     connection.execute(f"PRAGMA synchronous = {sync}")
@@ -105,14 +109,22 @@ def _checked_version(connection: sqlite3.Connection, config: SqliteConfig) -> in
 
 def _create(connection: sqlite3.Connection, config: SqliteConfig) -> None:
     connection.execute("BEGIN IMMEDIATE")
-    try:
+    with transaction(connection):
         if _checked_version(connection, config) == 0:
             for table in _TABLES:
                 connection.execute(table)
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version = {VERSION}")
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Commit what has begun and what the body does, or nothing of it if it raises."""
+    try:
+        yield
         connection.execute("COMMIT")
     except BaseException:
+        # A full disk has ended the transaction already.
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise

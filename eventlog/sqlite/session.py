@@ -11,7 +11,7 @@ from eventlog.port import LogCorrupt, LogUnavailable
 
 from .config import SqliteConfig
 from .errors import border, is_busy
-from .schema import connect, tries
+from .schema import connect, transaction, tries
 
 # The writers of one process take turns here. SQLite's own waiting sleeps and tries
 # again, which is right between processes and slow between threads.
@@ -39,12 +39,10 @@ class Session:
         self._check_file()
         with border(self.config.where):
             self._connection.execute("BEGIN")
-            try:
+            with transaction(self._connection):
                 # The view begins here: only this can meet a file being recovered.
                 self._insist("SELECT 1 FROM sqlite_schema LIMIT 1")
                 yield self._connection
-            finally:
-                self._connection.execute("ROLLBACK")
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
@@ -55,20 +53,11 @@ class Session:
             raise LogUnavailable(where, why="this process is writing for too long")
         try:
             with border(where):
-                yield from self._transaction()
+                self._insist("BEGIN IMMEDIATE")
+                with transaction(self._connection):
+                    yield self._connection
         finally:
             self._turn.release()
-
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        self._insist("BEGIN IMMEDIATE")
-        try:
-            yield self._connection
-            self._connection.execute("COMMIT")
-        except BaseException:
-            # A full disk has ended the transaction already.
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-            raise
 
     def _insist(self, statement: str) -> None:
         # A try of our own each millisecond: SQLite waits longer from try to try, and a

@@ -188,8 +188,9 @@ async def test_a_file_that_goes_while_it_is_open_is_noticed(
 def test_many_can_make_the_file_at_once(tmp_path: Path) -> None:
     config = SqliteConfig(tmp_path / "log", now_ms=now_ms)
     with ThreadPoolExecutor(8) as threads:
-        for made in [threads.submit(lambda: Session(config).close()) for _ in range(8)]:
-            made.result()
+        made = [threads.submit(lambda: Session(config).close()) for _ in range(24)]
+        for one in made:
+            one.result()
 
 
 async def test_full_sync_is_a_setting(tmp_path: Path) -> None:
