@@ -2,14 +2,14 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(if $(shell command -v uv),uv pip install --python $(BIN)/python,$(BIN)/pip install)
-.PHONY: up test covered fast check format types imports broker bench lock
+.PHONY: up test covered fast check format types imports broker bench lock schemas settings
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(INSTALL) --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
 up: .venv/ready ; $(BIN)/stacks-feed up
 test: .venv/ready ; $(BIN)/coverage erase && $(BIN)/coverage run -m pytest
-covered:                             # a gate of `check`, where Java is: without a broker much of eventlog/kafka.py is skipped
+covered:                             # a gate of `check`, where Java is: without a broker much of eventlog/kafka is skipped
 	$(BIN)/coverage combine --quiet && $(BIN)/coverage report
 	$(BIN)/coverage report --include="*/core/*,schemas/*" --fail-under=100
 fast: .venv/ready ; $(BIN)/pytest -m "not broker and not slow"
@@ -18,5 +18,7 @@ format: .venv/ready ; $(BIN)/ruff format --check . && $(BIN)/ruff check .
 types: .venv/ready ; $(BIN)/mypy
 imports: .venv/ready ; $(BIN)/lint-imports --no-logo
 broker: .venv/ready ; docker compose up --detach --wait redpanda && KAFKA_BOOTSTRAP=localhost:19092 $(BIN)/pytest -m broker
+schemas: .venv/ready ; $(BIN)/python -m app.schemas_export
+settings: .venv/ready ; $(BIN)/python -m app.settings_doc
 bench: .venv/ready ; $(BIN)/python -m benchmarks
 lock: ; $(PYTHON) -m venv --clear .venv && $(BIN)/pip install -q -e '.[dev]' && $(BIN)/pip freeze --exclude-editable > constraints.txt
