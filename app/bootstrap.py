@@ -1,11 +1,12 @@
 """Builds everything: the only caller of constructors."""
 
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple, assert_never
+from typing import Any, NamedTuple, assert_never
 from uuid import uuid4
 
 from app.configs import (
@@ -126,21 +127,43 @@ async def apply_topics(settings: Settings, *, clock: Clock) -> Applied:
         return await apply(log, wanted, new_id=uuid4().hex, now_ms=clock.now_ms)
 
 
-async def run_service(name: str, settings: Settings, *, clock: Clock) -> None:
-    """Run one service until it is cancelled; only its own code is loaded."""
-    if name == "simulator":
-        await _run_simulator(settings)
-        return
-    run = {"ingest": _run_ingest}[name]
+Running = Callable[[], Coroutine[Any, Any, None]]
+
+
+@asynccontextmanager
+async def opened_service(
+    name: str, settings: Settings, *, clock: Clock
+) -> AsyncIterator[Running]:
+    """Open what a service needs; give what runs it until it is cancelled.
+
+    Only its own code is loaded. Raises what is in ``OPERATIONAL`` for what an operator
+    can put right before the service starts.
+    """
+    _check_ports(name, settings)
     async with AsyncExitStack() as stack:
+        if name == "simulator":
+            yield partial(_run_simulator, settings)
+            return
         if settings.metrics_port and name != "edge":
             stack.callback(_serve_metrics(settings.metrics_port))
         opened = await stack.enter_async_context(open_checked(settings, clock=clock))
-        logger.info(
-            "log opened",
-            extra={"log": opened.log.where, "id": opened.identity.id},
+        where, identity = opened.log.where, opened.identity
+        logger.info("log opened", extra={"log": where, "id": identity.id})
+        yield partial(_RUN[name], opened, settings, clock=clock)
+
+
+def _check_ports(name: str, settings: Settings) -> None:
+    if name == "edge":
+        check_free(
+            settings.host, settings.port, what="edge", setting="STACKS_FEED_PORT"
         )
-        await run(opened, settings, clock=clock)
+    elif name == "simulator":
+        check_free(
+            settings.simulator_host,
+            settings.simulator_port,
+            what="simulator",
+            setting="STACKS_FEED_SIMULATOR_PORT",
+        )
 
 
 def _serve_metrics(port: int) -> Callable[[], None]:
@@ -153,12 +176,6 @@ def _serve_metrics(port: int) -> Callable[[], None]:
 async def _run_simulator(settings: Settings) -> None:
     from simulator.server import serve  # noqa: PLC0415 - each process loads its service alone
 
-    check_free(
-        settings.simulator_host,
-        settings.simulator_port,
-        what="simulator",
-        setting="STACKS_FEED_SIMULATOR_PORT",
-    )
     await serve(simulator_config(settings))
 
 
@@ -171,3 +188,8 @@ async def _run_ingest(opened: Opened, settings: Settings, *, clock: Clock) -> No
         partitions=opened.identity.partitions,
         clock=clock,
     )
+
+
+_RUN: Mapping[str, Callable[..., Coroutine[Any, Any, None]]] = {
+    "ingest": _run_ingest,
+}

@@ -26,8 +26,15 @@ _BUILT_IN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 _SECRET_NAME = re.compile(r"(?i)password|secret|api_?key|authorization|access_?token")
 _URL_PASSWORD = re.compile(r"(?<=://)[^/@\s]+@")
 _FORGING = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-# They log every request; what matters of it is counted and logged by the services.
-_TALKATIVE = ("aiohttp.access", "aiokafka", "httpcore", "httpx", "websockets")
+# They log every request, and failures that they also raise to us: what matters is counted
+# and logged by the services.
+_TALKATIVE = {
+    "aiohttp.access": logging.WARNING,
+    "aiokafka": logging.CRITICAL,
+    "httpcore": logging.WARNING,
+    "httpx": logging.WARNING,
+    "websockets": logging.WARNING,
+}
 
 
 @contextmanager
@@ -58,8 +65,8 @@ def configure(
     root = logging.getLogger()
     root.handlers[:] = [target]
     root.setLevel(level)
-    for name in _TALKATIVE:
-        logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+    for name, least in _TALKATIVE.items():
+        logging.getLogger(name).setLevel(max(least, root.level))
     logging.captureWarnings(capture=True)
 
 

@@ -2,14 +2,17 @@
 
 import argparse
 import asyncio
+import logging
 
-from app.bootstrap import run_service
-from app.errors import OPERATIONAL
+from app.bootstrap import opened_service
+from app.errors import OPERATIONAL, in_one_line
 from app.parent import until_parent_is_gone
 from app.settings import Settings, read
 from runtime import logs
 from runtime.clock import SystemClock
-from runtime.supervisor import Service, supervise
+from runtime.supervisor import Exit, Service, supervise
+
+logger = logging.getLogger(__name__)
 
 
 def overrides(arguments: argparse.Namespace) -> dict[str, object]:
@@ -22,13 +25,20 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the service named on the command line; return the exit code."""
     settings = read(overrides(arguments))
     logs.configure(arguments.command, level=settings.log_level)
-    services = [service_of(arguments.command, settings)]
-    if arguments.with_parent:
-        services.insert(0, Service("parent", until_parent_is_gone))
-    return asyncio.run(supervise(services, operational=OPERATIONAL))
+    running = _run(arguments.command, settings, with_parent=arguments.with_parent)
+    try:
+        return asyncio.run(running)
+    except OPERATIONAL as error:
+        if not arguments.with_parent:
+            raise
+        # Among the log lines of its siblings it must be one of them.
+        logger.error("service failed", extra={"error": in_one_line(error)})  # noqa: TRY400 - no bug, no traceback
+        return Exit.FAILED
 
 
-def service_of(name: str, settings: Settings) -> Service:
-    """Return a service by its name."""
-    clock = SystemClock()
-    return Service(name, lambda: run_service(name, settings, clock=clock))
+async def _run(name: str, settings: Settings, *, with_parent: bool) -> Exit:
+    async with opened_service(name, settings, clock=SystemClock()) as running:
+        services = [Service("parent", until_parent_is_gone)] if with_parent else []
+        return await supervise(
+            [*services, Service(name, running)], operational=OPERATIONAL
+        )
