@@ -3,8 +3,10 @@
 import argparse
 import asyncio
 import logging
+import shutil
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 from app.bootstrap import apply_topics
 from app.children import Child, run_children
@@ -131,9 +133,17 @@ stacks-feed, {settings.environment_name}, {identity.world.value} world on {ident
   processes  {", ".join(child.name for child in children(plan))}
 Try:
   curl 'http://{plan.edge}/parties/prices/main?tokens=stx'
-  python -m websockets ws://{plan.edge}/parties/prices/main
-  stacks-feed tail price{log}
+  {tool("python")} -m websockets ws://{plan.edge}/parties/prices/main
+  {tool("stacks-feed")} tail price{log}
 Ctrl-C stops everything. Log lines follow on stderr."""
+
+
+def tool(name: str) -> str:
+    """Return how to call a program of this installation from the working directory."""
+    own = Path(sys.executable).parent / name
+    if shutil.which(name) == str(own):
+        return name
+    return str(own.relative_to(Path.cwd()) if own.is_relative_to(Path.cwd()) else own)
 
 
 def _elsewhere(settings: Settings) -> bool:

@@ -1,6 +1,7 @@
 """What `up` plans and says before anything runs."""
 
 import socket
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -92,7 +93,20 @@ def test_the_first_lines_say_what_runs_where_against_what_and_what_to_try() -> N
     assert f"the simulator at {plan.simulator_url}" in said
     assert f"curl 'http://127.0.0.1:{plan.edge_port}/parties/prices/main" in said
     assert f"ws://127.0.0.1:{plan.edge_port}/parties/balances/main" in said
-    assert "stacks-feed tail price\n" in said
+    assert f"{up.tool('stacks-feed')} tail price\n" in said
+
+
+def test_programs_to_try_are_named_as_a_shell_finds_them(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("sys.executable", str(tmp_path / "bin" / "python"))
+    assert up.tool("stacks-feed") == "bin/stacks-feed"
+    monkeypatch.setattr("sys.executable", "/elsewhere/bin/python")
+    assert up.tool("stacks-feed") == "/elsewhere/bin/stacks-feed"
+    (tmp_path / "python").touch(mode=0o755)
+    monkeypatch.setattr("sys.executable", str(tmp_path / "python"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert up.tool("python") == "python"
 
 
 def test_another_log_is_named_in_the_commands_to_try() -> None:
