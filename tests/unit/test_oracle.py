@@ -16,8 +16,10 @@ from schemas.balances import (
     SubnetRead,
     UserForgotten,
 )
-from schemas.base import Malformed, canonical, decoder
+from schemas.base import Malformed, canonical, decoder, encode
+from schemas.latest import decode_latest
 from schemas.prices import PriceObserved
+from schemas.rejects import Reject
 from schemas.tokens import TokenObserved
 from tests.support.oracle.derive import DEFAULTS, Derived, RawRecord, derive
 from tests.support.oracle.journal import (
@@ -30,6 +32,8 @@ from tests.support.oracle.journal import (
 from tests.support.oracle.reading import Unfit, read
 from tests.support.oracle.text import canonical as oracle_canonical
 from tests.support.records import EVENTS, as_json
+from tests.support.worlds import APPENDED_MS as WORLD_MS
+from tests.support.worlds import entries, settings
 
 USER = "SP466FNC0P7JWTNM2R9T199QRZN1MYEDTAR0KP27"
 BASE, SUBNET = f"{USER}.alpha", f"{USER}.alpha-subnet"
@@ -501,3 +505,22 @@ def test_a_record_that_no_commit_read_is_told() -> None:
     more = {("prices.raw", 1): [*RAW["prices.raw", 1], RawRecord(7, 40, b"a", b"4")]}
     with pytest.raises(JournalWrong, match="read by no commit"):
         verify_journal(journal(), more, CHANGES, REJECTS, partition=1)
+
+
+@given(entries(), settings)
+def test_what_it_publishes_and_refuses_fits_the_models(
+    drawn: list[tuple[str, bytes | None, bytes | None]], told: dict[str, Any]
+) -> None:
+    raw: dict[tuple[str, int], list[RawRecord]] = {}
+    for topic, key, value in drawn:
+        records = raw.setdefault((topic, 0), [])
+        records.append(RawRecord(len(records), WORLD_MS, key, value))
+    for found in derive(raw, told).values():
+        for key, value in found.changes:
+            if value is not None:
+                model = decode_latest(key, value)
+                assert not isinstance(model, Malformed)
+                assert encode(model) == value
+        for _, value in found.rejects:
+            reject = decoder(Reject)(value)
+            assert encode(reject) == value

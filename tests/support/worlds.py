@@ -1,0 +1,117 @@
+"""Small worlds, in which everything collides: few names, few moments, few amounts."""
+
+from hashlib import sha256
+from typing import Any
+
+from hypothesis import strategies as st
+
+from tests.support.oracle.text import canonical
+
+USERS = ("SP466FNC0P7JWTNM2R9T199QRZN1MYEDTAR0KP27",)
+TOKENS = (".stx", f"{USERS[0]}.alpha", f"{USERS[0]}.beta")
+SUBNETS = (f"{USERS[0]}.alpha-subnet", f"{USERS[0]}.beta-subnet")
+APPENDED_MS = 10_000_000
+
+# A topic, a key and a value.
+Entry = tuple[str, bytes | None, bytes | None]
+
+users, tokens = st.sampled_from(USERS), st.sampled_from(TOKENS)
+subnets = st.sampled_from(SUBNETS)
+sources = st.sampled_from(["contract", "hiro", "a", "b"])
+moments = st.fixed_dictionaries(
+    {
+        "observedAt": st.one_of(
+            st.integers(0, 4),
+            st.sampled_from([900_000, 900_004, APPENDED_MS + 60_001]),
+        ),
+        "sequence": st.integers(0, 1),
+    }
+)
+amounts = st.sampled_from(["0", "1", "2", "-1", str(2**128 - 1), str(2**128)])
+totals = st.none() | st.sampled_from(["0", "7", "-7"])
+prices = st.sampled_from(
+    ["1", "1.01", "1.02", "3", "0.000000000000000001", "0.000000000000000002", "9" * 20]
+)
+changes = st.none() | st.fixed_dictionaries({"change24h": st.sampled_from(["1", "-2"])})
+
+
+def said(schema: str, **fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """An observation of a kind, with some moment."""
+    named = st.fixed_dictionaries({"schema": st.just(f"{schema}/1"), **fields})
+    return st.tuples(named, moments).map(lambda drawn: drawn[0] | drawn[1])
+
+
+holdings = st.lists(
+    st.fixed_dictionaries(
+        {
+            "contractId": tokens,
+            "balance": amounts,
+            "totalSent": totals,
+            "totalReceived": totals,
+        }
+    ),
+    max_size=3,
+    unique_by=lambda holding: holding["contractId"],
+)
+price = said(
+    "price.observed", contractId=tokens, source=sources, usd=prices, market=changes
+)
+reading = said("account.read", userId=users, source=sources, holdings=holdings)
+subnet = said(
+    "subnet.read",
+    userId=users,
+    subnetId=subnets,
+    baseId=tokens,
+    source=sources,
+    balance=amounts,
+)
+forgotten = said("user.forgotten", userId=users)
+words = st.none() | st.sampled_from(["x", "y"])
+token = said(
+    "token.observed",
+    contractId=tokens,
+    source=sources,
+    fields=st.fixed_dictionaries({"name": words, "symbol": words}),
+)
+
+
+@st.composite
+def confirmations(draw: st.DrawFn, readings: list[dict[str, Any]]) -> dict[str, Any]:
+    """A confirmation of one of the readings, or of one that nobody made."""
+    of = draw(st.sampled_from([*readings, {}]))
+    reading_hash = st.just(sha256(canonical(of)).hexdigest())
+    confirmed = said(
+        "account.confirmed", userId=users, source=sources, reading=reading_hash
+    )
+    found: dict[str, Any] = draw(confirmed)
+    return found
+
+
+@st.composite
+def entries(draw: st.DrawFn) -> list[Entry]:
+    """What stands in the raw topics of one shard, by topic or mixed."""
+    readings = draw(st.lists(reading, max_size=4))
+    one = st.one_of(price, subnet, forgotten, token, confirmations(readings))
+    if readings:
+        one = st.one_of(one, st.sampled_from(readings))
+    seen = draw(st.lists(one, max_size=25)) + readings
+    return [_entry(value) for value in draw(st.permutations(seen))]
+
+
+def _entry(value: dict[str, Any]) -> Entry:
+    kind = value["schema"]
+    if kind.startswith("price"):
+        return "prices.raw", value["contractId"].encode(), canonical(value)
+    if kind.startswith("token"):
+        return "tokens.raw", value["contractId"].encode(), canonical(value)
+    return "balances.raw", value["userId"].encode(), canonical(value)
+
+
+settings = st.fixed_dictionaries(
+    {
+        "priceMaxAgeMs": st.sampled_from([0, 2, 900_000]),
+        "priceDeviation": st.sampled_from(["0", "0.01", "1"]),
+        "futureToleranceMs": st.just(60_000),
+        "tokenSources": st.lists(sources, unique=True),
+    }
+)
