@@ -101,9 +101,7 @@ def test_a_reader_that_has_read_enough_is_no_error(tmp_path: Path) -> None:
 
 
 def test_the_command_line_loads_no_service_and_no_driver(tmp_path: Path) -> None:
-    heavy = (
-        "aiohttp aiokafka httpx rich sqlite3 prometheus_client edge ingest processor"
-    )
+    heavy = "aiohttp aiokafka httpx rich eventlog.sqlite prometheus_client edge ingest processor"
     code = (
         "import sys, app.cli; app.cli.make_parser(); "
         f"print([m for m in '{heavy}'.split() if m in sys.modules])"
