@@ -1,0 +1,300 @@
+"""A commit as a value: what it reads, decides and writes, before anything is written."""
+
+from base64 import b64encode
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Final, NamedTuple
+
+from schemas.base import encode
+from schemas.journal import Commit, Decision, FoldSettings, Origin, Position
+from schemas.rejects import MAX_KEY_BYTES, MAX_ORIGINAL_BYTES, Reject
+from schemas.states import POSITION_KEY
+from schemas.topics import (
+    BALANCES_RAW,
+    CHANGES,
+    JOURNAL,
+    LATEST,
+    PRICES_RAW,
+    RAW,
+    REJECTS,
+    STATE,
+    TOKENS_RAW,
+)
+
+from . import balances, prices, tokens
+from .journal import InputRecord, input_range, link, output_digest
+from .observations import read_balance, read_price, read_token
+from .rules import FUTURE, Outcome, Published, Refused, Rules
+from .shard_state import KINDS, ShardState
+
+# Of this fold; a change of what it derives makes another, and keeps this one.
+GENERATION = 1
+
+_REJECTED = Outcome((Decision.REJECTED,))
+
+Headers = Sequence[tuple[str, bytes]]
+Output = tuple[bytes | None, bytes | None, Headers]
+Inputs = Sequence[tuple[str, Sequence[InputRecord]]]
+# Topic, owner, part and new value of a part of a state.
+_Part = tuple[str, bytes, bytes, bytes]
+
+
+class Limits(NamedTuple):
+    """Where a commit ends, after the input that reaches one of them.
+
+    ``size_bytes`` holds for the values read as well as for those written.
+    """
+
+    inputs: int = 5_000
+    outputs: int = 5_000
+    size_bytes: int = 4 * 2**20
+
+
+class FoldError(Exception):
+    """The fold itself failed on a record: a bug, not a matter of the record."""
+
+    def __init__(self, topic: str, *, shard: int, offset: int) -> None:
+        super().__init__(f"the fold failed on {topic}[{shard}] at offset {offset}")
+        self.topic, self.shard, self.offset = topic, shard, offset
+
+
+class _Fold(NamedTuple):
+    """How the records of a topic are read and folded."""
+
+    read: Callable[[bytes | None, bytes | None, int], Any]
+    fold: Callable[[Any, Any, Rules], Outcome | Refused]
+
+
+_FOLDS: Final[Mapping[str, _Fold]] = {
+    PRICES_RAW: _Fold(read_price, prices.fold),
+    BALANCES_RAW: _Fold(read_balance, balances.fold),
+    TOKENS_RAW: _Fold(read_token, tokens.fold),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One commit, not yet made: what it writes, and what the state is after it.
+
+    ``entries`` are all that goes into the transaction, by topic. ``read`` counts the
+    inputs taken of each topic, ``consumed`` is the next position of each.
+    """
+
+    record: Commit
+    entries: Mapping[str, Sequence[Output]]
+    decisions: Mapping[str, int]
+    read: Mapping[str, int]
+    consumed: Mapping[str, int]
+    _state: ShardState
+    _changed: Mapping[str, Mapping[bytes, Any]]
+    _parts: Sequence[_Part]
+    _position: Position
+
+    def apply(self) -> None:
+        """Make the state that of after the commit. Only once it is made."""
+        self._state.replace(self._changed, parts=self._parts, position=self._position)
+
+    def rest(self, inputs: Inputs) -> list[tuple[str, Sequence[InputRecord]]]:
+        """Return what of ``inputs``, of which this was folded, is still to be folded."""
+        left = [
+            (topic, records[self.read.get(topic, 0) :]) for topic, records in inputs
+        ]
+        return [(topic, records) for topic, records in left if records]
+
+
+def fold_batch(
+    state: ShardState,
+    inputs: Inputs,
+    *,
+    settings: FoldSettings,
+    limits: Limits = Limits(),  # noqa: B008 - immutable
+) -> Batch:
+    """Fold what is next of ``inputs`` into one commit, as far as ``limits`` allow.
+
+    ``inputs`` are the records of each topic from where ``state`` stands, at least one.
+    ``state`` says the same as before until the batch is applied; a batch may be dropped.
+    Raises ``FoldError``.
+    """
+    folding = _Folding(state, Rules.of(settings, shard=state.shard), limits)
+    read: dict[str, Sequence[InputRecord]] = {}
+    for topic, records in sorted(inputs, key=lambda part: RAW.index(part[0])):
+        taken = folding.fold(topic, records) if records else 0
+        if taken:
+            read[topic] = records[:taken]
+    return _batch(state, folding, read, settings=settings)
+
+
+class _Folding:
+    """What one batch has done so far; it owns every state that it opened."""
+
+    def __init__(self, state: ShardState, rules: Rules, limits: Limits) -> None:
+        self._state, self._rules = state, rules
+        self._inputs, self._outputs, self._room_in = limits
+        self._room_out = limits.size_bytes
+        self.opened: dict[str, dict[bytes, Any]] = {}
+        self.published: list[Published] = []
+        self.rejects: list[tuple[bytes | None, bytes]] = []
+        self.decisions: dict[str, int] = {}
+
+    def fold(self, topic: str, records: Sequence[InputRecord]) -> int:
+        """Fold records of a topic until one of the limits; return how many were."""
+        if self._is_full():
+            return 0
+        opened = self.opened.setdefault(topic, {})
+        decided: list[Decision] = []
+        taken = 0
+        try:
+            for record in islice(records, self._inputs):
+                taken += 1
+                outcome = self._outcome(topic, record, opened)
+                if isinstance(outcome, Refused):
+                    outcome = self._reject(topic, record, outcome)
+                decided += outcome.decisions
+                if outcome.published:
+                    self._publish(outcome.published)
+                self._room_in -= len(record.value or b"")
+                if self._is_full():
+                    break
+        except Exception as error:
+            offset = records[taken - 1].offset
+            raise FoldError(topic, shard=self._rules.shard, offset=offset) from error
+        self._inputs -= taken
+        self._count(topic, decided)
+        return taken
+
+    def _outcome(
+        self, topic: str, record: InputRecord, opened: dict[bytes, Any]
+    ) -> Outcome | Refused:
+        read, fold = _FOLDS[topic]
+        # Equal to the owner's id, else it is refused.
+        key = record.key or b""
+        seen = read(record.key, record.value, record.offset)
+        if isinstance(seen, Refused):
+            return seen
+        if seen.observed_at > record.time_ms + self._rules.future_tolerance_ms:
+            return FUTURE
+        state = opened.get(key)
+        if state is None:
+            state = opened[key] = self._state.open(topic, key)
+        return fold(state, seen, self._rules)
+
+    def _publish(self, published: Sequence[Published]) -> None:
+        self.published += published
+        for key, value in published:
+            self._room_out -= len(key) + len(value or b"")
+
+    def _reject(self, topic: str, record: InputRecord, refused: Refused) -> Outcome:
+        original = record.value or b""
+        reject = Reject(
+            origin=Origin(topic, self._rules.shard, record.offset),
+            reason=refused.reason,
+            field=refused.field,
+            original=b64encode(original[:MAX_ORIGINAL_BYTES]).decode(),
+            size=len(original),
+        )
+        value = encode(reject)
+        self.rejects.append((record.key and record.key[:MAX_KEY_BYTES], value))
+        self._room_out -= len(value)
+        return _REJECTED
+
+    def _is_full(self) -> bool:
+        return (
+            self._room_in <= 0
+            or self._room_out <= 0
+            or self._inputs <= 0
+            or len(self.published) + len(self.rejects) >= self._outputs
+        )
+
+    def _count(self, topic: str, decided: Sequence[Decision]) -> None:
+        kind = topic.removesuffix(".raw")
+        # Comparing members one by one is quicker than hashing each.
+        counts = {f"{kind}.{what.value}": decided.count(what) for what in Decision}
+        self.decisions |= {name: count for name, count in counts.items() if count}
+
+
+def _batch(
+    state: ShardState,
+    folding: _Folding,
+    read: Mapping[str, Sequence[InputRecord]],
+    *,
+    settings: FoldSettings,
+) -> Batch:
+    record = _record(state, folding, read, settings=settings)
+    consumed = {topic: part.end for topic, part in record.inputs.items()}
+    position = Position(
+        commit=record.commit,
+        chain=link(record),
+        log_time=record.log_time,
+        positions={**state.position.positions, **consumed},
+    )
+    changed = {
+        topic: {owner: held for owner, held in opened.items() if held.changed}
+        for topic, opened in folding.opened.items()
+    }
+    parts = list(_parts(changed))
+    return Batch(
+        record=record,
+        entries=_entries(folding, record, parts, position),
+        decisions=folding.decisions,
+        read={topic: len(records) for topic, records in read.items()},
+        consumed=consumed,
+        _state=state,
+        _changed=changed,
+        _parts=parts,
+        _position=position,
+    )
+
+
+def _record(
+    state: ShardState,
+    folding: _Folding,
+    read: Mapping[str, Sequence[InputRecord]],
+    *,
+    settings: FoldSettings,
+) -> Commit:
+    before = state.position
+    times = (record.time_ms for records in read.values() for record in records)
+    return Commit(
+        shard=state.shard,
+        commit=before.commit + 1,
+        log_time=max(before.log_time, *times),
+        inputs={
+            topic: input_range(records, start=before.positions.get(topic, 0))
+            for topic, records in read.items()
+        },
+        decisions=folding.decisions,
+        published=output_digest(folding.published),
+        rejects=output_digest(folding.rejects),
+        settings=settings,
+        generation=GENERATION,
+        previous=before.chain,
+    )
+
+
+def _parts(changed: Mapping[str, Mapping[bytes, Any]]) -> Iterator[_Part]:
+    for topic, states in changed.items():
+        changes = KINDS[topic].changes
+        for owner, held in states.items():
+            for part, value in changes(held):
+                yield topic, owner, part, value
+
+
+def _entries(
+    folding: _Folding, record: Commit, parts: Sequence[_Part], position: Position
+) -> dict[str, list[Output]]:
+    headers: Headers = (("commit", b"%d" % record.commit),)
+    published: list[Output] = [
+        (key, value, headers) for key, value in folding.published
+    ]
+    state: list[Output] = [
+        (KINDS[topic].key(owner, part), value, ())
+        for topic, owner, part, value in parts
+    ]
+    return {
+        LATEST: published,
+        CHANGES: published,
+        REJECTS: [(key, value, ()) for key, value in folding.rejects],
+        JOURNAL: [(b"%d" % record.shard, encode(record), ())],
+        STATE: [*state, (POSITION_KEY, encode(position), ())],
+    }

@@ -1,0 +1,152 @@
+"""How what several sources say becomes the one price of a token.
+
+The hottest code of the project: what is mutable belongs to one batch alone, and words are
+tuples. Its tests hold its bytes to the models.
+"""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from operator import attrgetter
+from typing import Final, NamedTuple
+
+from schemas.amounts import EXACT, PRICE_PLACES, cut, plain
+from schemas.ids import ContractId
+from schemas.journal import Decision
+from schemas.latest import price_key
+from schemas.states import MAX_SOURCES
+
+from .rules import CONFLICT, FULL, Outcome, Refused, Rules
+
+_DUPLICATE: Final = Outcome((Decision.DUPLICATE,))
+_STALE: Final = Outcome((Decision.STALE,))
+_UNCHANGED: Final = Outcome((Decision.UNCHANGED,))
+_PUBLISHED: Final = (Decision.PUBLISHED,)
+_UNIT: Final = int("1".ljust(PRICE_PLACES + 1, "0"))
+_number = attrgetter("number")
+
+
+class PriceWord(NamedTuple):
+    """What one source said; ``market`` is canonical JSON, ``number`` is ``usd``."""
+
+    observed_at: int
+    sequence: int
+    source: str
+    usd: str
+    number: Decimal
+    market: str | None
+    offset: int
+
+
+class TokenPrice:
+    """The last word of each source on one token, by name, and what was published."""
+
+    __slots__ = ("changed", "contract_id", "key", "usd", "version", "words")
+
+    def __init__(self, contract_id: str) -> None:
+        self.contract_id = contract_id
+        self.key = price_key(ContractId(contract_id))
+        self.words: dict[str, PriceWord] = {}
+        self.usd: str | None = None
+        self.version = 0
+        self.changed = False
+
+    def copy(self) -> "TokenPrice":
+        """Return the same as something not yet changed."""
+        copied = object.__new__(TokenPrice)
+        copied.contract_id, copied.key = self.contract_id, self.key
+        copied.words, copied.usd = self.words.copy(), self.usd
+        copied.version, copied.changed = self.version, False
+        return copied
+
+    def add(self, word: PriceWord) -> None:
+        """Hold the first word of a source; the words stay in the order of names."""
+        self.words[word.source] = word
+        self.words = dict(sorted(self.words.items()))
+
+
+def fold(token: TokenPrice, seen: PriceWord, rules: Rules) -> Outcome | Refused:
+    """Fold what a source said into the price of its token.
+
+    A source only moves forward: its same moment again is a duplicate or a conflict, an
+    earlier one is stale. None of them changes ``token``.
+    """
+    last = token.words.get(seen.source)
+    if last is None:
+        if len(token.words) >= MAX_SOURCES:
+            return FULL
+        token.add(seen)
+    elif seen.observed_at > last.observed_at or seen[:2] > last[:2]:
+        token.words[seen.source] = seen
+    elif seen[:2] < last[:2]:
+        return _STALE
+    else:
+        return _DUPLICATE if seen.usd == last.usd else CONFLICT
+    token.changed = True
+    return _publish(token, rules)
+
+
+def _publish(token: TokenPrice, rules: Rules) -> Outcome:
+    words = list(token.words.values())
+    # A list is a third quicker than a generator here, of so few.
+    newest = max([word.observed_at for word in words])  # noqa: C419
+    since = newest - rules.price_max_age_ms
+    fresh = [word for word in words if word.observed_at >= since]
+    usd = _median(fresh)
+    before = token.usd
+    if before is not None and (
+        usd == before or _is_near(usd, before, rules.price_deviation)
+    ):
+        return _UNCHANGED
+    token.usd = usd
+    token.version += 1
+    # The newest word is always fresh.
+    value = _value(token, fresh, observed_at=newest, shard=rules.shard)
+    return Outcome(_PUBLISHED, ((token.key, value),))
+
+
+def _median(fresh: list[PriceWord]) -> str:
+    """Return the median cut to 18 places."""
+    middle, odd = divmod(len(fresh), 2)
+    if middle:
+        fresh = sorted(fresh, key=_number)
+    if odd:
+        word = fresh[middle]
+        # So short that no more than 18 places can stand after the point.
+        if len(word.usd) <= PRICE_PLACES:
+            return word.usd
+        return plain(cut(word.number))
+    total = EXACT.add(fresh[middle - 1].number, fresh[middle].number)
+    return plain(cut(EXACT.divide(total, Decimal(2))))
+
+
+def _is_near(usd: str, before: str, deviation: int) -> bool:
+    """Tell whether ``usd`` is off by at most ``deviation`` units of 1e-18 a unit."""
+    if not deviation:
+        return False
+    now, then = _units(usd), _units(before)
+    return abs(now - then) * _UNIT <= deviation * then
+
+
+def _units(usd: str) -> int:
+    return int(Decimal(usd).scaleb(PRICE_PLACES, context=EXACT))
+
+
+def _value(
+    token: TokenPrice, fresh: Sequence[PriceWord], *, observed_at: int, shard: int
+) -> bytes:
+    """Return the canonical bytes of the ``Price``."""
+    origins = ",".join([f'["prices.raw",{shard},{word.offset}]' for word in fresh])
+    return (
+        f'{{"contractId":"{token.contract_id}","market":{_market(fresh)},'
+        f'"observedAt":{observed_at},"origins":[{origins}],"schema":"price/1",'
+        f'"usd":"{token.usd}","version":{token.version}}}'
+    ).encode()
+
+
+def _market(fresh: Sequence[PriceWord]) -> str:
+    """Return the market of the latest word that has one; the last of equals."""
+    latest = None
+    for word in fresh:
+        if word.market is not None and (latest is None or word[:2] >= latest[:2]):
+            latest = word
+    return latest.market or "null" if latest else "null"

@@ -1,0 +1,62 @@
+"""The settings of the fold in the form in which the folds ask for them."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from schemas.amounts import PRICE_PLACES
+from schemas.journal import Decision, FoldSettings
+from schemas.rejects import Reason
+
+
+class Rules(NamedTuple):
+    """What decides, in which shard; ``price_deviation`` counts units of 1e-18."""
+
+    shard: int
+    price_max_age_ms: int
+    price_deviation: int
+    future_tolerance_ms: int
+    token_sources: tuple[str, ...]
+
+    @classmethod
+    def of(cls, settings: FoldSettings, *, shard: int) -> "Rules":
+        """Return the rules that ``settings`` mean for a shard."""
+        whole, _, fraction = settings.price_deviation.partition(".")
+        return cls(
+            shard=shard,
+            price_max_age_ms=settings.price_max_age_ms,
+            price_deviation=int(whole + fraction.ljust(PRICE_PLACES, "0")),
+            future_tolerance_ms=settings.future_tolerance_ms,
+            token_sources=settings.token_sources,
+        )
+
+    def ranked(self, sources: Iterable[str]) -> list[str]:
+        """Return sources of token metadata, the one whose word goes first first."""
+        present = set(sources)
+        named = [source for source in self.token_sources if source in present]
+        return [*dict.fromkeys(named), *sorted(present - set(named))]
+
+
+class Refused(NamedTuple):
+    """An observation goes to ``rejects``; ``field`` is where a record does not fit."""
+
+    reason: Reason
+    field: str = ""
+
+
+# A key of ``latest`` and its new value; ``None`` withdraws it.
+Published = tuple[bytes, bytes | None]
+
+
+class Outcome(NamedTuple):
+    """What a fold did: a decision a part, and values in the order they go out."""
+
+    decisions: tuple[Decision, ...]
+    published: tuple[Published, ...] = ()
+
+
+CONFLICT = Refused(Reason.CONFLICT)
+FULL = Refused(Reason.FULL)
+FUTURE = Refused(Reason.FUTURE)
+UNKNOWN_READING = Refused(Reason.UNKNOWN_READING)
+WRONG_KEY = Refused(Reason.SCHEMA, "key")
+TOMBSTONE = Refused(Reason.SCHEMA, "")

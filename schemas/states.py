@@ -1,0 +1,121 @@
+"""The processor's own records in ``state``: all that a fold remembers of one key.
+
+An origin is kept as its offset alone: topic and partition follow from the key and from
+where the record stands.
+"""
+
+from typing import Literal, NamedTuple
+
+from pydantic import Field
+
+from schemas.amounts import Amount, AmountSaid, PriceText
+from schemas.base import Count, Event, Millis, Sha256, SourceName
+from schemas.ids import ContractIdField
+from schemas.journal import Version
+from schemas.prices import Market
+from schemas.tokens import TokenFields
+
+# What keeps a state and a published value below the largest record.
+MAX_SOURCES = 64
+MAX_SUBNETS = 1_000
+
+POSITION_KEY = b"position"
+BARRIER_KEY = b"barrier"
+
+
+class Moment(NamedTuple):
+    """When something was observed; in JSON the array ``[observedAt, sequence]``."""
+
+    observed_at: Millis
+    sequence: Count
+
+
+class PriceWord(Event):
+    """The last word of one source on one token's price."""
+
+    moment: Moment
+    usd: PriceText
+    market: Market | None
+    offset: Count
+
+
+class PriceState(Event):
+    """``price:ID``: the last word of each source, and the last published price."""
+
+    schema_: Literal["price.state/1"] = Field("price.state/1", alias="schema")
+    words: dict[SourceName, PriceWord]
+    usd: PriceText | None
+    version: Count
+
+
+class TokenState(Event):
+    """``token:ID``: the version, and the SHA-256 of the published fields."""
+
+    schema_: Literal["token.state/1"] = Field("token.state/1", alias="schema")
+    published: Sha256
+    version: Version
+
+
+class TokenWordState(Event):
+    """``token:ID:SOURCE``: the last word of one source on one token.
+
+    A record of its own, because the words of many sources may be larger than a record.
+    """
+
+    schema_: Literal["token.word/1"] = Field("token.word/1", alias="schema")
+    moment: Moment
+    fields: TokenFields
+    offset: Count
+
+
+class ReadingState(Event):
+    """The newest whole reading applied to an account."""
+
+    source: SourceName
+    moment: Moment
+    sha256: Sha256
+    offset: Count
+
+
+class AccountState(Event):
+    """``account:USER``: how far the account is known, and by which reading."""
+
+    schema_: Literal["account.state/1"] = Field("account.state/1", alias="schema")
+    moment: Moment
+    reading: ReadingState | None
+    forgotten: Moment | None
+
+
+class OwnStanding(Event):
+    """Where a mainnet part stands that does not follow its account."""
+
+    moment: Moment
+    observed_at: Millis
+    offset: Count
+
+
+class MainnetState(Event):
+    """The mainnet part of a balance; without ``own`` it follows the account."""
+
+    balance: Amount
+    total_sent: AmountSaid | None
+    total_received: AmountSaid | None
+    own: OwnStanding | None
+
+
+class SubnetState(Event):
+    """The part of a balance that lies in one subnet contract."""
+
+    balance: Amount
+    source: SourceName
+    moment: Moment
+    offset: Count
+
+
+class BalanceState(Event):
+    """``balance:USER:ID``: the parts of one balance; the version outlives them."""
+
+    schema_: Literal["balance.state/1"] = Field("balance.state/1", alias="schema")
+    mainnet: MainnetState | None
+    subnets: dict[ContractIdField, SubnetState]
+    version: Version
