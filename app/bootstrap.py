@@ -13,6 +13,7 @@ from app.configs import (
     ingest_config,
     kafka_config,
     place_of,
+    processor_config,
     simulator_config,
     wanted_log,
 )
@@ -190,6 +191,13 @@ async def _run_ingest(opened: Opened, settings: Settings, *, clock: Clock) -> No
     )
 
 
+async def _run_processor(opened: Opened, settings: Settings, *, clock: Clock) -> None:
+    from processor.service import run  # noqa: PLC0415 - each process loads its service alone
+
+    await run(opened.log, processor_config(settings), clock)
+
+
 _RUN: Mapping[str, Callable[..., Coroutine[Any, Any, None]]] = {
     "ingest": _run_ingest,
+    "processor": _run_processor,
 }

@@ -16,6 +16,7 @@ from schemas.log import World
 if TYPE_CHECKING:
     from eventlog.kafka import KafkaConfig, KafkaSecurity
     from ingest.config import IngestConfig
+    from processor.config import ProcessorConfig
     from simulator.config import SimulatorConfig
 
 _SQLITE_PARTITIONS, _BROKER_PARTITIONS = 2, 6
@@ -242,6 +243,15 @@ def fold_settings(settings: Settings) -> FoldSettings:
         price_max_age_ms=round(settings.price_max_age_s * 1_000),
         price_deviation=settings.price_deviation,
         future_tolerance_ms=round(settings.future_tolerance_s * 1_000),
+    )
+
+
+def processor_config(settings: Settings) -> "ProcessorConfig":
+    """Return what the processor must be told."""
+    from processor.config import ProcessorConfig  # noqa: PLC0415 - each process loads its service alone
+
+    return ProcessorConfig(
+        instance=instance_name(settings), fold=fold_settings(settings)
     )
 
 

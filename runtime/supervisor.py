@@ -42,10 +42,26 @@ def give_up() -> None:
     os._exit(Exit.FAILED)
 
 
+def log_failure(
+    name: str, error: Exception, *, operational: tuple[type[Exception], ...] = ()
+) -> None:
+    """Log why a service ended: in one line what is ``operational``, else a traceback.
+
+    Operational is trouble that an operator can act upon; all else is a bug.
+    """
+    for leaf in leaves(error):
+        known = isinstance(leaf, operational)
+        logger.error(
+            "service failed",
+            extra={"failed": name, "error": f"{leaf}" if known else f"{leaf!r}"},
+            exc_info=None if known else leaf,
+        )
+
+
 async def supervise(
     services: Sequence[Service],
     *,
-    operational: tuple[type[Exception], ...] = (),
+    report: Callable[[str, Exception], None] = log_failure,
     deadline_s: float = STOP_DEADLINE_S,
     on_deadline: Callable[[], None] = give_up,
 ) -> Exit:
@@ -53,9 +69,8 @@ async def supervise(
 
     Then they are cancelled in reverse order, each after the one before has ended; all of
     it within ``deadline_s``, else ``on_deadline`` is called. SIGTERM and SIGINT give
-    ``STOPPED``; a service that raises or returns gives ``FAILED`` and is logged, in one
-    line if what it raised is ``operational`` (trouble that an operator can act upon), with
-    its traceback else.
+    ``STOPPED``; a service that raises or returns gives ``FAILED``, and ``report`` is told
+    its name and error when all have ended.
     """
     ended = asyncio.Event()
     failures: list[tuple[str, Exception]] = []
@@ -70,7 +85,7 @@ async def supervise(
             finally:
                 await _stop(tasks, deadline_s=deadline_s, on_deadline=on_deadline)
     for name, error in failures:
-        _report(name, error, operational=operational)
+        report(name, error)
     return Exit.FAILED if failures else Exit.STOPPED
 
 
@@ -129,15 +144,3 @@ async def _stop(
             await asyncio.wait([task])
     finally:
         timer.cancel()
-
-
-def _report(
-    name: str, error: Exception, *, operational: tuple[type[Exception], ...]
-) -> None:
-    for leaf in leaves(error):
-        known = isinstance(leaf, operational)
-        logger.error(
-            "service failed",
-            extra={"failed": name, "error": f"{leaf}" if known else f"{leaf!r}"},
-            exc_info=None if known else leaf,
-        )

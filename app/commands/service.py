@@ -2,17 +2,15 @@
 
 import argparse
 import asyncio
-import logging
+from functools import partial
 
 from app.bootstrap import opened_service
-from app.errors import OPERATIONAL, in_one_line
+from app.errors import OPERATIONAL
 from app.parent import until_parent_is_gone
 from app.settings import Settings, read
 from runtime import logs
 from runtime.clock import SystemClock
-from runtime.supervisor import Exit, Service, supervise
-
-logger = logging.getLogger(__name__)
+from runtime.supervisor import Service, log_failure, supervise
 
 
 def overrides(arguments: argparse.Namespace) -> dict[str, object]:
@@ -25,20 +23,45 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the service named on the command line; return the exit code."""
     settings = read(overrides(arguments))
     logs.configure(arguments.command, level=settings.log_level)
-    running = _run(arguments.command, settings, with_parent=arguments.with_parent)
-    try:
-        return asyncio.run(running)
-    except OPERATIONAL as error:
-        if not arguments.with_parent:
-            raise
-        # Among the log lines of its siblings it must be one of them.
-        logger.error("service failed", extra={"error": in_one_line(error)})  # noqa: TRY400 - no bug, no traceback
-        return Exit.FAILED
+    starting = Starting(arguments.command, settings)
+    watched = arguments.with_parent
+    services = [Service("parent", until_parent_is_gone)] if watched else []
+    report = log_operational if watched else starting.report
+    code = asyncio.run(
+        supervise([*services, Service(starting.name, starting.run)], report=report)
+    )
+    if starting.trouble is not None:
+        raise starting.trouble
+    return code
 
 
-async def _run(name: str, settings: Settings, *, with_parent: bool) -> Exit:
-    async with opened_service(name, settings, clock=SystemClock()) as running:
-        services = [Service("parent", until_parent_is_gone)] if with_parent else []
-        return await supervise(
-            [*services, Service(name, running)], operational=OPERATIONAL
-        )
+class Starting:
+    """A service from its start: until it runs, what is wrong is for who started it.
+
+    That is one line on stderr; a service that runs, or a child among its siblings, says
+    it in its log.
+    """
+
+    def __init__(self, name: str, settings: Settings) -> None:
+        self.name = name
+        self.trouble: Exception | None = None
+        self._settings = settings
+        self._started = False
+
+    async def run(self) -> None:
+        """Open what the service needs and run it until it is cancelled."""
+        async with opened_service(
+            self.name, self._settings, clock=SystemClock()
+        ) as running:
+            self._started = True
+            await running()
+
+    def report(self, name: str, error: Exception) -> None:
+        """Keep what stopped the start; log the rest."""
+        if self._started:
+            log_operational(name, error)
+        else:
+            self.trouble = error
+
+
+log_operational = partial(log_failure, operational=OPERATIONAL)

@@ -12,7 +12,6 @@ from app.bootstrap import apply_topics
 from app.children import Child, run_children
 from app.commands.service import overrides
 from app.configs import place_of
-from app.errors import OPERATIONAL
 from app.places import Broker
 from app.ports import check_free, free_port
 from app.settings import Settings, environment, read
@@ -62,7 +61,7 @@ async def _up(settings: Settings) -> Exit:
         logger.warning("topic differs", extra={"drift": in_words(drift)})
     print(banner(plan, applied), flush=True)
     tree = Service("children", lambda: run_children(children(plan), clock=clock))
-    return await supervise([tree], operational=OPERATIONAL)
+    return await supervise([tree])
 
 
 def make_plan(settings: Settings) -> Plan:

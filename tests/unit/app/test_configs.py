@@ -121,6 +121,13 @@ def test_the_fold_is_told_in_milliseconds() -> None:
     assert (fold.price_max_age_ms, fold.price_deviation) == (1_500, "0.01")
 
 
+def test_the_processor_is_told_its_name_and_the_settings_of_the_fold() -> None:
+    given = read(instance="me", future_tolerance_s=1)
+    config = configs.processor_config(given)
+    assert config.instance == "me"
+    assert config.fold == configs.fold_settings(given)
+
+
 def test_an_instance_has_a_name_of_its_own_that_a_record_can_hold() -> None:
     name = configs.instance_name(read())
     assert settings.read({"instance": name}, env_file=None).instance == name

@@ -5,12 +5,13 @@ import logging
 import os
 import signal
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any
 
 import pytest
 
 from runtime import supervisor
-from runtime.supervisor import Exit, Service, leaves, supervise
+from runtime.supervisor import Exit, Service, leaves, log_failure, supervise
 
 
 class Trouble(Exception):
@@ -77,7 +78,8 @@ async def test_operational_trouble_is_one_line_and_a_bug_has_its_traceback(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     group = ExceptionGroup("two", [Trouble("the log is away"), KeyError("bug")])
-    code = await supervise([failing("edge", group)], operational=(Trouble,))
+    report = partial(log_failure, operational=(Trouble,))
+    code = await supervise([failing("edge", group)], report=report)
     assert code is Exit.FAILED
     trouble, bug = caplog.records
     assert (trouble.__dict__["error"], trouble.exc_info) == ("the log is away", None)
