@@ -4,7 +4,7 @@ from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 from schemas.base import encode
 from schemas.journal import Commit, Decision, FoldSettings, Origin, Position
@@ -35,7 +35,8 @@ _REJECTED = Outcome((Decision.REJECTED,))
 
 Headers = Sequence[tuple[str, bytes]]
 Output = tuple[bytes | None, bytes | None, Headers]
-Inputs = Sequence[tuple[str, Sequence[InputRecord]]]
+R = TypeVar("R", bound=InputRecord)
+Inputs = Sequence[tuple[str, Sequence[R]]]
 # Topic, owner, part and new value of a part of a state.
 _Part = tuple[str, bytes, bytes, bytes]
 
@@ -95,7 +96,7 @@ class Batch:
         """Make the state that of after the commit. Only once it is made."""
         self._state.replace(self._changed, parts=self._parts, position=self._position)
 
-    def rest(self, inputs: Inputs) -> list[tuple[str, Sequence[InputRecord]]]:
+    def rest(self, inputs: Inputs[R]) -> list[tuple[str, Sequence[R]]]:
         """Return what of ``inputs``, of which this was folded, is still to be folded."""
         left = [
             (topic, records[self.read.get(topic, 0) :]) for topic, records in inputs
@@ -105,7 +106,7 @@ class Batch:
 
 def fold_batch(
     state: ShardState,
-    inputs: Inputs,
+    inputs: Inputs[R],
     *,
     settings: FoldSettings,
     limits: Limits = Limits(),  # noqa: B008 - immutable

@@ -1,0 +1,27 @@
+"""What the processor must be told."""
+
+from dataclasses import dataclass, field
+
+from processor.core.batch import Limits
+from schemas.journal import FoldSettings
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessorConfig:
+    """Who this instance is, what the fold goes by, and how patient the shell is.
+
+    ``instance`` is its name among the members. A watermark is written at most every
+    ``watermark_s``, and when nothing else is every ``idle_watermark_s``. After trouble
+    with the log the shell waits ``backoff_s``, twice as long each time it goes on, at
+    most ``max_backoff_s``; ``fenced_s`` before it takes a shard again that was taken from
+    it while the group says it is its own.
+    """
+
+    instance: str
+    fold: FoldSettings = field(default_factory=FoldSettings)
+    limits: Limits = field(default_factory=Limits)
+    watermark_s: float = 1.0
+    idle_watermark_s: float = 5.0
+    backoff_s: float = 0.2
+    max_backoff_s: float = 5.0
+    fenced_s: float = 1.0

@@ -1,0 +1,70 @@
+"""The state of a shard read back from ``state``, up to the barrier of its new owner."""
+
+import logging
+from collections.abc import Callable
+from uuid import uuid4
+
+from eventlog.port import Entry, EventLog, Fenced, Partition, Reader, ShardWriter
+from processor.core.shard_state import ShardState
+from schemas.base import encode
+from schemas.journal import Barrier
+from schemas.states import BARRIER_KEY
+from schemas.topics import STATE
+
+logger = logging.getLogger(__name__)
+
+Progress = Callable[[int], None]
+_BATCH, _REPORT_EVERY = 2_000, 100_000
+
+
+class Restored:
+    """The state of one shard and how far it follows ``state``; outlives its owners.
+
+    ``progress`` is told how many records were read so far.
+    """
+
+    def __init__(self, shard: int, *, progress: Progress) -> None:
+        self.state = ShardState(shard)
+        self._partition = Partition(STATE, shard)
+        self._read_to: int | None = None
+        self._progress = progress
+
+    async def catch_up(self, log: EventLog, writer: ShardWriter, owner: str) -> int:
+        """Read all that earlier owners committed; return how many records.
+
+        The barrier tells where that ends: the end of a partition may be a hole that no
+        reader reaches. Whatever this reads again is what the state says already, or newer.
+        Raises ``Fenced`` if another owner came since.
+        """
+        # What is written by a dead owner under our name is not ours.
+        barrier = encode(Barrier(owner=f"{owner}/{uuid4().hex}"))
+        await writer.commit({STATE: [Entry(BARRIER_KEY, barrier)]})
+        at = self._partition
+        start = self._read_to
+        if start is None:
+            start = (await log.oldest([at]))[at]
+        end = (await log.ends([at]))[at]
+        async with log.reader({at: start}) as reader:
+            return await self._read(reader, barrier, end=end)
+
+    async def _read(self, reader: Reader, barrier: bytes, *, end: int) -> int:
+        count = reported = 0
+        while True:
+            if reader.position(self._partition) >= end:
+                # A newer owner's barrier has replaced ours.
+                raise Fenced(self.state.shard)
+            batches = await reader.read(max_records=_BATCH, wait_s=1.0)
+            for record in batches.get(self._partition, ()):
+                if record.key == BARRIER_KEY and record.value == barrier:
+                    self._read_to = record.offset + 1
+                    return count
+                self.state.load(record.key or b"", record.value)
+                count += 1
+            if count - reported >= _REPORT_EVERY:
+                reported = count
+                self._report(count)
+
+    def _report(self, count: int) -> None:
+        shard = self.state.shard
+        logger.info("restoring", extra={"shard": shard, "records": count})
+        self._progress(count)

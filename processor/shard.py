@@ -1,0 +1,198 @@
+"""The shell of one shard: acquire, restore, then receive, decide, do, advance."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import cast
+
+from eventlog.port import (
+    Entry,
+    EventLog,
+    LogError,
+    LogUnavailable,
+    Partition,
+    Reader,
+    Record,
+    ShardWriter,
+)
+from processor.config import ProcessorConfig
+from processor.core.batch import Batch, fold_batch
+from processor.core.shard_state import ShardState
+from processor.inbox import Inbox
+from processor.restore import Restored
+from processor.watermark import Watermarks
+from runtime import metrics
+from runtime.clock import Clock
+from runtime.supervisor import leaves
+from schemas.topics import LATEST, RAW
+
+logger = logging.getLogger(__name__)
+
+# What the service may be told of a shard: what is not yet well, ``None`` when it serves.
+Notice = Callable[[str | None], None]
+
+
+class Shard:
+    """Turns one partition of the raw topics into its share of all that is derived."""
+
+    def __init__(
+        self,
+        log: EventLog,
+        shard: int,
+        *,
+        config: ProcessorConfig,
+        clock: Clock,
+        notice: Notice = lambda _: None,
+    ) -> None:
+        self._log, self._shard = log, shard
+        self._config, self._clock, self._notice = config, clock, notice
+        self._restored = Restored(shard, progress=self._report)
+        self._inputs = [Partition(topic, shard) for topic in RAW]
+        self._failures = 0
+
+    @property
+    def _state(self) -> ShardState:
+        return self._restored.state
+
+    async def run(self) -> None:
+        """Serve until cancelled.
+
+        Trouble with the log is waited out. Raises ``Fenced`` once another owner has the
+        shard, ``FoldError`` for a bug, ``UnreadableState`` for what a newer program wrote,
+        and what an operator must see to: ``OffsetOutOfRange`` where retention has passed
+        the shard, ``LogFull``, ``LogCorrupt``, ``UnknownTopic``.
+        """
+        while True:
+            try:
+                with _one_error():
+                    await self._own_and_serve()
+            except LogUnavailable as error:
+                await self._wait_out(error)
+
+    async def _wait_out(self, error: LogError) -> None:
+        config = self._config
+        wait_s = min(config.backoff_s * 2**self._failures, config.max_backoff_s)
+        self._failures = min(self._failures + 1, 16)
+        metrics.LOG_ERRORS.labels(type(error).__name__).inc()
+        self._notice(f"the log is not available: {error}")
+        logger.warning(
+            "shard waits for the log",
+            extra={"shard": self._shard, "error": str(error), "wait_s": wait_s},
+        )
+        await self._clock.sleep(wait_s)
+
+    async def _own_and_serve(self) -> None:
+        async with self._log.own(self._shard) as writer:
+            await self._restore(writer)
+            state = self._state
+            start = {at: state.position.positions[at.topic] for at in self._inputs}
+            async with self._log.reader(start) as reader:
+                self._notice(None)
+                with metrics.SHARDS_OWNED.track_inprogress():
+                    await self._serve(writer, reader)
+
+    async def _restore(self, writer: ShardWriter) -> None:
+        started_s = self._clock.monotonic_s()
+        self._report(0)
+        read = await self._restored.catch_up(self._log, writer, self._config.instance)
+        # Of a shard that never read a topic.
+        oldest = await self._log.oldest(self._inputs)
+        self._state.start_at({at.topic: offset for at, offset in oldest.items()})
+        took_s = self._clock.monotonic_s() - started_s
+        metrics.RESTORE_SECONDS.observe(took_s)
+        metrics.RESTORED_KEYS.labels(self._shard).set(len(self._state))
+        logger.info(
+            "shard restored",
+            extra={
+                "shard": self._shard,
+                "keys": len(self._state),
+                "records": read,
+                "commit": self._state.position.commit,
+                "took_s": round(took_s, 3),
+            },
+        )
+
+    def _report(self, records: int) -> None:
+        self._notice(f"being restored, {records} records read")
+
+    async def _serve(self, writer: ShardWriter, reader: Reader) -> None:
+        inbox = Inbox(reader, limit=self._config.limits.inputs)
+        marks = Watermarks(
+            self._shard, self._log, config=self._config, clock=self._clock
+        )
+        async with asyncio.TaskGroup() as group:
+            group.create_task(inbox.fill(), name=f"read shard {self._shard}")
+            group.create_task(self._tick(inbox), name=f"ticks of shard {self._shard}")
+            while True:
+                inputs = await inbox.take()
+                if inputs:
+                    await self._fold(inputs, writer, marks)
+                elif marks.due_when_idle():
+                    # All that was read is folded: the inbox was just emptied.
+                    positions = {at: reader.position(at) for at in self._inputs}
+                    log_time_ms = self._state.position.log_time
+                    mark = await marks.when_idle(positions, log_time_ms)
+                    await writer.commit({LATEST: [mark]})
+
+    async def _fold(
+        self,
+        inputs: Sequence[tuple[str, Sequence[Record]]],
+        writer: ShardWriter,
+        marks: Watermarks,
+    ) -> None:
+        """Fold and commit all of ``inputs``."""
+        config = self._config
+        while inputs:
+            batch = fold_batch(
+                self._state, inputs, settings=config.fold, limits=config.limits
+            )
+            inputs = batch.rest(inputs)
+            await self._commit(batch, writer, marks)
+
+    async def _commit(
+        self, batch: Batch, writer: ShardWriter, marks: Watermarks
+    ) -> None:
+        started_s = self._clock.monotonic_s()
+        entries = _entries(batch, marks.riding(batch.record.log_time))
+        await writer.commit(entries)
+        # A crash before this line loses nothing: the log has it all.
+        batch.apply()
+        self._failures = 0
+        self._count(batch, took_s=self._clock.monotonic_s() - started_s)
+
+    def _count(self, batch: Batch, *, took_s: float) -> None:
+        shard = self._shard
+        metrics.COMMITS.labels(shard).inc()
+        metrics.COMMIT_SECONDS.observe(took_s)
+        metrics.COMMIT_INPUTS.labels(shard).inc(sum(batch.read.values()))
+        metrics.SHARD_LOG_TIME.labels(shard).set(batch.record.log_time / 1_000)
+        for topic, position in batch.consumed.items():
+            metrics.SHARD_POSITION.labels(topic, shard).set(position)
+        for name, count in batch.decisions.items():
+            metrics.DECISIONS.labels(*name.split(".")).inc(count)
+
+    async def _tick(self, inbox: Inbox) -> None:
+        """Wake the shard now and then, so that it sees that it has been idle."""
+        while True:
+            await self._clock.sleep(self._config.watermark_s)
+            inbox.poke()
+
+
+def _entries(batch: Batch, riding: Sequence[Entry]) -> Mapping[str, Sequence[Entry]]:
+    # Of the shape of ``Entry``, which the core does not import.
+    entries = cast(Mapping[str, Sequence[Entry]], batch.entries)
+    if not riding:
+        return entries
+    return {**entries, LATEST: [*entries[LATEST], *riding]}
+
+
+@contextmanager
+def _one_error() -> Iterator[None]:
+    """Raise, of a group of errors, the one that matters: a bug before the log's."""
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        errors = list(leaves(group))
+        bugs = [error for error in errors if not isinstance(error, LogError)]
+        raise (bugs or errors)[0] from None
