@@ -51,7 +51,7 @@ class Forgetting:
     def _overdue(self) -> list[UserId]:
         now_ms = self._tools.clock.now_ms()
         watch = self._demand.watch
-        seen = self._table().seen_ms
+        seen = self._table().seen_ms()
         self._done = {user: at for user, at in self._done.items() if user in seen}
         overdue = [
             user

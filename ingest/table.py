@@ -35,7 +35,7 @@ class Table:
     ) -> None:
         self.registry, self.ready = registry, ready
         self.held: dict[UserId, set[ContractId]] = {}
-        self.seen_ms: dict[UserId, int] = {}
+        self._seen_ms: dict[UserId, dict[ContractId, int]] = {}
         self._shards, self._changed, self._holds = shards, changed, holds
         self._news = False
 
@@ -57,6 +57,10 @@ class Table:
     def caught_up(self) -> None:
         """The table is complete."""
         self.ready.set()
+
+    def seen_ms(self) -> dict[UserId, int]:
+        """Return each user with balances and the newest moment of them."""
+        return {user: max(seen.values()) for user, seen in self._seen_ms.items()}
 
     def _take(self, record: Record, *, ours: bool) -> None:
         key = record.key or b""
@@ -80,19 +84,23 @@ class Table:
         names = parse_balance_key(key)
         if names is None:
             return
-        user = names[0]
+        user, contract = names
         if value is None:
-            # Balances are withdrawn only when the user is forgotten, and then all.
-            self.held.pop(user, None)
-            self.seen_ms.pop(user, None)
+            self._withdraw(user, contract)
             return
         balance = decode_latest(key, value)
         if isinstance(balance, Balance):
             self._note(user, balance)
 
+    def _withdraw(self, user: UserId, contract: ContractId) -> None:
+        balances = self._seen_ms.get(user, {})
+        balances.pop(contract, None)
+        if not balances:
+            self._seen_ms.pop(user, None)
+            self.held.pop(user, None)
+
     def _note(self, user: UserId, balance: Balance) -> None:
-        seen_ms = max(balance.observed_at, self.seen_ms.get(user, 0))
-        self.seen_ms[user] = seen_ms
+        self._seen_ms.setdefault(user, {})[balance.contract_id] = balance.observed_at
         for subnet, part in balance.subnets.items():
             if part.balance != "0":
                 self.held.setdefault(user, set()).add(subnet)

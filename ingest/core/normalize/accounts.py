@@ -57,7 +57,7 @@ class _V2Row(Upstream):
 
 class _V2Page(Upstream):
     total: int
-    results: tuple[_V2Row, ...]
+    results: list[_V2Row]
 
 
 class _V3Row(Upstream):
@@ -72,7 +72,7 @@ class _Cursor(Upstream):
 class _V3Page(Upstream):
     total: int
     cursor: _Cursor
-    results: tuple[_V3Row, ...]
+    results: list[_V3Row]
 
 
 def account_v1(body: bytes, *, network: Network, chosen: Chosen) -> Account | Unusable:

@@ -1,0 +1,213 @@
+"""Accounts in three generations: whole or nothing."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ingest.core.normalize.accounts import (
+    Account,
+    Page,
+    account_of_pages,
+    account_v1,
+    page_v2,
+    page_v3,
+    same_content,
+    stx_balance,
+)
+from ingest.core.normalize.body import Unusable
+from schemas.ids import ContractId, Network
+from tests.support.shared_data import shared_data
+
+A = "SP2ZNGJ85ENDY6QRHQ5P2D4FXKGZWCKTB2T0Z55KS.a"
+B = "SM3VDXK3WZZSA84XXFKAFAF15NNZX32CTSG82JFQ4.b"
+MAIN = Network.MAINNET
+
+
+def nobody(_: ContractId) -> str | None:
+    return None
+
+
+def amounts(balance: Any, **more: Any) -> dict[str, Any]:
+    return {"balance": balance, **more}
+
+
+def v1(tokens: dict[str, Any], stx: Any = None) -> bytes:
+    said = {"stx": stx or amounts("5"), "fungible_tokens": tokens}
+    return json.dumps(said).encode()
+
+
+def read(body: bytes, network: Network = MAIN, chosen: Any = nobody) -> Account:
+    account = account_v1(body, network=network, chosen=chosen)
+    assert isinstance(account, Account), account
+    return account
+
+
+def balances(account: Account) -> dict[str, str]:
+    return {held.contract_id: held.balance for held in account.holdings}
+
+
+def test_stx_and_tokens_are_sorted_by_contract_and_zeros_stay() -> None:
+    totals = {"total_sent": "1", "total_received": "6"}
+    stx = {**amounts("9007199254740993"), **totals, "locked": "7"}
+    account = read(
+        v1({f"{A}::x": amounts("0"), f"{B}::y": amounts("7", **totals)}, stx)
+    )
+    assert balances(account) == {".stx": "9007199254740993", B: "7", A: "0"}
+    assert list(balances(account)) == sorted(balances(account))
+    assert account.holdings[1].asset == "y"
+    assert (account.holdings[1].total_sent, account.holdings[2].total_sent) == (
+        "1",
+        None,
+    )
+
+
+def test_a_negative_balance_is_kept_as_it_was_said() -> None:
+    assert balances(read(v1({f"{A}::x": amounts("-4415943194")})))[A] == "-4415943194"
+
+
+def test_assets_without_an_id_of_this_network_are_left_out_and_counted() -> None:
+    account = read(
+        v1({"bux": amounts("1"), "stx": amounts("1"), f"{A}::x": amounts("2")})
+    )
+    assert (list(balances(account)), account.foreign) == ([".stx", A], 2)
+    assert read(v1({f"{A}::x": amounts("2")}), Network.TESTNET).foreign == 1
+
+
+@pytest.mark.parametrize(
+    "bad", ["1.5", "0x1", "", "1_2", "01", "+1", "1" * 40, "٣", 5, None, ["1"]]
+)
+def test_one_amount_that_cannot_be_read_makes_the_reading_unusable(bad: Any) -> None:
+    for body in (
+        v1({f"{A}::x": amounts(bad), f"{B}::y": amounts("1")}),
+        v1({}, amounts(bad)),
+        v1({f"{A}::x": amounts("1", total_sent=bad)} if bad is not None else {"x": 1}),
+    ):
+        account = account_v1(body, network=MAIN, chosen=nobody)
+        assert isinstance(account, Unusable)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {},
+        {"error": "Gone", "message": "off"},
+        {"stx": amounts("1")},
+        {"fungible_tokens": {}},
+        {"stx": amounts("1"), "fungible_tokens": []},
+        [],
+    ],
+)
+def test_a_body_of_another_shape_is_never_an_empty_account(said: Any) -> None:
+    body = json.dumps(said).encode()
+    assert isinstance(account_v1(body, network=MAIN, chosen=nobody), Unusable)
+
+
+def test_of_two_assets_of_a_contract_the_registrys_counts() -> None:
+    body = v1(
+        {f"{A}::x": amounts("1"), f"{A}::y": amounts("2"), f"{A}::w": amounts("3")}
+    )
+    account = read(body, chosen={A: "y"}.get)
+    assert balances(account)[A] == "2"
+    assert [(other.asset, other.balance) for other in account.others] == [
+        ("w", "3"),
+        ("x", "1"),
+    ]
+
+
+def test_of_two_assets_nobody_knows_the_first_by_name_counts() -> None:
+    body = v1({f"{A}::y": amounts("2"), f"{A}::x": amounts("1")})
+    assert balances(read(body))[A] == "1"
+    assert balances(read(body, chosen={A: "other"}.get))[A] == "1"
+
+
+def test_the_recorded_accounts_are_read_to_the_last_digit() -> None:
+    recorded = json.loads(
+        shared_data("stacks/hiro_v1_shaped_balances.json").read_text()
+    )
+    for said in recorded["responses"].values():
+        account = read(json.dumps(said).encode())
+        assert account.foreign == 0
+        kept = {
+            (held.contract_id, held.asset, held.balance) for held in account.holdings
+        }
+        for asset_id, row in said["fungible_tokens"].items():
+            contract, _, asset = asset_id.partition("::")
+            assert (contract, asset, row["balance"]) in kept
+
+
+def test_the_examples_of_the_api_are_read() -> None:
+    examples = json.loads(shared_data("hiro/balance_examples.json").read_text())
+    for example in examples["examples"]:
+        body = json.dumps(example["body"]).encode()
+        path = example["request"].split("?")[0]
+        if "/v1/" in path:
+            read(body)
+        elif "balances/stx" in path:
+            assert stx_balance(body) == example["body"]["balance"]
+        elif "results" in example["body"]:
+            page = page_v3(body) if "/v3/" in path else page_v2(body)
+            assert isinstance(page, Page)
+
+
+def pages(*rows: list[tuple[str, str]], total: int | None = None) -> list[Page]:
+    count = sum(len(some) for some in rows) if total is None else total
+    return [Page(tuple(some), count) for some in rows]
+
+
+def of_pages(found: list[Page]) -> Account | Unusable:
+    return account_of_pages("5", found, network=MAIN, chosen=nobody)
+
+
+def test_pages_make_an_account_without_totals() -> None:
+    account = of_pages(pages([(f"{A}::x", "1")], [(f"{B}::y", "2")]))
+    assert isinstance(account, Account)
+    assert balances(account) == {".stx": "5", A: "1", B: "2"}
+    assert {held.total_sent for held in account.holdings} == {None}
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        pytest.param([], id="no page"),
+        pytest.param(pages([(f"{A}::x", "1")], total=2), id="a row is missing"),
+        pytest.param(pages([(f"{A}::x", "1")], [(f"{A}::x", "2")]), id="a row moved"),
+        pytest.param(
+            [Page(((f"{A}::x", "1"),), 2), Page(((f"{B}::y", "1"),), 3)],
+            id="total moved",
+        ),
+        pytest.param(pages([(f"{A}::x", "one")]), id="not an amount"),
+    ],
+)
+def test_pages_that_do_not_make_a_whole_are_unusable(found: list[Page]) -> None:
+    assert isinstance(of_pages(found), Unusable)
+
+
+def test_pages_of_both_generations_are_read() -> None:
+    v2 = {
+        "limit": 1,
+        "offset": 0,
+        "total": 1,
+        "results": [{"token": "t", "balance": "1"}],
+    }
+    v3 = {
+        "total": 2,
+        "cursor": {"next": "1:t", "current": None},
+        "results": [{"asset_identifier": "t", "balance": "1"}],
+    }
+    assert page_v2(json.dumps(v2).encode()) == Page((("t", "1"),), 1)
+    assert page_v3(json.dumps(v3).encode()) == Page((("t", "1"),), 2, "1:t")
+    assert isinstance(page_v2(json.dumps(v3).encode()), Unusable)
+    assert isinstance(page_v3(json.dumps(v2).encode()), Unusable)
+    assert isinstance(stx_balance(b"{}"), Unusable)
+
+
+@given(st.dictionaries(st.sampled_from("abc"), st.integers(0, 2**128 - 1)))
+def test_equal_accounts_are_the_same_content(held: dict[str, int]) -> None:
+    one = read(v1({f"{A}{name}::x": amounts(str(n)) for name, n in held.items()}))
+    reverse = dict(reversed(held.items()))
+    two = read(v1({f"{A}{name}::x": amounts(str(n)) for name, n in reverse.items()}))
+    assert same_content(one, two)
+    assert not same_content(one, read(v1({f"{B}::new": amounts("1")})))

@@ -1,0 +1,121 @@
+"""The budget of a host and the breaker of a source."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ingest.core.budget import (
+    OPENS_AFTER,
+    Breaker,
+    Budget,
+    Limits,
+    block,
+    failed,
+    full,
+    is_open,
+    learn,
+    spend,
+    succeeded,
+    wait_s,
+)
+
+MONTH_S = 30 * 86_400
+
+
+def taken(budget: Budget, until_s: float) -> list[float]:
+    """Take requests as fast as the budget allows; return when each went out."""
+    now_s, times = 0.0, []
+    while now_s < until_s:
+        wait = wait_s(budget, now_s=now_s)
+        # A hair more than asked: a clock never wakes early.
+        now_s += wait and wait + 1e-6
+        budget = spend(budget, now_s=now_s)
+        times.append(now_s)
+    return times
+
+
+@given(st.integers(10, 1_000), st.one_of(st.none(), st.integers(1, 20)))
+def test_in_no_minute_more_goes_out_than_the_limit(
+    per_minute: int, per_second: int | None
+) -> None:
+    limits = Limits(per_minute, per_second=per_second)
+    times = taken(full(limits, now_s=0.0), until_s=130.0)
+    most = max(sum(s <= t < s + 60 for t in times) for s in times[:: len(times) // 9])
+    assert most <= per_minute + 1
+
+
+def test_a_burst_is_no_larger_than_a_second_may_have() -> None:
+    assert Limits(6_000).burst == pytest.approx(600)
+    assert Limits(6_000, per_second=20).burst == 20
+    assert Limits(1).burst == 1
+
+
+def test_the_month_binds_where_it_is_the_smaller_limit() -> None:
+    limits = Limits(900, per_month=150_000)
+    assert limits.rate_s == pytest.approx(150_000 / MONTH_S)
+    times = taken(full(limits, now_s=0.0), until_s=7_200.0)
+    # An hour's share at once, and two hours' rate.
+    assert len(times) == pytest.approx(3 * 150_000 / 720, rel=0.02)
+
+
+def test_after_a_429_nobody_goes_out_until_it_is_over() -> None:
+    budget = block(full(Limits(600), now_s=0.0), now_s=0.0, for_s=30.0)
+    assert wait_s(budget, now_s=10.0) == pytest.approx(20.0)
+    shorter = block(budget, now_s=10.0, for_s=1.0)
+    assert wait_s(shorter, now_s=10.0) == pytest.approx(20.0)
+    assert wait_s(budget, now_s=30.2) == 0
+
+
+def test_a_clock_that_stands_still_fills_nothing() -> None:
+    budget = spend(full(Limits(60), now_s=9.0), now_s=9.0, cost=6.0)
+    assert wait_s(budget, now_s=8.0) == wait_s(budget, now_s=9.0) > 0
+
+
+def test_headers_tighten_the_budget_and_never_widen_it() -> None:
+    budget = full(Limits(600), now_s=0.0)
+    tighter = learn(
+        budget,
+        {
+            "x-ratelimit-limit-stacks-minute": "60",
+            "x-ratelimit-remaining-stacks-minute": "0",
+            "x-ratelimit-limit-stacks-month": "1000",
+            "x-ratelimit-remaining-stacks-month": "1",
+        },
+        now_s=0.0,
+    )
+    assert tighter.limits == Limits(60, per_month=1_000)
+    assert (tighter.minute, tighter.month) == (0, 1)
+    wider = learn(budget, {"ratelimit-limit": "9000"}, now_s=0.0)
+    assert wider.limits == budget.limits
+    assert learn(wider, {"ratelimit-remaining": "many"}, now_s=0.0) == wider
+
+
+def test_a_request_that_cost_more_is_paid_for() -> None:
+    budget = full(Limits(600, per_month=10**6), now_s=0.0)
+    after = learn(budget, {"x-ratelimit-cost-stacks": "5"}, now_s=0.0)
+    assert after.minute == pytest.approx(budget.minute - 4)
+    assert after.month == pytest.approx((budget.month or 0) - 4)
+
+
+def test_a_month_nearly_used_up_is_known_from_the_headers() -> None:
+    budget = full(Limits(600, per_month=720_000), now_s=0.0)
+    empty = learn(budget, {"x-ratelimit-remaining-stacks-month": "0"}, now_s=0.0)
+    assert wait_s(empty, now_s=0.0) == pytest.approx(3.6)
+
+
+def test_the_breaker_opens_after_failures_in_a_row_and_for_longer_each_time() -> None:
+    breaker = Breaker()
+    for _ in range(OPENS_AFTER - 1):
+        breaker = failed(breaker, now_s=0.0, draw=1.0)
+    assert not is_open(breaker, now_s=0.0)
+    first = failed(breaker, now_s=0.0, draw=1.0)
+    assert is_open(first, now_s=14.9)
+    assert not is_open(first, now_s=15.0)
+    second = failed(first, now_s=15.0, draw=1.0)
+    assert is_open(second, now_s=44.9)
+    assert not is_open(succeeded(), now_s=0.0)
+
+
+def test_the_breaker_is_open_for_ten_minutes_at_most() -> None:
+    breaker = Breaker(failures=10_000)
+    assert not is_open(failed(breaker, now_s=0.0, draw=1.0), now_s=600.0)
