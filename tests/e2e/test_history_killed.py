@@ -10,6 +10,7 @@ import pytest
 
 from eventlog.port import EventLog
 from tests.support.history_noise import Raw as RawEntry
+from tests.support.kafka_from_maven import MavenKafka
 from tests.support.logs import Place, open_at
 from tests.support.pipeline import (
     TOPICS,
@@ -28,11 +29,20 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 KILLS = 20
 # One in so many is killed on its way up, wherever that may be.
 EARLY = 4
-_PIECE = 100
+# The first entries of a part: once they are folded the processor is up.
+_FIRST = 100
+# So few a commit that a part of the history takes many.
+_INPUTS = 200
+# About as long as a processor takes to start, and to make a commit.
+_START_S, _COMMIT_S = 1.5, 0.01
 
 
 @pytest.fixture(params=KINDS)
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    """Where the log is; of the brokers one that takes members with a short patience."""
+    if request.param == "kafka":
+        broker: MavenKafka = request.getfixturevalue("own_broker")
+        return Place("kafka", broker.bootstrap, prefix="killed.")
     return fresh_place(request, tmp_path)
 
 
@@ -70,24 +80,31 @@ class Run:
 
     async def killed(self, part: Sequence[RawEntry], number: int) -> None:
         """Append a part of the history, and somewhere within kill the processor."""
-        cut = self._random.randrange(_PIECE, len(part))
-        async with processor(self._place, f"victim-{number}") as victim:
+        cut = self._random.randrange(_FIRST + 1, len(part))
+        async with processor(self._place, f"victim-{number}", inputs=_INPUTS) as victim:
+            await self._append(part[:_FIRST])
             if number % EARLY == EARLY - 1:
-                await self._append(part[:cut])
-                await self._pause(victim, self._random.uniform(0, 1.5))
+                await self._append(part[_FIRST:cut])
+                await self._pause(victim, self._random.uniform(0, _START_S))
             else:
-                await self._append(part[:_PIECE])
-                # It is up: now it works on each piece while the next is appended.
+                # Once it is up it works on what comes, commit by commit, until it dies.
                 await self._progress.reached(self._ends)
-                for at in range(_PIECE, cut, _PIECE):
-                    await self._append(part[at : min(at + _PIECE, cut)])
-                await self._pause(victim, self._random.uniform(0, 0.02))
+                await self._feed(part[_FIRST:cut])
+                await self._pause(victim, self._random.uniform(0, _COMMIT_S))
         await self._append(part[cut:])
 
     async def finished(self) -> None:
         """Let the last one live until all is folded."""
-        async with processor(self._place, "survivor"):
+        async with processor(self._place, "survivor", inputs=_INPUTS):
             await self._progress.reached(self._ends)
+
+    async def _feed(self, entries: Sequence[RawEntry]) -> None:
+        """Append entries, and wait until some of them are folded."""
+        some = self._random.randrange(len(entries))
+        await self._append(entries[:some])
+        goal = dict(self._ends)
+        await self._append(entries[some:])
+        await self._progress.reached(goal)
 
     async def _append(self, entries: Sequence[RawEntry]) -> None:
         self._ends |= await append(self._log, entries)
