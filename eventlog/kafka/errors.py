@@ -54,4 +54,11 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 def _text(error: BaseException) -> str:
     root = list(_causes(error))[-1]
+    if isinstance(root, errors.UnknownError):
+        # The driver knows no code above 79. Of those that we can meet, the common one
+        # is that of an invalid record.
+        return (
+            "the broker refused with an error that its client does not know, perhaps "
+            "a record without a key in a compacted topic"
+        )
     return str(root) or type(root).__name__

@@ -48,3 +48,7 @@ def test_a_fence_is_seen_through_what_wraps_it() -> None:
     assert is_fencing(errors.InvalidProducerEpoch())
     assert not is_fencing(errors.KafkaError("other"))
     assert "newer producer" in unavailable("x", wrapped).why
+
+
+def test_an_error_the_driver_cannot_name_is_explained() -> None:
+    assert "without a key" in unavailable("x", errors.UnknownError()).why
