@@ -107,14 +107,14 @@ class Admin:
     async def heal(self) -> None:
         await self.http.delete("/admin/faults")
 
-    async def post(self, path: str, **body: Any) -> None:
+    async def post(self, path: str, /, **body: Any) -> None:
         answered = await self.http.post(f"/admin/{path}", json=body)
         assert answered.status_code == 200, answered.text
 
-    async def requests(self, upstream: str) -> dict[str, int]:
-        counts = (await self.http.get("/admin/requests")).json()
-        found: dict[str, int] = counts.get(upstream, {})
-        return found
+    async def requests(self, upstream: str) -> int:
+        """How many requests an upstream has had."""
+        counts = (await self.http.get("/admin/requests")).json()["upstreams"]
+        return sum(counts.get(upstream, {}).values())
 
 
 @asynccontextmanager
