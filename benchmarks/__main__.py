@@ -1,0 +1,122 @@
+"""``python -m benchmarks [NAME…] [--quick]``: measure, print a table, keep the figures."""
+
+import argparse
+import contextlib
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from benchmarks import ROOT
+from benchmarks.folding_cases import kafka_processor, sqlite_processor
+from benchmarks.log_cases import kafka_logs, sqlite_logs
+from benchmarks.restoring_cases import restored
+from benchmarks.results import Result, Skipped, as_json, show
+from tests.support.broker import has_maven, kafka_from_maven
+
+Measured = Sequence[Result | Skipped]
+_NO_BROKER = "set KAFKA_BOOTSTRAP=host:port, or install Java 17+ and Maven"
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How much is measured, and how often."""
+
+    folded: int = 400_000
+    logged: int = 200_000
+    restored: int = 1_000_000
+    samples: int = 200
+    rounds: int = 3
+
+
+QUICK = Sizes(folded=2_000, logged=2_000, restored=2_000, samples=5, rounds=1)
+
+OnSqlite = Callable[[Path, Sizes], Measured]
+OnKafka = Callable[[str, Path, Sizes], Measured]
+
+
+def _sqlite_logs(folder: Path, sizes: Sizes) -> Measured:
+    return sqlite_logs(folder, count=sizes.logged, rounds=sizes.rounds)
+
+
+def _kafka_logs(bootstrap: str, _: Path, sizes: Sizes) -> Measured:
+    return kafka_logs(bootstrap, count=sizes.logged, rounds=sizes.rounds)
+
+
+def _sqlite_processor(folder: Path, sizes: Sizes) -> Measured:
+    return sqlite_processor(folder, count=sizes.folded, rounds=sizes.rounds)
+
+
+def _kafka_processor(bootstrap: str, folder: Path, sizes: Sizes) -> Measured:
+    return kafka_processor(bootstrap, folder, count=sizes.folded, rounds=sizes.rounds)
+
+
+def _sqlite_restore(folder: Path, sizes: Sizes) -> Measured:
+    log = {"sqlite": str(folder / "state.sqlite")}
+    return restored("sqlite", log, count=sizes.restored, rounds=sizes.rounds)
+
+
+def _kafka_restore(bootstrap: str, _: Path, sizes: Sizes) -> Measured:
+    log = {"kafka": bootstrap, "prefix": "bench-restore-"}
+    return restored("kafka", log, count=sizes.restored, rounds=sizes.rounds)
+
+
+CASES: dict[str, tuple[OnSqlite, OnKafka]] = {
+    "processor": (_sqlite_processor, _kafka_processor),
+    "logs": (_sqlite_logs, _kafka_logs),
+    "restore": (_sqlite_restore, _kafka_restore),
+}
+
+
+def measure(
+    names: Sequence[str], sizes: Sizes, *, kafka: bool
+) -> list[Result | Skipped]:
+    """Measure the cases named, on SQLite and then on a broker."""
+    found: list[Result | Skipped] = []
+    with TemporaryDirectory(prefix="bench-") as folder, _broker(kafka) as bootstrap:
+        for name in names:
+            on_sqlite, on_kafka = CASES[name]
+            found += on_sqlite(Path(folder), sizes)
+            if bootstrap is not None:
+                found += on_kafka(bootstrap, Path(folder), sizes)
+            elif kafka:
+                found.append(Skipped(f"kafka {name}", _NO_BROKER))
+            print(f"{name} measured", file=sys.stderr)
+    return found
+
+
+@contextlib.contextmanager
+def _broker(wanted: bool) -> Iterator[str | None]:
+    """Yield the address of a broker, ``None`` where there is none to be had."""
+    given = os.environ.get("KAFKA_BOOTSTRAP")
+    if wanted and given is None and has_maven():
+        with kafka_from_maven() as kafka:
+            yield kafka.bootstrap
+    else:
+        yield given if wanted else None
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure what the command line names; all of it when it names nothing."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(CASES))
+    parser.add_argument(
+        "--quick", action="store_true", help="tiny sizes, SQLite only: does it run?"
+    )
+    parser.add_argument("--output", type=Path, help="where the figures go")
+    told = parser.parse_args(arguments)
+    if unknown := set(told.names) - set(CASES):
+        parser.error(f"no such benchmark: {', '.join(sorted(unknown))}")
+    sizes = QUICK if told.quick else Sizes()
+    found = measure(told.names or list(CASES), sizes, kafka=not told.quick)
+    show(found)
+    output = told.output or (None if told.quick else ROOT / "benchmarks/results.json")
+    if output is not None:
+        output.write_text(as_json(found, date=f"{datetime.now(UTC):%Y-%m-%d}"))
+
+
+if __name__ == "__main__":
+    main()
