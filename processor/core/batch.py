@@ -44,7 +44,7 @@ _Part = tuple[str, bytes, bytes, bytes]
 class Limits(NamedTuple):
     """Where a commit ends, after the input that reaches one of them.
 
-    ``size_bytes`` holds for the values read as well as for those written.
+    ``size_bytes`` counts what is published and rejected.
     """
 
     inputs: int = 5_000
@@ -120,7 +120,7 @@ def fold_batch(
     folding = _Folding(state, Rules.of(settings, shard=state.shard), limits)
     read: dict[str, Sequence[InputRecord]] = {}
     for topic, records in sorted(inputs, key=lambda part: RAW.index(part[0])):
-        taken = folding.fold(topic, records) if records else 0
+        taken = folding.fold(topic, records)
         if taken:
             read[topic] = records[:taken]
     return _batch(state, folding, read, settings=settings)
@@ -131,8 +131,10 @@ class _Folding:
 
     def __init__(self, state: ShardState, rules: Rules, limits: Limits) -> None:
         self._state, self._rules = state, rules
-        self._inputs, self._outputs, self._room_in = limits
-        self._room_out = limits.size_bytes
+        self._limits = limits
+        self._inputs_left = limits.inputs
+        self._bytes_out = 0
+        self._full = False
         self.opened: dict[str, dict[bytes, Any]] = {}
         self.published: list[Published] = []
         self.rejects: list[tuple[bytes | None, bytes]] = []
@@ -140,50 +142,57 @@ class _Folding:
 
     def fold(self, topic: str, records: Sequence[InputRecord]) -> int:
         """Fold records of a topic until one of the limits; return how many were."""
-        if self._is_full():
-            return 0
-        opened = self.opened.setdefault(topic, {})
         decided: list[Decision] = []
         taken = 0
+        fold = self._folder(topic)
         try:
-            for record in islice(records, self._inputs):
+            for record in islice(records, self._inputs_left):
+                if self._full:
+                    break
                 taken += 1
-                outcome = self._outcome(topic, record, opened)
+                outcome = fold(record)
                 if isinstance(outcome, Refused):
                     outcome = self._reject(topic, record, outcome)
                 decided += outcome.decisions
                 if outcome.published:
                     self._publish(outcome.published)
-                self._room_in -= len(record.value or b"")
-                if self._is_full():
-                    break
         except Exception as error:
             offset = records[taken - 1].offset
             raise FoldError(topic, shard=self._rules.shard, offset=offset) from error
-        self._inputs -= taken
+        self._inputs_left -= taken
         self._count(topic, decided)
         return taken
 
-    def _outcome(
-        self, topic: str, record: InputRecord, opened: dict[bytes, Any]
-    ) -> Outcome | Refused:
+    def _folder(self, topic: str) -> Callable[[InputRecord], Outcome | Refused]:
+        """Return a function that folds a record of ``topic`` into what it is about."""
         read, fold = _FOLDS[topic]
-        # Equal to the owner's id, else it is refused.
-        key = record.key or b""
-        seen = read(record.key, record.value, record.offset)
-        if isinstance(seen, Refused):
-            return seen
-        if seen.observed_at > record.time_ms + self._rules.future_tolerance_ms:
-            return FUTURE
-        state = opened.get(key)
-        if state is None:
-            state = opened[key] = self._state.open(topic, key)
-        return fold(state, seen, self._rules)
+        rules, tolerance_ms = self._rules, self._rules.future_tolerance_ms
+        opened = self.opened.setdefault(topic, {})
+
+        def fold_one(record: InputRecord) -> Outcome | Refused:
+            key, value = record.key, record.value
+            seen = read(key, value, record.offset)
+            if isinstance(seen, Refused):
+                return seen
+            if seen.observed_at > record.time_ms + tolerance_ms:
+                return FUTURE
+            # What is not refused has a key: its owner's id.
+            held = opened.get(key or b"")
+            if held is None:
+                held = self._open(topic, key or b"")
+            return fold(held, seen, rules)
+
+        return fold_one
+
+    def _open(self, topic: str, owner: bytes) -> Any:
+        held = self.opened[topic][owner] = self._state.open(topic, owner)
+        return held
 
     def _publish(self, published: Sequence[Published]) -> None:
         self.published += published
         for key, value in published:
-            self._room_out -= len(key) + len(value or b"")
+            self._bytes_out += len(key) + len(value or b"")
+        self._look_at_limits()
 
     def _reject(self, topic: str, record: InputRecord, refused: Refused) -> Outcome:
         original = record.value or b""
@@ -196,15 +205,14 @@ class _Folding:
         )
         value = encode(reject)
         self.rejects.append((record.key and record.key[:MAX_KEY_BYTES], value))
-        self._room_out -= len(value)
+        self._bytes_out += len(value)
+        self._look_at_limits()
         return _REJECTED
 
-    def _is_full(self) -> bool:
-        return (
-            self._room_in <= 0
-            or self._room_out <= 0
-            or self._inputs <= 0
-            or len(self.published) + len(self.rejects) >= self._outputs
+    def _look_at_limits(self) -> None:
+        self._full = (
+            self._bytes_out >= self._limits.size_bytes
+            or len(self.published) + len(self.rejects) >= self._limits.outputs
         )
 
     def _count(self, topic: str, decided: Sequence[Decision]) -> None:

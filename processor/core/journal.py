@@ -11,6 +11,7 @@ from schemas.journal import Commit, InputRange, OutputDigest
 _place = Struct(">QQI").pack
 _length = Struct(">I").pack
 _NONE = 0xFFFFFFFF
+_PIECE = 500
 
 
 class InputRecord(Protocol):
@@ -39,6 +40,19 @@ class InputRecord(Protocol):
 
 def input_range(records: Sequence[InputRecord], *, start: int) -> InputRange:
     """Return the range of records read from ``start`` on; there is at least one."""
+    digest = sha256()
+    # In pieces: a commit's worth of the largest records would not fit in memory twice.
+    for first in range(0, len(records), _PIECE):
+        digest.update(b"".join(_input_frames(records[first : first + _PIECE])))
+    return InputRange(
+        start=start,
+        end=records[-1].offset + 1,
+        count=len(records),
+        sha256=digest.hexdigest(),
+    )
+
+
+def _input_frames(records: Sequence[InputRecord]) -> list[bytes]:
     frames: list[bytes] = []
     for record in records:
         key, value = record.key, record.value
@@ -48,12 +62,7 @@ def input_range(records: Sequence[InputRecord], *, start: int) -> InputRange:
             _length(_NONE if value is None else len(value)),
             value or b"",
         )
-    return InputRange(
-        start=start,
-        end=records[-1].offset + 1,
-        count=len(records),
-        sha256=sha256(b"".join(frames)).hexdigest(),
-    )
+    return frames
 
 
 def output_digest(outputs: Sequence[tuple[bytes | None, bytes | None]]) -> OutputDigest:

@@ -97,8 +97,10 @@ def _read_fast(key: bytes | None, value: bytes | None, offset: int) -> PriceWord
         len(said) == _FIELDS
         and said["schema"] == _SCHEMA
         and _key_of(contract_id) == key
-        and _is_count(observed_at)
-        and _is_count(sequence)
+        and type(observed_at) is int
+        and type(sequence) is int
+        and 0 <= observed_at <= MAX_INT
+        and 0 <= sequence <= MAX_INT
         and (source_time is None or _is_count(source_time))
         and (market is None or len(market) == _MARKET_FIELDS)
     ):

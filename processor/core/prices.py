@@ -6,7 +6,7 @@ tuples. Its tests hold its bytes to the models.
 
 from collections.abc import Sequence
 from decimal import Decimal
-from operator import attrgetter
+from operator import itemgetter
 from typing import Final, NamedTuple
 
 from schemas.amounts import EXACT, PRICE_PLACES, cut, plain
@@ -22,7 +22,7 @@ _STALE: Final = Outcome((Decision.STALE,))
 _UNCHANGED: Final = Outcome((Decision.UNCHANGED,))
 _PUBLISHED: Final = (Decision.PUBLISHED,)
 _UNIT: Final = int("1".ljust(PRICE_PLACES + 1, "0"))
-_number = attrgetter("number")
+_new: Final = tuple.__new__
 
 
 class PriceWord(NamedTuple):
@@ -37,15 +37,20 @@ class PriceWord(NamedTuple):
     offset: int
 
 
+_number = itemgetter(PriceWord._fields.index("number"))
+
+
 class TokenPrice:
     """The last word of each source on one token, by name, and what was published."""
 
-    __slots__ = ("changed", "contract_id", "key", "usd", "version", "words")
+    __slots__ = ("changed", "contract_id", "key", "newest", "usd", "version", "words")
 
     def __init__(self, contract_id: str) -> None:
         self.contract_id = contract_id
         self.key = price_key(ContractId(contract_id))
         self.words: dict[str, PriceWord] = {}
+        # Of all words; they only move forward, so it does too.
+        self.newest = 0
         self.usd: str | None = None
         self.version = 0
         self.changed = False
@@ -54,14 +59,15 @@ class TokenPrice:
         """Return the same as something not yet changed."""
         copied = object.__new__(TokenPrice)
         copied.contract_id, copied.key = self.contract_id, self.key
-        copied.words, copied.usd = self.words.copy(), self.usd
+        copied.words, copied.newest = self.words.copy(), self.newest
+        copied.usd = self.usd
         copied.version, copied.changed = self.version, False
         return copied
 
     def add(self, word: PriceWord) -> None:
         """Hold the first word of a source; the words stay in the order of names."""
-        self.words[word.source] = word
-        self.words = dict(sorted(self.words.items()))
+        self.words = dict(sorted([*self.words.items(), (word.source, word)]))
+        self.newest = max(self.newest, word.observed_at)
 
 
 def fold(token: TokenPrice, seen: PriceWord, rules: Rules) -> Outcome | Refused:
@@ -77,6 +83,7 @@ def fold(token: TokenPrice, seen: PriceWord, rules: Rules) -> Outcome | Refused:
         token.add(seen)
     elif seen.observed_at > last.observed_at or seen[:2] > last[:2]:
         token.words[seen.source] = seen
+        token.newest = max(token.newest, seen.observed_at)
     elif seen[:2] < last[:2]:
         return _STALE
     else:
@@ -86,37 +93,31 @@ def fold(token: TokenPrice, seen: PriceWord, rules: Rules) -> Outcome | Refused:
 
 
 def _publish(token: TokenPrice, rules: Rules) -> Outcome:
-    words = list(token.words.values())
-    # A list is a third quicker than a generator here, of so few.
-    newest = max([word.observed_at for word in words])  # noqa: C419
-    since = newest - rules.price_max_age_ms
-    fresh = [word for word in words if word.observed_at >= since]
+    since = token.newest - rules.price_max_age_ms
+    fresh = [word for word in token.words.values() if word.observed_at >= since]
     usd = _median(fresh)
     before = token.usd
-    if before is not None and (
-        usd == before or _is_near(usd, before, rules.price_deviation)
-    ):
+    if usd == before:
+        return _UNCHANGED
+    if before is not None and _is_near(usd, before, rules.price_deviation):
         return _UNCHANGED
     token.usd = usd
     token.version += 1
-    # The newest word is always fresh.
-    value = _value(token, fresh, observed_at=newest, shard=rules.shard)
-    return Outcome(_PUBLISHED, ((token.key, value),))
+    published = (token.key, _value(token, fresh, shard=rules.shard))
+    return _new(Outcome, (_PUBLISHED, (published,)))
 
 
-def _median(fresh: list[PriceWord]) -> str:
+def _median(fresh: Sequence[PriceWord]) -> str:
     """Return the median cut to 18 places."""
     middle, odd = divmod(len(fresh), 2)
     if middle:
         fresh = sorted(fresh, key=_number)
-    if odd:
-        word = fresh[middle]
-        # So short that no more than 18 places can stand after the point.
-        if len(word.usd) <= PRICE_PLACES:
-            return word.usd
-        return plain(cut(word.number))
-    total = EXACT.add(fresh[middle - 1].number, fresh[middle].number)
-    return plain(cut(EXACT.divide(total, Decimal(2))))
+    if not odd:
+        total = EXACT.add(fresh[middle - 1].number, fresh[middle].number)
+        return plain(cut(EXACT.divide(total, Decimal(2))))
+    word = fresh[middle]
+    # So short that no more than 18 places can stand after the point.
+    return word.usd if len(word.usd) <= PRICE_PLACES else plain(cut(word.number))
 
 
 def _is_near(usd: str, before: str, deviation: int) -> bool:
@@ -131,14 +132,12 @@ def _units(usd: str) -> int:
     return int(Decimal(usd).scaleb(PRICE_PLACES, context=EXACT))
 
 
-def _value(
-    token: TokenPrice, fresh: Sequence[PriceWord], *, observed_at: int, shard: int
-) -> bytes:
-    """Return the canonical bytes of the ``Price``."""
+def _value(token: TokenPrice, fresh: Sequence[PriceWord], *, shard: int) -> bytes:
+    """Return the canonical bytes of the ``Price``; the newest word is always fresh."""
     origins = ",".join([f'["prices.raw",{shard},{word.offset}]' for word in fresh])
     return (
         f'{{"contractId":"{token.contract_id}","market":{_market(fresh)},'
-        f'"observedAt":{observed_at},"origins":[{origins}],"schema":"price/1",'
+        f'"observedAt":{token.newest},"origins":[{origins}],"schema":"price/1",'
         f'"usd":"{token.usd}","version":{token.version}}}'
     ).encode()
 

@@ -61,9 +61,8 @@ def price_of(owner: bytes, parts: Parts) -> TokenPrice:
     if parts:
         state: PriceState = _read(_price_state, parts, owner=owner, part=ITSELF)
         token.usd, token.version = state.usd, state.version
-        token.words = {
-            source: _price_word(source, word) for source, word in state.words.items()
-        }
+        for source, word in state.words.items():
+            token.add(_price_word(source, word))
     return token
 
 
