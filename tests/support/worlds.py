@@ -98,6 +98,34 @@ def entries(draw: st.DrawFn) -> list[Entry]:
     return [_entry(value) for value in draw(st.permutations(seen))]
 
 
+@st.composite
+def accounts(draw: st.DrawFn) -> list[Entry]:
+    """One user's account in nearly the order of its moments: what follows what."""
+    sound = st.sampled_from(["0", "1", "2", "3", "-1"])
+    alpha = st.fixed_dictionaries({"contractId": st.just(TOKENS[1]), "balance": sound})
+    beta = st.fixed_dictionaries({"contractId": st.just(TOKENS[2]), "balance": sound})
+    held = st.tuples(st.none() | alpha, st.none() | beta).map(
+        lambda two: [one for one in two if one]
+    )
+    source = st.sampled_from(["a", "a", "a", "b"])
+    read = said("account.read", userId=users, source=source, holdings=held)
+    layer = {"subnetId": subnets, "baseId": tokens, "source": source, "balance": sound}
+    readings = draw(st.lists(read.map(_soon), min_size=2, max_size=6))
+    confirmed = confirmations(readings).map(_soon)
+    other = st.one_of(confirmed, confirmed, said("subnet.read", userId=users, **layer))
+    seen = readings + draw(st.lists(st.one_of(other, forgotten.map(_soon)), max_size=8))
+    ordered = sorted(seen, key=lambda one: (one["observedAt"], one["sequence"]))
+    # A few stand a few places too late.
+    for at in draw(st.lists(st.integers(0, len(seen) - 1), max_size=3)):
+        ordered.insert(at + 2, ordered.pop(at))
+    return [_entry(one) for one in ordered]
+
+
+def _soon(seen: dict[str, Any]) -> dict[str, Any]:
+    """Return an observation at one of a few moments."""
+    return seen | {"observedAt": seen["observedAt"] % 10}
+
+
 def _entry(value: dict[str, Any]) -> Entry:
     kind = value["schema"]
     if kind.startswith("price"):

@@ -15,7 +15,7 @@ from schemas.topics import CHANGES, JOURNAL, LATEST, RAW, REJECTS, STATE
 from tests.support.oracle.derive import DEFAULTS, Raw, RawRecord, derive
 from tests.support.oracle.journal import verify_journal
 from tests.support.pipeline import told
-from tests.support.worlds import APPENDED_MS, Entry, entries
+from tests.support.worlds import APPENDED_MS, Entry, accounts, entries
 from tests.support.worlds import settings as any_settings
 
 SHARD = 0
@@ -93,6 +93,13 @@ def test_both_folds_say_the_same_of_any_small_world(
     drawn: list[Entry], settings: dict[str, Any], inputs: int
 ) -> None:
     check(raw_of(drawn), SHARD, settings, inputs)
+
+
+@given(accounts(), st.sampled_from([1, 3, 5_000]))
+def test_both_folds_say_the_same_of_one_account(
+    drawn: list[Entry], inputs: int
+) -> None:
+    check(raw_of(drawn), SHARD, DEFAULTS, inputs)
 
 
 @pytest.mark.slow
