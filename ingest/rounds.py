@@ -126,6 +126,7 @@ class TokenRounds:
 
     async def _restore(self, log: EventLog, partitions: int) -> None:
         """Learn the last word of each source from the log: it need not be said again."""
+        self._said = tokens.Said()
         taker = _Restoring(self._said)
         following = follow(
             log, TOKENS_RAW, partitions, taker=taker, clock=self._clock, draw=self._draw
@@ -156,9 +157,11 @@ class TokenRounds:
         network = self._config.network
         known = tokens.known(seen, network=network, observed_at=self._moments.next_ms())
         news = self._said.news([*seen, *known])
-        await self._writer.write(entries(news, "token"))
+        # Noted before it is durable: two rounds at once say it once. What a stop loses
+        # is not in the log, from which the next run learns what was said.
         for one in news:
             self._said.note(one)
+        await self._writer.write(entries(news, "token"))
 
     async def _ask_contracts(self) -> None:
         while True:

@@ -20,10 +20,12 @@ from ingest.service import run
 from ingest.sources.client import UpstreamClient, http_client
 from ingest.sources.moments import MomentSource
 from runtime.clock import Clock, SystemClock
+from runtime.health import Health
+from schemas.balances import Balance, SubnetPart
 from schemas.base import decoder, encode
 from schemas.demand import Lease, Refresh, RefreshKind
 from schemas.ids import ContractId, UserId
-from schemas.latest import token_key
+from schemas.latest import balance_key, token_key
 from schemas.tokens import Token, TokenFields
 from schemas.topics import DEMAND, LATEST, RAW, TOPICS, partition_key
 from simulator.config import SimulatorConfig
@@ -60,7 +62,11 @@ def config_for(url: str, **changes: Any) -> IngestConfig:
         price_interval_s=3_600.0,
         pace=Pace(interval_s=3_600.0, hint_gap_s=0.0),
     )
-    return replace(config, **changes)
+    changed = replace(config, **changes)
+    if changed.push.url is None:
+        return changed
+    socket = f"ws{url.removeprefix('http')}/hiro/extended/v1/ws"
+    return replace(changed, push=replace(changed.push, url=socket))
 
 
 @asynccontextmanager
@@ -172,6 +178,8 @@ class Ingesting:
     admin: Admin
     seen: Seen
     clock: Clock
+    config: IngestConfig
+    health: Health
     task: "asyncio.Task[None]" = field(repr=False)
 
     async def lease(self, *users: UserId, edge: str = "edge-1") -> None:
@@ -208,12 +216,26 @@ async def ingesting(
             await prepare(log, simulator)
         config = config_for(simulator.url, **changes)
         async with asyncio.TaskGroup() as group:
-            service = run(
-                log, config, partitions=PARTITIONS, clock=clock, draw=no_jitter
+            health = Health()
+            task = group.create_task(started(log, config, clock, health))
+            yield Ingesting(
+                log, simulator, admin, Seen(log), clock, config, health, task
             )
-            task = group.create_task(service, name="ingest")
-            yield Ingesting(log, simulator, admin, Seen(log), clock, task)
             task.cancel()
+
+
+async def started(
+    log: EventLog, config: IngestConfig, clock: Clock, health: Health | None = None
+) -> None:
+    """Run the service without chance."""
+    await run(
+        log,
+        config,
+        partitions=PARTITIONS,
+        clock=clock,
+        draw=no_jitter,
+        health=health,
+    )
 
 
 async def put(log: EventLog, topic: str, key: bytes, value: bytes | None) -> None:
@@ -240,6 +262,27 @@ async def publish_token(log: EventLog, contract: str, **fields: Any) -> None:
         origins=(),
     )
     await put(log, LATEST, token_key(contract_id), encode(token))
+
+
+async def publish_balance(
+    log: EventLog, user: UserId, contract: str, **subnets: str
+) -> None:
+    """Put a balance of long ago into the public table; ``subnets`` by suffix of ``contract``."""
+    contract_id = ContractId(contract)
+    parts = {
+        ContractId(f"{contract}-{name}"): SubnetPart(balance=amount, observed_at=0)
+        for name, amount in subnets.items()
+    }
+    balance = Balance(
+        user_id=user,
+        contract_id=contract_id,
+        mainnet=None,
+        subnets=parts,
+        version=1,
+        observed_at=0,
+        origins=(),
+    )
+    await put(log, LATEST, balance_key(user, contract_id), encode(balance))
 
 
 async def publish_subnets(log: EventLog, simulator: Simulator) -> None:
