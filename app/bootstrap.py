@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, assert_never
 from uuid import uuid4
 
 from app.configs import (
+    edge_config,
     ingest_config,
     kafka_config,
     place_of,
@@ -197,7 +198,19 @@ async def _run_processor(opened: Opened, settings: Settings, *, clock: Clock) ->
     await run(opened.log, processor_config(settings), clock)
 
 
+async def _run_edge(opened: Opened, settings: Settings, *, clock: Clock) -> None:
+    from edge.service import run  # noqa: PLC0415 - each process loads its service alone
+
+    await run(
+        opened.log,
+        edge_config(settings),
+        partitions=opened.identity.partitions,
+        clock=clock,
+    )
+
+
 _RUN: Mapping[str, Callable[..., Coroutine[Any, Any, None]]] = {
     "ingest": _run_ingest,
     "processor": _run_processor,
+    "edge": _run_edge,
 }

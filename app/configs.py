@@ -14,6 +14,7 @@ from schemas.journal import FoldSettings
 from schemas.log import World
 
 if TYPE_CHECKING:
+    from edge.config import EdgeConfig
     from eventlog.kafka import KafkaConfig, KafkaSecurity
     from ingest.config import IngestConfig
     from processor.config import ProcessorConfig
@@ -252,6 +253,23 @@ def processor_config(settings: Settings) -> "ProcessorConfig":
 
     return ProcessorConfig(
         instance=instance_name(settings), fold=fold_settings(settings)
+    )
+
+
+def edge_config(settings: Settings) -> "EdgeConfig":
+    """Return what the edge must be told."""
+    from edge.config import ANY_ORIGIN, EdgeConfig  # noqa: PLC0415 - each process loads its service alone
+
+    origins = (ANY_ORIGIN,) if settings.simulated else ()
+    return EdgeConfig(
+        instance=instance_name(settings),
+        host=settings.host,
+        port=settings.port,
+        origins=origins if settings.origins is None else settings.origins,
+        lease_s=settings.lease_s,
+        refresh_interval_s=settings.refresh_interval_s,
+        message_bytes=settings.message_bytes,
+        client_buffer_bytes=settings.client_buffer_bytes,
     )
 
 

@@ -225,6 +225,11 @@ class Edge(BaseModel):
     client_buffer_bytes: Positive = Field(
         262_144, description="What may wait in a client's socket before it is closed"
     )
+    origins: tuple[str, ...] | None = Field(
+        None,
+        description="JSON list of origins whose pages may read the answers to HTTP requests, "
+        '`["*"]` for all; default all in a simulated world, else none',
+    )
 
 
 class Simulator(BaseModel):

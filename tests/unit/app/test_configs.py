@@ -128,6 +128,15 @@ def test_the_processor_is_told_its_name_and_the_settings_of_the_fold() -> None:
     assert config.fold == configs.fold_settings(given)
 
 
+def test_the_edge_is_told_where_it_listens_and_who_may_read_it() -> None:
+    edge = configs.edge_config(read(instance="e1", port=7, lease_s=60))
+    assert (edge.instance, edge.port, edge.lease_s) == ("e1", 7, 60)
+    assert edge.origins == ("*",)
+    assert configs.edge_config(read(**LIVE)).origins == ()
+    said = configs.edge_config(read(**LIVE, origins=("https://a.example",)))
+    assert said.origins == ("https://a.example",)
+
+
 def test_an_instance_has_a_name_of_its_own_that_a_record_can_hold() -> None:
     name = configs.instance_name(read())
     assert settings.read({"instance": name}, env_file=None).instance == name
