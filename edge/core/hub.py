@@ -1,0 +1,308 @@
+"""The whole edge as one value: records and client messages in, bytes for clients out.
+
+It does no I/O and asks no clock. A client's messages are handled one after the other:
+the frames that answer one are pulled to the end before the next is handed in.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple, assert_never
+
+from edge.core import snapshots
+from edge.core.changes import Changes, Write
+from edge.core.frames import MAX_MESSAGE_BYTES, text_frame
+from edge.core.messages import (
+    balances_body,
+    error,
+    pong,
+    prices_body,
+    server_info,
+)
+from edge.core.session import (
+    ManualUpdate,
+    Ping,
+    Refused,
+    Subscribe,
+    Unsubscribe,
+    parse,
+)
+from edge.core.subscriptions import ClientId, Subscriptions
+from edge.core.table import Table
+from schemas.demand import RefreshKind
+from schemas.ids import STX, ContractId, UserId
+from schemas.log import LogIdentity
+from schemas.wire import Party
+
+__all__ = ["Body", "ClientId", "Effects", "Hub", "Write"]
+
+_NOBODY: frozenset[UserId] = frozenset()
+_REFRESH = {"prices": RefreshKind.PRICES, "balances": RefreshKind.BALANCES}
+
+
+class Effects(NamedTuple):
+    """What is to be done for one client.
+
+    Each of ``frames`` is one or more whole WebSocket frames. The next is pulled when the
+    one before was written and the socket has drained: pulling takes values and index
+    entry in one turn, so between snapshot and stream there is no gap and no repeat.
+    """
+
+    frames: Iterator[bytes] = iter(())
+    watch: frozenset[UserId] = _NOBODY
+    unwatch: frozenset[UserId] = _NOBODY
+    refresh: RefreshKind | None = None
+
+
+class Body(NamedTuple):
+    """The answer to a GET, and the users it named."""
+
+    json: bytes
+    watch: frozenset[UserId]
+
+
+class Hub:
+    """Table, subscriptions and the rules that lead from one to the other."""
+
+    def __init__(self) -> None:
+        self._table = Table()
+        self._prices: Subscriptions[str] = Subscriptions()
+        self._balances: Subscriptions[UserId] = Subscriptions()
+        # Who was named, from the moment of it; ``_balances`` follows with the snapshot.
+        self._named: Subscriptions[UserId] = Subscriptions()
+        self._parties: dict[ClientId, Party] = {}
+        # Of clients that want all: the users whose snapshot is still to come.
+        self._behind: dict[ClientId, set[UserId]] = {}
+        self._changes = Changes(self._table)
+
+    @property
+    def identity(self) -> LogIdentity | None:
+        """Which log this is, once it has been read."""
+        return self._table.identity
+
+    @property
+    def held_back(self) -> int:
+        """Balances not sent because their token's decimals are not known yet."""
+        return self._changes.held_back
+
+    @property
+    def unreadable(self) -> int:
+        """Records of ``latest`` that could not be read."""
+        return self._table.unreadable
+
+    @property
+    def clients(self) -> int:
+        """Clients connected."""
+        return len(self._parties)
+
+    @property
+    def keys(self) -> int:
+        """Keys in the table."""
+        return len(self._table)
+
+    def apply(
+        self, records: Iterable[tuple[bytes, bytes | None]], *, now_ms: int
+    ) -> list[Write]:
+        """Take a batch of records of ``latest``; return what goes to whom.
+
+        Each client is in at most one write of a party. Of several changes of one key the
+        newest is sent.
+        """
+        changed = self._changes.take(records)
+        prices = changed.price_writes(self._prices)
+        balances = changed.balance_writes(self._balances, self._behind, now_ms=now_ms)
+        return prices + balances
+
+    def connect(self, client: ClientId, party: Party, *, now_ms: int) -> Effects:
+        """Greet a client; on prices with all prices."""
+        self._parties[client] = party
+        greeting = text_frame(server_info(party, self._table, now_ms=now_ms))
+        if party == "prices":
+            greeting += self._all_prices(now_ms)
+        return Effects(iter((greeting,)))
+
+    def disconnect(self, client: ClientId) -> Effects:
+        """Forget a client."""
+        self._parties.pop(client, None)
+        self._behind.pop(client, None)
+        self._prices.remove_all(client)
+        self._balances.remove_all(client)
+        return Effects(unwatch=frozenset(self._named.remove_all(client)))
+
+    def receive(self, client: ClientId, text: str | bytes, *, now_ms: int) -> Effects:
+        """Handle one message of a client; ``bytes`` is a binary frame."""
+        party = self._parties[client]
+        said = parse(text, party)
+        match said:
+            case Subscribe(ids):
+                return self._subscribe(client, party, ids, now_ms)
+            case Unsubscribe(ids):
+                return self._unsubscribe(client, party, ids)
+            case Ping(timestamp):
+                return Effects(iter((text_frame(pong(timestamp)),)))
+            case ManualUpdate():
+                return Effects(refresh=_REFRESH[party])
+            case Refused(message):
+                return Effects(iter((text_frame(error(message)),)))
+            case _:
+                assert_never(said)
+
+    def body(self, party: Party, asked: str | None, *, now_ms: int) -> Body:
+        """Answer a GET; ``asked`` is the list of ids, ``None`` without the parameter."""
+        ids = None if asked is None else asked.split(",")
+        if party == "prices":
+            updates = list(snapshots.price_updates(self._price_ids(ids), self._table))
+            return Body(prices_body(updates, now_ms=now_ms), _NOBODY)
+        if ids is None:
+            entries = self._entries(sorted(self._table.balances), self._held, now_ms)
+            return Body(balances_body(entries, now_ms=now_ms), _NOBODY)
+        users = snapshots.asked_users(ids, snapshots.network_of(self._table))
+        entries = self._entries(users, self._shown, now_ms)
+        return Body(balances_body(entries, now_ms=now_ms), frozenset(users))
+
+    # ---- prices
+
+    def _price_ids(self, ids: Sequence[str] | None) -> list[str]:
+        if ids is None:
+            return snapshots.all_spellings(self._table)
+        return snapshots.asked_spellings(ids, snapshots.network_of(self._table))
+
+    def _all_prices(self, now_ms: int) -> bytes:
+        updates = snapshots.price_updates(self._price_ids(None), self._table)
+        return snapshots.price_batches(updates, now_ms=now_ms)
+
+    def _subscribe(
+        self,
+        client: ClientId,
+        party: Party,
+        ids: tuple[str, ...] | None,
+        now_ms: int,
+    ) -> Effects:
+        if party == "balances":
+            return self._subscribe_balances(client, ids, now_ms)
+        if ids is None:
+            self._prices.add_all(client)
+            return Effects(_unless_empty(self._all_prices(now_ms)))
+        asked = self._price_ids(ids)
+        for each in asked:
+            self._prices.add(client, each)
+        updates = snapshots.price_updates(asked, self._table)
+        return Effects(_unless_empty(b"".join(map(text_frame, updates))))
+
+    def _unsubscribe(
+        self, client: ClientId, party: Party, ids: tuple[str, ...] | None
+    ) -> Effects:
+        if party == "balances":
+            return self._unsubscribe_balances(client, ids)
+        if ids is None:
+            self._prices.remove_all(client)
+            return Effects()
+        for each in self._price_ids(ids):
+            # One token, however it was spelt when it was asked for.
+            contract = STX if each == "stx" else ContractId(each)
+            self._prices.remove(client, snapshots.spellings(contract))
+        return Effects()
+
+    # ---- balances
+
+    def _subscribe_balances(
+        self, client: ClientId, ids: tuple[str, ...] | None, now_ms: int
+    ) -> Effects:
+        if ids is None:
+            return Effects(self._all_balances(client, now_ms))
+        users = snapshots.asked_users(ids, snapshots.network_of(self._table))
+        fresh = frozenset(user for user in users if not self._named.is_named(user))
+        for user in users:
+            self._named.add(client, user)
+
+        def follow(user: UserId) -> None:
+            self._balances.add(client, user)
+
+        frames = self._balance_frames(users, self._shown, follow, now_ms)
+        return Effects(frames, watch=fresh)
+
+    def _all_balances(self, client: ClientId, now_ms: int) -> Iterator[bytes]:
+        behind = self._behind[client] = set(self._table.balances)
+        self._balances.add_all(client)
+        users = sorted(behind)
+        yield from self._balance_frames(users, self._held, behind.discard, now_ms)
+        self._behind.pop(client, None)
+
+    def _unsubscribe_balances(
+        self, client: ClientId, ids: tuple[str, ...] | None
+    ) -> Effects:
+        if ids is None:
+            self._behind.pop(client, None)
+            self._balances.remove_all(client)
+            return Effects(unwatch=frozenset(self._named.remove_all(client)))
+        users = snapshots.asked_users(ids, snapshots.network_of(self._table))
+        self._balances.remove(client, users)
+        return Effects(unwatch=frozenset(self._named.remove(client, users)))
+
+    def _held(self, user: UserId) -> list[ContractId]:
+        return snapshots.held_tokens(user, self._table)
+
+    def _shown(self, user: UserId) -> list[ContractId]:
+        return snapshots.shown_tokens(user, self._table)
+
+    def _entries(
+        self,
+        users: Iterable[UserId],
+        tokens: Callable[[UserId], list[ContractId]],
+        now_ms: int,
+    ) -> list[bytes]:
+        made = (
+            snapshots.entry(user, contract, self._table, now_ms=now_ms)
+            for user in users
+            for contract in tokens(user)
+        )
+        return [each for each in made if each is not None]
+
+    def _balance_frames(
+        self,
+        users: Iterable[UserId],
+        tokens: Callable[[UserId], list[ContractId]],
+        follow: Callable[[UserId], object],
+        now_ms: int,
+    ) -> Iterator[bytes]:
+        """Yield the entries of users, a message's worth at a time.
+
+        ``follow`` is called for a user in the turn in which the last of its entries go
+        out; entries that changed between two pulls go out once more in that turn.
+        """
+        waiting: list[bytes] = []
+        size, sent_any = 0, False
+        for user in users:
+            sent: dict[ContractId, int] = {}
+            for contract in tokens(user):
+                made = snapshots.entry(user, contract, self._table, now_ms=now_ms)
+                if made is None:
+                    continue
+                if waiting and size + len(made) > MAX_MESSAGE_BYTES:
+                    yield snapshots.balance_batches(waiting, now_ms=now_ms)
+                    waiting, size, sent_any = [], 0, True
+                    made = snapshots.entry(user, contract, self._table, now_ms=now_ms)
+                waiting.append(made or b"")
+                size += len(waiting[-1])
+                sent[contract] = self._version(user, contract)
+            waiting += self._changed_since(sent, user, now_ms)
+            follow(user)
+        if waiting or not sent_any:
+            yield snapshots.balance_batches(waiting, now_ms=now_ms)
+
+    def _version(self, user: UserId, contract: ContractId) -> int:
+        balance = self._table.balances.get(user, {}).get(contract)
+        return balance.version if balance else 0
+
+    def _changed_since(
+        self, sent: dict[ContractId, int], user: UserId, now_ms: int
+    ) -> list[bytes]:
+        held = self._table.balances.get(user, {})
+        newer = [c for c, balance in held.items() if balance.version > sent.get(c, 0)]
+        made = (
+            snapshots.entry(user, each, self._table, now_ms=now_ms)
+            for each in sorted(newer)
+        )
+        return [each for each in made if each is not None]
+
+
+def _unless_empty(frames: bytes) -> Iterator[bytes]:
+    return iter((frames,) if frames else ())
