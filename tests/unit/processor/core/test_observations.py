@@ -1,0 +1,164 @@
+"""Raw records: the quick way of reading a price says what the model says."""
+
+import json
+from decimal import Decimal
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from processor.core.observations import (
+    Seen,
+    read_balance,
+    read_price,
+    read_token,
+)
+from processor.core.prices import PriceWord
+from processor.core.rules import Refused
+from schemas.base import MAX_INT, Malformed, canonical, decoder, encode
+from schemas.prices import Market, PriceObserved
+from schemas.rejects import Reason
+from tests.support.folding import ALPHA, price, reading, token
+from tests.support.records import EVENTS
+
+decode = decoder(PriceObserved)
+KEY = ALPHA.encode()
+ORDINARY = json.loads(encode(price("1.5", market=Market(change1h="1"))))
+
+
+def by_model(key: bytes | None, value: bytes) -> PriceWord | Refused:
+    said: PriceObserved | Malformed = decode(value)
+    if isinstance(said, Malformed):
+        return Refused(Reason.SCHEMA, said.field)
+    if said.contract_id.encode() != key:
+        return Refused(Reason.SCHEMA, "key")
+    return PriceWord(
+        observed_at=said.observed_at,
+        sequence=said.sequence,
+        source=said.source,
+        usd=said.usd,
+        number=Decimal(said.usd),
+        market=encode(said.market).decode() if said.market else None,
+        offset=7,
+    )
+
+
+def agree(key: bytes | None, value: bytes) -> PriceWord | Refused:
+    read = read_price(key, value, 7)
+    assert read == by_model(key, value)
+    # Equal is not enough: True is 1.
+    assert repr(read) == repr(by_model(key, value))
+    return read
+
+
+@given(EVENTS[PriceObserved])
+def test_what_our_encoder_wrote_is_read_as_the_model_reads_it(
+    event: PriceObserved,
+) -> None:
+    read = agree(event.contract_id.encode(), encode(event))
+    assert isinstance(read, PriceWord)
+
+
+odd = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-2, 2),
+    st.sampled_from([MAX_INT, MAX_INT + 1, 2**64, 1.0, 0.5]),
+    st.sampled_from(
+        ["", "1", "1.50", "01", "-1", "1e5", "A", "a\n", "é", "stx", ".stx"]
+    ),
+    st.sampled_from([[], {}, ["a"], {"change1h": "1"}, {"marketCap": 1}]),
+    st.text(max_size=3),
+)
+
+
+@given(st.sampled_from([*ORDINARY, "more"]), odd, st.booleans())
+def test_any_odd_field_is_judged_as_the_model_judges_it(
+    field: str, value: Any, removed: bool
+) -> None:
+    said = {**ORDINARY, field: value}
+    if removed:
+        del said[field]
+    agree(KEY, json.dumps(said).encode())
+
+
+@given(st.sampled_from([*ORDINARY["market"], "more"]), odd)
+def test_any_odd_market_is_judged_as_the_model_judges_it(
+    field: str, value: Any
+) -> None:
+    market = {**ORDINARY["market"], field: value}
+    agree(KEY, json.dumps({**ORDINARY, "market": market}).encode())
+
+
+@given(st.binary(max_size=20), st.integers(0, 400), st.integers(0, 3))
+def test_bytes_changed_anywhere_are_judged_as_the_model_judges_them(
+    noise: bytes, at: int, length: int
+) -> None:
+    value = canonical(ORDINARY)
+    agree(KEY, value[:at] + noise + value[at + length :])
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        pytest.param(b"", id="nothing"),
+        pytest.param(b"null", id="null"),
+        pytest.param(b"[]", id="no object"),
+        pytest.param(b"\xff", id="no UTF-8"),
+        pytest.param(b"\xef\xbb\xbf" + canonical(ORDINARY), id="a byte order mark"),
+        pytest.param(b"[" * 100_000, id="nested deeply"),
+        pytest.param(orjson.dumps(ORDINARY, option=orjson.OPT_INDENT_2), id="spaces"),
+        pytest.param(
+            canonical(ORDINARY).replace(b"1.5", b"1.5\\ud800"), id="a surrogate"
+        ),
+        pytest.param(canonical(ORDINARY).replace(b":1,", b":-0,"), id="minus zero"),
+        pytest.param(canonical(ORDINARY).replace(b":1,", b":1.0,"), id="a float"),
+        pytest.param(canonical(ORDINARY).replace(b":1,", b":NaN,"), id="not a number"),
+        pytest.param(
+            canonical(ORDINARY).replace(b"{", b'{"usd":"9","usd":"3",', 1), id="twice"
+        ),
+        pytest.param(
+            canonical(ORDINARY).replace(b'"usd":"1.5"', b'"usd":"3","usd":"1.5"'),
+            id="twice, the last alike",
+        ),
+        pytest.param(canonical(ORDINARY).replace(b"usd", b"us\\u0064"), id="escaped"),
+    ],
+)
+def test_odd_json_is_judged_as_the_model_judges_it(value: bytes) -> None:
+    agree(KEY, value)
+
+
+@pytest.mark.parametrize("key", [None, b"", b".stx", KEY + b"x", KEY.lower()])
+def test_a_price_under_another_key_is_refused(key: bytes | None) -> None:
+    assert agree(key, canonical(ORDINARY)) == Refused(Reason.SCHEMA, "key")
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        pytest.param(read_price, id="price"),
+        pytest.param(read_balance, id="balance"),
+        pytest.param(read_token, id="token"),
+    ],
+)
+def test_a_tombstone_is_refused(read: Any) -> None:
+    assert read(KEY, None, 0) == Refused(Reason.SCHEMA, "")
+
+
+@pytest.mark.parametrize(
+    ("read", "event", "key"),
+    [
+        pytest.param(read_balance, reading(5), reading(5).user_id, id="balance"),
+        pytest.param(read_token, token(at=5), ALPHA, id="token"),
+    ],
+)
+def test_other_observations_are_read_by_their_models(
+    read: Any, event: Any, key: str
+) -> None:
+    value = encode(event)
+    seen = read(key.encode(), value, 3)
+    assert seen == Seen(5, event, 3, value)
+    assert read(b"other", value, 3) == Refused(Reason.SCHEMA, "key")
+    assert read(key.encode(), b"{}", 3).reason is Reason.SCHEMA

@@ -1,0 +1,73 @@
+"""States: their bytes are the models' bytes, and reading them gives the state again."""
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+
+from processor.core.batch import Batch, fold_batch
+from processor.core.shard_state import ShardState
+from processor.core.states import (
+    Parts,
+    UnreadableState,
+    price_of,
+    token_of,
+    user_of,
+)
+from schemas.base import Event, decoder, encode
+from schemas.journal import FoldSettings, Position
+from schemas.states import (
+    AccountState,
+    BalanceState,
+    PriceState,
+    TokenState,
+    TokenWordState,
+)
+from schemas.topics import STATE
+from tests.support.folding import SHARD, inputs_of
+from tests.support.worlds import Entry, entries
+
+MODELS: dict[str, type[Event]] = {
+    "price": PriceState,
+    "account": AccountState,
+    "balance": BalanceState,
+    "token": TokenState,
+    "position": Position,
+}
+
+
+def model_of(key: bytes) -> type[Event]:
+    kind, *rest = key.decode().split(":")
+    if kind == "token" and len(rest) > 1:
+        return TokenWordState
+    return MODELS[kind]
+
+
+def folded(drawn: list[Entry]) -> Batch:
+    inputs = inputs_of(drawn)
+    return fold_batch(ShardState(SHARD), inputs, settings=FoldSettings())
+
+
+@given(entries().filter(bool))
+def test_every_record_of_state_is_as_its_model_writes_it(drawn: list[Entry]) -> None:
+    for key, value, _ in folded(drawn).entries[STATE]:
+        read = decoder(model_of(key or b""))(value or b"")
+        assert isinstance(read, Event), (key, value, read)
+        assert encode(read) == value
+
+
+@pytest.mark.parametrize(
+    ("read", "part"),
+    [
+        pytest.param(price_of, b"", id="price"),
+        pytest.param(user_of, b"", id="account"),
+        pytest.param(user_of, b"part", id="balance"),
+        pytest.param(token_of, b"", id="token"),
+        pytest.param(token_of, b"part", id="word"),
+    ],
+)
+def test_a_state_of_a_newer_program_is_not_guessed_at(
+    read: Callable[[bytes, Parts], object], part: bytes
+) -> None:
+    with pytest.raises(UnreadableState, match=r"SP1.*schema"):
+        read(b"SP1", {part: b'{"schema":"of tomorrow/9"}'})
