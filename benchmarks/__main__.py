@@ -2,19 +2,23 @@
 
 import argparse
 import contextlib
+import logging
 import os
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks import ROOT
 from benchmarks.folding_cases import kafka_processor, sqlite_processor
+from benchmarks.latency import kafka_latency, sqlite_latency
 from benchmarks.log_cases import kafka_logs, sqlite_logs
 from benchmarks.restoring_cases import restored
-from benchmarks.results import Result, Skipped, as_json, show
+from benchmarks.results import Failed, Result, Skipped, as_json, show
 from tests.support.broker import has_maven, kafka_from_maven
 
 Measured = Sequence[Result | Skipped]
@@ -64,9 +68,18 @@ def _kafka_restore(bootstrap: str, _: Path, sizes: Sizes) -> Measured:
     return restored("kafka", log, count=sizes.restored, rounds=sizes.rounds)
 
 
+def _sqlite_latency(folder: Path, sizes: Sizes) -> Measured:
+    return sqlite_latency(folder, samples=sizes.samples)
+
+
+def _kafka_latency(bootstrap: str, folder: Path, sizes: Sizes) -> Measured:
+    return kafka_latency(bootstrap, folder, samples=sizes.samples)
+
+
 CASES: dict[str, tuple[OnSqlite, OnKafka]] = {
     "processor": (_sqlite_processor, _kafka_processor),
     "logs": (_sqlite_logs, _kafka_logs),
+    "latency": (_sqlite_latency, _kafka_latency),
     "restore": (_sqlite_restore, _kafka_restore),
 }
 
@@ -77,15 +90,27 @@ def measure(
     """Measure the cases named, on SQLite and then on a broker."""
     found: list[Result | Skipped] = []
     with TemporaryDirectory(prefix="bench-") as folder, _broker(kafka) as bootstrap:
+        place = Path(folder)
         for name in names:
             on_sqlite, on_kafka = CASES[name]
-            found += on_sqlite(Path(folder), sizes)
+            found += _tried(f"sqlite {name}", partial(on_sqlite, place, sizes))
             if bootstrap is not None:
-                found += on_kafka(bootstrap, Path(folder), sizes)
+                found += _tried(
+                    f"kafka {name}", partial(on_kafka, bootstrap, place, sizes)
+                )
             elif kafka:
                 found.append(Skipped(f"kafka {name}", _NO_BROKER))
-            print(f"{name} measured", file=sys.stderr)
     return found
+
+
+def _tried(name: str, measure_it: Callable[[], Measured]) -> Measured:
+    """Measure; a failure must not cost the figures of the others."""
+    print(f"measuring {name}", file=sys.stderr)
+    try:
+        return measure_it()
+    except Exception as error:  # noqa: BLE001 - shown in the table, and the exit code is 1
+        traceback.print_exc()
+        return [Failed(name, f"{type(error).__name__}: {error}")]
 
 
 @contextlib.contextmanager
@@ -97,6 +122,12 @@ def _broker(wanted: bool) -> Iterator[str | None]:
             yield kafka.bootstrap
     else:
         yield given if wanted else None
+
+
+def _quieten() -> None:
+    """A broker that is just starting is no news."""
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    logging.getLogger("httpx").setLevel(logging.WARNING)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -111,11 +142,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if unknown := set(told.names) - set(CASES):
         parser.error(f"no such benchmark: {', '.join(sorted(unknown))}")
     sizes = QUICK if told.quick else Sizes()
+    _quieten()
     found = measure(told.names or list(CASES), sizes, kafka=not told.quick)
     show(found)
     output = told.output or (None if told.quick else ROOT / "benchmarks/results.json")
     if output is not None:
         output.write_text(as_json(found, date=f"{datetime.now(UTC):%Y-%m-%d}"))
+    if any(isinstance(each, Failed) for each in found):
+        sys.exit(1)
 
 
 if __name__ == "__main__":

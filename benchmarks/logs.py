@@ -90,8 +90,8 @@ async def read(args: dict[str, Any]) -> int:
         start()
         async for batches in read_to(reader, ends, max_records=BATCH):
             for records in batches.values():
-                for record in records:
-                    count += record.value is not None
+                for _, _, _, value, _ in records:
+                    count += value is not None
     return count
 
 
@@ -105,7 +105,7 @@ def _bare(path: str) -> sqlite3.Connection:
     db.execute("PRAGMA wal_autocheckpoint = 4000")
     db.execute(
         "CREATE TABLE IF NOT EXISTS records (id INTEGER PRIMARY KEY,"
-        " time INTEGER NOT NULL, key BLOB, value BLOB)"
+        " time INTEGER NOT NULL, log_time INTEGER, key BLOB, value BLOB, headers BLOB)"
     )
     return db
 
@@ -119,7 +119,7 @@ async def bare_sqlite_append(args: dict[str, Any]) -> int:
         time_ms = now_ms()
         db.execute("BEGIN IMMEDIATE")
         db.executemany(
-            "INSERT INTO records VALUES (?, ?, ?, ?)",
+            "INSERT INTO records VALUES (?, ?, NULL, ?, ?, NULL)",
             [(n, time_ms, e.key, e.value) for n, e in enumerate(part, at)],
         )
         db.execute("COMMIT")
@@ -131,9 +131,12 @@ async def bare_sqlite_read(args: dict[str, Any]) -> int:
     db = _bare(args["sqlite"])
     start()
     at = count = 0
-    query = "SELECT id, time, key, value FROM records WHERE id >= ? ORDER BY id LIMIT ?"
+    query = (
+        "SELECT id, time, key, value, headers FROM records"
+        " WHERE id >= ? ORDER BY id LIMIT ?"
+    )
     while rows := db.execute(query, (at, BATCH)).fetchall():
-        for _, _, _, value in rows:
+        for _, _, _, value, _ in rows:
             count += value is not None
         at = rows[-1][0] + 1
     return count

@@ -47,6 +47,11 @@ class Skipped:
     why: str
 
 
+@dataclass(frozen=True, slots=True)
+class Failed(Skipped):
+    """A figure that should have been taken here, and what went wrong."""
+
+
 def machine() -> str:
     """Return a line about the machine."""
     cpu = next(
@@ -91,7 +96,8 @@ def show(results: list[Result | Skipped]) -> None:
 
 def _row(each: Result | Skipped) -> list[str]:
     if isinstance(each, Skipped):
-        return [each.name, "-", "", f"skipped: {each.why}", "", "", ""]
+        how = "failed" if isinstance(each, Failed) else "skipped"
+        return [each.name, "-", "", f"{how}: {each.why}", "", "", ""]
     goal = "" if each.goal is None else f"{each.of} {each.bound} {each.goal:g}"
     met = {True: "yes", False: "NO", None: ""}[each.met]
     ratio = "" if each.ratio is None else f"{each.ratio:.2f}"

@@ -1,0 +1,32 @@
+"""The command: everything on SQLite in tiny sizes, and names that do not exist."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from benchmarks.__main__ import main
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_the_quick_run_measures_all_that_needs_one_process(tmp_path: Path) -> None:
+    output = tmp_path / "results.json"
+    main(["processor", "logs", "restore", "--quick", "--output", str(output)])
+    results = json.loads(output.read_text())["results"]
+    assert {each["name"] for each in results} == {
+        "sqlite processor",
+        "sqlite append",
+        "sqlite commit",
+        "sqlite read",
+        "sqlite restore",
+    }
+    assert all(each["value"] > 0 for each in results)
+
+
+def test_a_name_that_does_not_exist_is_refused(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["nonsense"])
+    assert "no such benchmark: nonsense" in capsys.readouterr().err
