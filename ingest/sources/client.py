@@ -25,6 +25,7 @@ from runtime.metrics import (
 
 _logger = logging.getLogger("ingest.client")
 _T = TypeVar("_T")
+_CONNECTIONS = 16
 _ANSWERED = frozenset({"unusable", Verdict.REFUSED.value})
 
 
@@ -103,6 +104,7 @@ class UpstreamClient:
         self._breakers: dict[str, budgets.Breaker] = {}
         self._deprecated: set[str] = set()
         self._turn = asyncio.Lock()
+        self._slots = asyncio.Semaphore(_CONNECTIONS)
 
     @property
     def rate_s(self) -> float:
@@ -163,9 +165,11 @@ class UpstreamClient:
     async def _attempt(
         self, ask: Ask, parse: Callable[[bytes], _T | Unusable]
     ) -> Answer[_T]:
-        await self._spend()
-        began_s, observed_at = self._clock.monotonic_s(), self._moments.next_ms()
-        raw = await self._send(ask)
+        # The wait for a connection comes before the request's limit begins.
+        async with self._slots:
+            await self._spend()
+            began_s, observed_at = self._clock.monotonic_s(), self._moments.next_ms()
+            raw = await self._send(ask)
         REQUEST_SECONDS.labels(ask.source).observe(self._clock.monotonic_s() - began_s)
         self._learn(ask, raw)
         if self._judge(ask, raw) is Verdict.UNCHANGED:
@@ -287,5 +291,8 @@ async def http_client(api_key: str | None = None) -> AsyncIterator[httpx.AsyncCl
     headers = {"accept": "application/json", "user-agent": "stacks-feed"}
     if api_key:
         headers["x-api-key"] = api_key
-    async with httpx.AsyncClient(headers=headers, timeout=None) as http:  # noqa: S113 - each request has a limit as a whole
+    # Kept alive, as many as there may be: a reading with its subnets is a dozen at once.
+    # Not more: the pool looks at each of them for each request.
+    limits = httpx.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=None)
+    async with httpx.AsyncClient(headers=headers, timeout=None, limits=limits) as http:  # noqa: S113 - each request has a limit as a whole
         yield http
