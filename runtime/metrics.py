@@ -113,10 +113,14 @@ CLOSED = Counter(
     ("reason",),
 )
 CLIENT_MESSAGES = Counter(
-    "stacks_feed_client_messages_total", "Messages of clients, by type", ("type",)
+    "stacks_feed_client_messages_total",
+    "Messages of clients, by kind of frame",
+    ("frame",),
 )
 SENT_BYTES = Counter("stacks_feed_sent_bytes_total", "Bytes handed to client sockets")
-SENT_MESSAGES = Counter("stacks_feed_sent_messages_total", "Messages sent to clients")
+SENT_WRITES = Counter(
+    "stacks_feed_sent_writes_total", "Writes to client sockets, of one or more messages"
+)
 FANOUT_SECONDS = Histogram(
     "stacks_feed_fanout_seconds",
     "From a batch read off the log to its last client write",
@@ -126,7 +130,7 @@ HELD_BACK = Gauge(
     "stacks_feed_held_back_balances",
     "Balances kept from base clients until the token's decimals are known",
 )
-TABLE_KEYS = Gauge("stacks_feed_table_keys", "Keys in the edge's table", ("kind",))
+TABLE_KEYS = Gauge("stacks_feed_table_keys", "Keys in the edge's table")
 WATERMARK_SECONDS = Gauge(
     "stacks_feed_watermark_seconds",
     "Oldest watermark of the shards, in seconds since 1970",

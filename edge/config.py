@@ -1,0 +1,29 @@
+"""What the edge must be told."""
+
+from dataclasses import dataclass
+
+ANY_ORIGIN = "*"
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeConfig:
+    """Where it listens, who may read it, and how patient it is.
+
+    ``instance`` is its name in leases. ``origins`` are those whose pages may read the
+    answers to HTTP requests; ``*`` among them is all. A lease lasts ``lease_s`` and is
+    renewed five times in that; a refresh of one kind is asked for at most once in
+    ``refresh_interval_s``. A message of a client is at most ``message_bytes``, and a
+    client whose socket still holds more than ``client_buffer_bytes`` when something new
+    comes is dropped. A client is pinged every ``ping_s`` and has as long to answer.
+    """
+
+    instance: str
+    host: str = "127.0.0.1"
+    port: int = 1999
+    origins: tuple[str, ...] = ()
+    lease_s: float = 300.0
+    refresh_interval_s: float = 10.0
+    message_bytes: int = 65_536
+    client_buffer_bytes: int = 262_144
+    ping_s: float = 20.0
+    keepalive_s: float = 30.0

@@ -1,0 +1,163 @@
+"""HTTP: the parties' resources, health and metrics, all on one port."""
+
+from functools import partial
+
+import orjson
+from aiohttp import hdrs, web
+
+from edge import websocket
+from edge.config import ANY_ORIGIN, EdgeConfig
+from edge.core.messages import triggered
+from edge.parts import Parts
+from runtime.metrics import HELD_BACK, HTTP_REQUESTS, TABLE_KEYS, render
+from schemas.demand import RefreshKind
+from schemas.wire import Party
+
+_PRICE_PATHS = (
+    "/parties/prices/{room}",
+    "/parties/main/{room}",
+    "/party/{room}",
+    "/prices",
+)
+_BALANCE_PATHS = ("/parties/balances/{room}", "/balances")
+_FILTERS: dict[Party, str] = {"prices": "tokens", "balances": "users"}
+_KINDS: dict[Party, RefreshKind] = {
+    "prices": RefreshKind.PRICES,
+    "balances": RefreshKind.BALANCES,
+}
+_ALLOWED = "GET, HEAD, POST, OPTIONS"
+_METHODS = frozenset((*_ALLOWED.split(", "), "PUT", "PATCH", "DELETE"))
+_TEXT = {hdrs.CONTENT_TYPE: "text/plain;charset=UTF-8"}
+_PREFLIGHT_S = 86_400
+_RETRY_S = 1
+
+
+def application(parts: Parts) -> web.Application:
+    """Return the whole of what the port answers."""
+    app = web.Application()
+    app.on_response_prepare.append(_count)
+    app.add_routes(
+        [
+            *_party("prices", _PRICE_PATHS, parts),
+            *_party("balances", _BALANCE_PATHS, parts),
+            web.route("*", "/parties/{party}/{room}", _no_party),
+            web.get("/health/live", _live),
+            web.get("/health/ready", partial(_ready, parts)),
+            web.get("/metrics", partial(_metrics, parts)),
+            web.route("*", "/{path:.*}", _not_found),
+        ]
+    )
+    return app
+
+
+def _party(party: Party, paths: tuple[str, ...], parts: Parts) -> list[web.RouteDef]:
+    answer = partial(_serve, party, parts)
+    return [web.route("*", path, answer) for path in paths]
+
+
+async def _serve(
+    party: Party, parts: Parts, request: web.Request
+) -> web.StreamResponse:
+    if request.headers.get(hdrs.UPGRADE, "").lower() == "websocket":
+        return await _upgrade(party, parts, request)
+    answer = _answer(party, parts, request)
+    answer.headers.update(_cors(parts.config, request.headers.get(hdrs.ORIGIN)))
+    return answer
+
+
+async def _upgrade(
+    party: Party, parts: Parts, request: web.Request
+) -> web.StreamResponse:
+    why = parts.closed_because()
+    if why is not None:
+        return _unavailable(why)
+    return await websocket.serve(request, party, parts)
+
+
+def _answer(party: Party, parts: Parts, request: web.Request) -> web.Response:
+    if request.method == hdrs.METH_OPTIONS:
+        return _preflight()
+    if request.method not in _ALLOWED:
+        headers = _TEXT | {hdrs.ALLOW: _ALLOWED}
+        return web.Response(status=405, body=b"Method not allowed", headers=headers)
+    why = parts.closed_because()
+    if why is not None:
+        return _unavailable(why)
+    now_ms = parts.clock.now_ms()
+    if request.method == hdrs.METH_POST:
+        parts.demand.refresh(_KINDS[party])
+        return _json(triggered(party, now_ms=now_ms))
+    asked = request.query.get(_FILTERS[party])
+    body = parts.hub.body(party, asked, now_ms=now_ms)
+    parts.demand.glance(body.watch)
+    return _json(body.json)
+
+
+def _cors(config: EdgeConfig, origin: str | None) -> dict[str, str]:
+    """Return which pages may read the answer."""
+    if ANY_ORIGIN in config.origins:
+        return {hdrs.ACCESS_CONTROL_ALLOW_ORIGIN: ANY_ORIGIN}
+    # Caches must not give one origin's answer to another.
+    headers: dict[str, str] = {hdrs.VARY: hdrs.ORIGIN}
+    if origin is not None and origin in config.origins:
+        headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = origin
+    return headers
+
+
+def _preflight() -> web.Response:
+    return web.Response(
+        status=204,
+        headers={
+            hdrs.ALLOW: _ALLOWED,
+            hdrs.ACCESS_CONTROL_ALLOW_METHODS: _ALLOWED,
+            hdrs.ACCESS_CONTROL_ALLOW_HEADERS: hdrs.CONTENT_TYPE,
+            hdrs.ACCESS_CONTROL_MAX_AGE: f"{_PREFLIGHT_S}",
+        },
+    )
+
+
+def _json(body: bytes, *, status: int = 200) -> web.Response:
+    return web.Response(body=body, status=status, content_type="application/json")
+
+
+def _unavailable(why: str) -> web.Response:
+    headers = _TEXT | {hdrs.RETRY_AFTER: f"{_RETRY_S}"}
+    return web.Response(status=503, body=why.encode(), headers=headers)
+
+
+async def _no_party(request: web.Request) -> web.Response:
+    said = f"Party {request.match_info['party']} not found"
+    return web.Response(status=404, body=said.encode(), headers=_TEXT)
+
+
+async def _not_found(request: web.Request) -> web.Response:
+    del request
+    return web.Response(status=404, body=b"Not found", headers=_TEXT)
+
+
+async def _live(request: web.Request) -> web.Response:
+    """Answer as long as the loop turns."""
+    del request
+    return web.Response(body=b"live", headers=_TEXT)
+
+
+async def _ready(parts: Parts, request: web.Request) -> web.Response:
+    del request
+    reasons = [f"{name}: {why}" for name, why in parts.health.reasons().items()]
+    body = orjson.dumps({"ready": not reasons, "reasons": reasons})
+    return _json(body, status=503 if reasons else 200)
+
+
+async def _metrics(parts: Parts, request: web.Request) -> web.Response:
+    del request
+    HELD_BACK.set(parts.hub.held_back)
+    TABLE_KEYS.set(parts.hub.keys)
+    body, content_type = render()
+    return web.Response(body=body, headers={hdrs.CONTENT_TYPE: content_type})
+
+
+async def _count(request: web.Request, response: web.StreamResponse) -> None:
+    resource = request.match_info.route.resource
+    route = resource.canonical if resource is not None else "none"
+    method = request.method if request.method in _METHODS else "other"
+    HTTP_REQUESTS.labels(route, method, f"{response.status}").inc()

@@ -1,0 +1,130 @@
+"""The edge as a whole: its parts, started and stopped in order."""
+
+import asyncio
+import logging
+import random
+import resource
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from edge.clients import Clients
+from edge.config import EdgeConfig
+from edge.core.hub import Hub
+from edge.demand import Demand
+from edge.follower import Follower
+from edge.http import application
+from edge.parts import Parts
+from eventlog.port import EventLog
+from runtime.clock import Clock
+from runtime.health import Health
+
+_logger = logging.getLogger("edge.service")
+# Everybody comes back at once after a restart; the kernel may cap this.
+_BACKLOG = 4_096
+# Room for a list of several hundred ids in a query.
+_MAX_LINE_BYTES = 65_536
+_SHUTDOWN_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """A running edge: its port, and when it has read the table."""
+
+    port: int
+    caught_up: asyncio.Event
+
+
+async def run(
+    log: EventLog,
+    config: EdgeConfig,
+    *,
+    partitions: int,
+    clock: Clock,
+    draw: Callable[[], float] = random.random,
+    health: Health | None = None,
+) -> None:
+    """Serve what ``latest`` holds until cancelled; a clean stop takes some seconds.
+
+    Survives the log being away. Raises, in an exception group, what an operator must see
+    to (``UnknownTopic``, ``LogCorrupt``, ``OffsetOutOfRange``) and ``OSError`` for a port
+    that cannot be had.
+    """
+    opened = running(
+        log, config, partitions=partitions, clock=clock, draw=draw, health=health
+    )
+    async with opened as edge:
+        _logger.info("listening", extra={"host": config.host, "port": edge.port})
+        await asyncio.Event().wait()
+
+
+@asynccontextmanager
+async def running(
+    log: EventLog,
+    config: EdgeConfig,
+    *,
+    partitions: int,
+    clock: Clock,
+    draw: Callable[[], float] = random.random,
+    health: Health | None = None,
+) -> AsyncIterator[Edge]:
+    """Serve until the context is left; port 0 takes a free one.
+
+    It listens at once and refuses clients until it has read the table.
+    """
+    _raise_open_files()
+    clients = Clients(
+        buffer_bytes=config.client_buffer_bytes, ping_s=config.ping_s, clock=clock
+    )
+    hub = Hub()
+    parts = Parts(
+        config=config,
+        clock=clock,
+        hub=hub,
+        clients=clients,
+        demand=Demand(config, clock=clock, draw=draw),
+        follower=Follower(hub, clients, partitions=partitions, clock=clock, draw=draw),
+        health=health or Health(),
+    )
+    parts.health.add("table", parts.closed_because)
+    async with _listening(parts) as port, asyncio.TaskGroup() as group:
+        tasks = [
+            group.create_task(parts.follower.run(log), name="follow the table"),
+            group.create_task(parts.demand.run(log, partitions), name="write demand"),
+            group.create_task(clients.keep_alive(), name="ping clients"),
+        ]
+        yield Edge(port, parts.follower.caught_up)
+        for task in tasks:
+            task.cancel()
+
+
+@asynccontextmanager
+async def _listening(parts: Parts) -> AsyncIterator[int]:
+    """Answer on the port; at the end say goodbye to every client."""
+    runner = web.AppRunner(
+        application(parts),
+        access_log=None,
+        keepalive_timeout=parts.config.keepalive_s,
+        max_line_size=_MAX_LINE_BYTES,
+        shutdown_timeout=_SHUTDOWN_S,
+    )
+    await runner.setup()
+    try:
+        site = web.TCPSite(
+            runner, parts.config.host, parts.config.port, backlog=_BACKLOG
+        )
+        await site.start()
+        yield runner.addresses[0][1]
+    finally:
+        await parts.clients.close()
+        await runner.cleanup()
+
+
+def _raise_open_files() -> None:
+    """Allow as many connections as the system lets us have."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    _logger.info("open files allowed", extra={"files": hard})
