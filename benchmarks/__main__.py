@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks import ROOT
+from benchmarks import ROOT, new_prefix
 from benchmarks.folding_cases import kafka_processor, sqlite_processor
 from benchmarks.latency import kafka_latency, sqlite_latency
 from benchmarks.log_cases import kafka_logs, sqlite_logs
@@ -64,7 +64,7 @@ def _sqlite_restore(folder: Path, sizes: Sizes) -> Measured:
 
 
 def _kafka_restore(bootstrap: str, _: Path, sizes: Sizes) -> Measured:
-    log = {"kafka": bootstrap, "prefix": "bench-restore-"}
+    log = {"kafka": bootstrap, "prefix": new_prefix("restore")}
     return restored("kafka", log, count=sizes.restored, rounds=sizes.rounds)
 
 

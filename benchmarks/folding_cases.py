@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks import new_prefix
 from benchmarks.peers import NoPeer, quix_python
 from benchmarks.results import Result, Skipped
 from benchmarks.trial import Cost, run_trial
@@ -63,7 +64,7 @@ def _rounds(
     """Fold the same records by both, in turn, each time in new topics."""
     ours, theirs = [], []
     for number in range(rounds):
-        name = f"bench-{'cached' if args['cached'] else 'stored'}-{number}-"
+        name = new_prefix(f"fold-{number}")
         told = {
             **args,
             "prefix": name,

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from benchmarks import new_prefix
 from benchmarks.results import Result
 from benchmarks.trial import alternate, median_cpu_us, run_trial
 
@@ -37,7 +38,7 @@ def kafka_logs(bootstrap: str, *, count: int, rounds: int) -> list[Result]:
     """Measure the log on a broker beside bare aiokafka."""
     ours, bare = (
         {"kafka": bootstrap, "prefix": prefix}
-        for prefix in ("bench-log-", "bench-bare-")
+        for prefix in (new_prefix("log"), new_prefix("bare"))
     )
     for each in (ours, bare):
         run_trial("logs.prepare", each)

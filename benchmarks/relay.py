@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 import httpx
 from aiohttp import web
 
+_PASSED_HEADERS = {"accept", "content-type", "if-none-match"}
 _KEPT_HEADERS = ("content-type", "etag", "retry-after")
 
 
@@ -34,16 +35,10 @@ class Relay:
 
     async def handle(self, request: web.Request) -> web.Response:
         """Ask the simulator and answer as it does."""
-        answer = await self._http.request(
-            request.method,
-            await asyncio.shield(self.simulator) + request.path_qs,
-            content=await request.read(),
-            headers={
-                name: value
-                for name, value in request.headers.items()
-                if name.lower() in {"content-type", "if-none-match", "accept"}
-            },
-        )
+        try:
+            answer = await self._asked(request)
+        except httpx.TransportError:  # it is being stopped
+            return web.Response(status=502)
         headers = {
             name: answer.headers[name]
             for name in _KEPT_HEADERS
@@ -53,6 +48,18 @@ class Relay:
             self._seen_s = time.perf_counter()
         return web.Response(
             status=answer.status_code, body=answer.content, headers=headers
+        )
+
+    async def _asked(self, request: web.Request) -> httpx.Response:
+        return await self._http.request(
+            request.method,
+            await asyncio.shield(self.simulator) + request.path_qs,
+            content=await request.read(),
+            headers={
+                name: value
+                for name, value in request.headers.items()
+                if name.lower() in _PASSED_HEADERS
+            },
         )
 
 
