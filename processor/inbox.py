@@ -18,11 +18,6 @@ class Inbox:
         self._news = asyncio.Event()
         self._room = asyncio.Event()
 
-    @property
-    def empty(self) -> bool:
-        """Whether nothing waits here."""
-        return not self._count
-
     async def fill(self) -> None:
         """Read until cancelled, as far ahead as there is room."""
         while True:

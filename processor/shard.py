@@ -134,6 +134,7 @@ class Shard:
                     log_time_ms = self._state.position.log_time
                     mark = await marks.when_idle(positions, log_time_ms)
                     await writer.commit({LATEST: [mark]})
+                    self._failures = 0
 
     async def _fold(
         self,
