@@ -1,0 +1,223 @@
+"""Clients that do not read, do not answer, stay until the end; and the sockets they have."""
+
+import asyncio
+import itertools
+import socket
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+from websockets.asyncio.client import connect
+
+from schemas.ids import ContractId
+from tests.support.serving import (
+    BOB,
+    CHA,
+    LONG_S,
+    Message,
+    Serving,
+    price,
+    serving,
+    two_prices,
+)
+
+CROWD = 650  # more than two turns of a delivery
+
+
+TOKENS = [ContractId(f"{BOB}.token-{number}") for number in range(200)]
+
+
+async def closes(running: Serving, reason: str) -> float:
+    """Return how many connections were closed for a reason, in this process so far."""
+    async with running.http() as http:
+        lines = (await http.get("/metrics")).text.splitlines()
+    wanted = f'stacks_feed_client_closes_total{{reason="{reason}"}} '
+    found = [line.removeprefix(wanted) for line in lines if line.startswith(wanted)]
+    return float(found[0]) if found else 0.0
+
+
+async def test_who_does_not_read_is_dropped_and_costs_the_others_nothing(
+    tmp_path: Path,
+) -> None:
+    async with (
+        serving(tmp_path, client_buffer_bytes=20_000) as running,
+        running.listener() as listener,
+    ):
+        before = await closes(running, "does not read")
+        reader, writer = await by_hand(running)
+        # A receive buffer as small as the system allows, and nobody empties it.
+        raw = writer.get_extra_info("socket")
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2_048)
+        reader._transport.pause_reading()  # type: ignore[attr-defined]
+        writer.write(_subscribe_to_all())
+        usd = 0
+        while await closes(running, "does not read") == before:
+            usd += 1
+            await many_prices(running, f"{usd}")
+            assert await listener.asks("SUBSCRIBE", contractIds=[TOKENS[-1]])
+        writer.transport.abort()
+
+
+async def many_prices(running: Serving, usd: str) -> None:
+    """Publish a price of every token and wait until it was sent."""
+    for token in TOKENS:
+        await price(running.log, token, usd)
+    await running.taken_in()
+
+
+async def by_hand(
+    running: Serving,
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Open a WebSocket that does nothing by itself."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", running.edge.port)
+    writer.write(_HANDSHAKE)
+    await reader.readuntil(b"\r\n\r\n")
+    return reader, writer
+
+
+_HANDSHAKE = (
+    b"GET /prices HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n"
+    b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+    b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+)
+
+
+def _subscribe_to_all() -> bytes:
+    # A masked frame whose mask is zero: the payload stands as it is.
+    said = b'{"type":"SUBSCRIBE"}'
+    return bytes((0x81, 0x80 | len(said))) + b"\0\0\0\0" + said
+
+
+async def test_a_client_is_pinged_and_stays_while_it_answers(tmp_path: Path) -> None:
+    async with serving(tmp_path) as running, running.listener() as listener:
+        for _ in range(3):
+            await running.clock.until_asleep(1)
+            await running.clock.advance(20)
+            assert await listener.until_now() == []
+
+
+async def test_who_answers_no_ping_is_dropped(tmp_path: Path) -> None:
+    async with serving(tmp_path) as running:
+        before = await closes(running, "no pong")
+        reader, writer = await by_hand(running)
+        for _ in range(2):
+            await running.clock.until_asleep(1)
+            await running.clock.advance(20)
+        with pytest.raises((ConnectionResetError, asyncio.IncompleteReadError)):
+            await reader.readexactly(1_000_000)
+        assert await closes(running, "no pong") == before + 1
+        writer.close()
+
+
+async def test_our_own_standstill_drops_nobody(tmp_path: Path) -> None:
+    async with serving(tmp_path) as running:
+        _, writer = await by_hand(running)
+        await running.clock.until_asleep(1)
+        await running.clock.advance(20)
+        before = await closes(running, "no pong")
+        running.clock.stand_still(25)
+        await running.clock.advance(0)
+        assert await closes(running, "no pong") == before
+        writer.transport.abort()
+
+
+async def test_a_pings_payload_comes_back(tmp_path: Path) -> None:
+    async with (
+        serving(tmp_path) as running,
+        running.listener() as listener,
+        asyncio.timeout(LONG_S),
+    ):
+        await (await listener.connection.ping(b"are you there"))
+
+
+async def test_a_stop_tells_every_client_to_come_again(tmp_path: Path) -> None:
+    async with serving(tmp_path) as running:
+        clients = [
+            await connect(f"ws://{running.host}/{party}")
+            for party in ("prices", "balances")
+        ]
+    for client in clients:
+        async with asyncio.timeout(LONG_S):
+            await client.wait_closed()
+        assert client.close_code == 1012
+
+
+async def test_a_stop_does_not_wait_for_who_does_not_answer(tmp_path: Path) -> None:
+    async with serving(tmp_path) as running:
+        reader, writer = await by_hand(running)
+    with pytest.raises((ConnectionResetError, asyncio.IncompleteReadError)):
+        await reader.readexactly(1_000_000)
+    writer.close()
+
+
+async def test_compression_is_not_offered(tmp_path: Path) -> None:
+    async with (
+        serving(tmp_path) as running,
+        connect(f"ws://{running.host}/prices", compression="deflate") as connection,
+    ):
+        assert connection.protocol.extensions == []
+
+
+async def test_a_crowd_hears_each_change_once_and_in_order(tmp_path: Path) -> None:
+    """Ready frames beside aiohttp's own: none is torn, lost or overtaken."""
+    async with (
+        serving(tmp_path, before=two_prices) as running,
+        AsyncExitStack() as all_,
+    ):
+        crowd = [
+            await all_.enter_async_context(running.listener()) for _ in range(CROWD)
+        ]
+        for listener in crowd:
+            assert len(await listener.asks("SUBSCRIBE", contractIds=[CHA])) == 1
+        for usd in range(1, 6):
+            await price(running.log, CHA, f"{usd}")
+            for listener in crowd[::50]:
+                await listener.send("PING", timestamp="x" * 20_000)
+                _ = await listener.connection.ping()
+            await running.taken_in()
+        for listener in crowd:
+            heard = [m["price"] for m in await listener.until_now() if "price" in m]
+            # A quick reader of the log may see two changes at once: the newer is sent.
+            assert heard == sorted(set(heard))
+            assert heard[-1] == 5
+
+
+async def test_nothing_built_before_a_message_arrives_after_its_answer(
+    tmp_path: Path,
+) -> None:
+    """Clients ask in the middle of deliveries, which take several turns of the loop."""
+    async with (
+        serving(tmp_path, before=two_prices) as running,
+        AsyncExitStack() as all_,
+    ):
+        crowd = [
+            await all_.enter_async_context(running.listener()) for _ in range(CROWD)
+        ]
+        for listener in crowd:
+            await listener.send("SUBSCRIBE", contractIds=[CHA])
+        for usd in range(1, 30):
+            await price(running.log, CHA, f"{usd}")
+            for listener in crowd[-50:]:
+                await listener.send("UNSUBSCRIBE", contractIds=[CHA])
+                await listener.send("PING", timestamp="out")
+                await listener.send("SUBSCRIBE", contractIds=[CHA])
+                await listener.send("PING", timestamp="in")
+        await running.taken_in()
+        for listener in crowd[-50:]:
+            _check_order(await listener.until_now())
+
+
+def _check_order(heard: list[Message]) -> None:
+    """Values only grow, and none comes between leaving and coming back but the answer."""
+    values = [message["price"] for message in heard if "price" in message]
+    assert values == sorted(values)
+    for before, message in itertools.pairwise(heard):
+        if before.get("timestamp") == "out":
+            assert message["type"] == "PRICE_UPDATE"
+    outs = [number for number, m in enumerate(heard) if m.get("timestamp") == "out"]
+    for number in outs:
+        following = heard[number + 1 :]
+        ended = next(
+            place for place, m in enumerate(following) if m.get("timestamp") == "in"
+        )
+        assert len(following[:ended]) >= 1
