@@ -114,12 +114,17 @@ class Serving:
 
     @asynccontextmanager
     async def listener(
-        self, path: str = "/parties/prices/main", **settings: Any
+        self,
+        path: str = "/parties/prices/main",
+        *,
+        greeting: list[Message] | None = None,
     ) -> AsyncIterator[Listener]:
-        """Connect as a client that passes over its greeting."""
-        async with connect(f"ws://{self.host}{path}", **settings) as connection:
+        """Connect as a client; what it is greeted with is put into ``greeting``."""
+        async with connect(f"ws://{self.host}{path}") as connection:
             listener = Listener(connection)
-            await listener.until_now()
+            heard = await listener.until_now()
+            if greeting is not None:
+                greeting += heard
             yield listener
 
     @asynccontextmanager
@@ -246,6 +251,7 @@ async def balance(
     amount: int | None,
     *,
     totals: tuple[str, str] | None = None,
+    version: int = 1,
     **subnets: int,
 ) -> None:
     """Publish a balance; each subnet is named by its contract's name under ``ANNE``."""
@@ -267,7 +273,7 @@ async def balance(
             )
             for name, held in subnets.items()
         },
-        version=1,
+        version=version,
         observed_at=SEEN_MS,
         origins=(),
     )
