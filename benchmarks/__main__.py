@@ -36,7 +36,7 @@ class Sizes:
     rounds: int = 3
 
 
-QUICK = Sizes(folded=2_000, logged=2_000, restored=2_000, samples=5, rounds=1)
+QUICK = Sizes(folded=2_000, logged=2_000, restored=2_000, samples=5, rounds=2)
 
 OnSqlite = Callable[[Path, Sizes], Measured]
 OnKafka = Callable[[str, Path, Sizes], Measured]
@@ -110,7 +110,8 @@ def _tried(name: str, measure_it: Callable[[], Measured]) -> Measured:
         return measure_it()
     except Exception as error:  # noqa: BLE001 - shown in the table, and the exit code is 1
         traceback.print_exc()
-        return [Failed(name, f"{type(error).__name__}: {error}")]
+        last_words = (str(error).strip() or type(error).__name__).splitlines()[-1]
+        return [Failed(name, last_words)]
 
 
 @contextlib.contextmanager

@@ -6,7 +6,6 @@ Module ``quix`` has the peer's trial: it runs in an environment of its own.
 import asyncio
 import shutil
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 from prometheus_client import REGISTRY
@@ -36,9 +35,12 @@ async def fill(args: dict[str, Any]) -> int:
 
 
 async def fold(args: dict[str, Any]) -> int:
-    """Run the processor's shard from ready until it has committed all there is."""
+    """Run the processor's shard from ready until it has committed all there is.
+
+    ``copy_of`` is a filled file, so that every round starts from the same one.
+    """
     if "copy_of" in args:
-        _copy(Path(args["copy_of"]), Path(args["sqlite"]))
+        shutil.copy(args["copy_of"], args["sqlite"])
     async with opened(args) as log:
         shard = Shard(
             log,
@@ -52,13 +54,6 @@ async def fold(args: dict[str, Any]) -> int:
             await _committed(args["count"])
             task.cancel()
     return int(args["count"])
-
-
-def _copy(filled: Path, place: Path) -> None:
-    """Start from the same file in every round."""
-    for old in place.parent.glob(f"{place.name}*"):
-        old.unlink()
-    shutil.copy(filled, place)
 
 
 async def _committed(count: int) -> None:

@@ -18,12 +18,11 @@ def sqlite_processor(folder: Path, *, count: int, rounds: int) -> list[Result]:
     """Measure the processor on SQLite."""
     filled = {"sqlite": str(folder / "raw.sqlite"), "count": count}
     run_trial("folding.fill", filled)
-    ours = {
-        "sqlite": str(folder / "folded.sqlite"),
-        "copy_of": filled["sqlite"],
-        "count": count,
-    }
-    costs = [run_trial("folding.fold", ours) for _ in range(rounds)]
+    costs = []
+    for number in range(rounds):
+        copied = {"sqlite": str(folder / f"folded-{number}.sqlite")}
+        told = {**filled, **copied, "copy_of": filled["sqlite"]}
+        costs.append(run_trial("folding.fold", told))
     return [
         Result(name="sqlite processor", value=per_cpu_s(costs), unit=_UNIT),
         Result(
