@@ -139,7 +139,8 @@ class ShardState:
     ) -> None:
         """Take over a commit: what was changed, as objects and in parts."""
         for topic, owner, part, value in parts:
-            self._put(topic, owner, part, value)
+            # A copy has its own size; what orjson returns holds 4 KiB for its life.
+            self._put(topic, owner, part, bytes(memoryview(value)))
         for topic, states in changed.items():
             objects = self._objects[topic]
             objects.update(states)
