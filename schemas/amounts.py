@@ -16,14 +16,16 @@ MAX_DECIMALS = 38
 _MAX_DIGITS = 39
 PRICE_PLACES = 18
 
-# 50 digits hold the exact sum of two prices of 38, so only `cut` ever rounds.
+# Half to even at 50 digits, then `cut`: two prices of ordinary size add up exactly.
 EXACT = Context(prec=50, rounding=ROUND_HALF_EVEN)
 _PLACE = Decimal(1).scaleb(-PRICE_PLACES)
 _MIN_PRICE, _PRICE_LIMIT = _PLACE, Decimal(10) ** 20
 _MAX_PRICE_DIGITS = 38
 
 _SAID = "(?:0|-?[1-9][0-9]{0,38})"
-_PRICE = r"(?:0\.[0-9]{0,36}[1-9]|[1-9][0-9]{0,19}(?:\.[0-9]{0,36}[1-9])?)"
+_PRICE = (
+    r"(?:0\.0{0,17}[1-9](?:[0-9]{0,35}[1-9])?|[1-9][0-9]{0,19}(?:\.[0-9]{0,36}[1-9])?)"
+)
 AmountSaid = Annotated[
     str,
     Field(pattern=f"^{_SAID}$", description="Base units as said: any sign, 39 digits"),

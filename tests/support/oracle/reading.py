@@ -117,7 +117,9 @@ SOURCE = matches(r"[a-z0-9][a-z0-9._-]{0,63}")
 RATIO = matches(r"-?(?:0|[1-9][0-9]{0,19})(?:\.[0-9]{1,18})?", 40)
 AMOUNT = matches(r"0|[1-9][0-9]{0,38}")
 SAID = matches(r"0|-?[1-9][0-9]{0,38}")
-PRICE = matches(r"0\.[0-9]{0,36}[1-9]|[1-9][0-9]{0,19}(?:\.[0-9]{0,36}[1-9])?", 39)
+PRICE = matches(
+    r"0\.0{0,17}[1-9](?:[0-9]{0,35}[1-9])?|[1-9][0-9]{0,19}(?:\.[0-9]{0,36}[1-9])?", 39
+)
 SHA256 = matches(r"[0-9a-f]{64}")
 CONTRACT, USER = passes(is_contract_id), passes(is_user_id)
 

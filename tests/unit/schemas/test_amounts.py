@@ -73,7 +73,8 @@ def test_a_price_text_is_a_price_of_a_record_and_exact(said: Decimal | str) -> N
 
 
 @pytest.mark.parametrize(
-    "text", ["0", "1.0", "01", "1e5", "+1", ".5", "1.", "", "1" * 21]
+    "text",
+    ["0", "1.0", "01", "1e5", "0.0000000000000000001", "+1", ".5", "1.", "", "1" * 21],
 )
 def test_a_price_of_a_record_has_one_spelling(text: str) -> None:
     assert not fits(PriceText, text)
