@@ -32,6 +32,7 @@ async def a_price_from_now_on(running: System) -> dict[str, Any]:
     """Return a price that was observed and published after this call."""
     async with client(prices(running)) as connection:
         info = await received(connection, "SERVER_INFO")
+        await connection.send('{"type":"SUBSCRIBE"}')
         while True:
             update = await received(connection, "PRICE_UPDATE")
             if update["timestamp"] >= info["timestamp"]:
