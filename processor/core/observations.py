@@ -62,7 +62,14 @@ read_token: Final = _reader(TokenObserved, lambda said: str(said.contract_id))
 _read_price: Final = _reader(PriceObserved, lambda said: str(said.contract_id))
 
 _price_fields: Final = itemgetter(
-    "contractId", "market", "observedAt", "sequence", "source", "sourceTime", "usd"
+    "contractId",
+    "market",
+    "observedAt",
+    "schema",
+    "sequence",
+    "source",
+    "sourceTime",
+    "usd",
 )
 _SCHEMA, _FIELDS = "price.observed/1", len(PriceObserved.model_fields)
 _MARKET_FIELDS = len(Market.model_fields)
@@ -81,36 +88,28 @@ def read_price(
     else, all that will be refused among it, by the model.
     """
     try:
-        word = _read_fast(key, value, offset)
+        said = orjson.loads(value)  # type: ignore[arg-type] # None raises, as bad JSON does
+        contract_id, market, observed_at, schema, sequence, source, source_time, usd = (
+            _price_fields(said)
+        )
+        if (
+            type(observed_at) is int
+            and type(sequence) is int
+            and 0 <= observed_at <= MAX_INT
+            and 0 <= sequence <= MAX_INT
+            and schema == _SCHEMA
+            and len(said) == _FIELDS
+            and _key_of(contract_id) == key
+            and (source_time is None or _is_count(source_time))
+        ):
+            _check_usd(usd, strict=True)
+            text = None if market is None else _market_text(market)
+            number = Decimal(usd)
+            word = (observed_at, sequence, _source(source), usd, number, text, offset)
+            return _new(PriceWord, word)
     except (KeyError, TypeError, ValueError):
-        word = None
-    return word or _read_by_model(key, value, offset)
-
-
-def _read_fast(key: bytes | None, value: bytes | None, offset: int) -> PriceWord | None:
-    """Read an ordinary record; ``None`` or an exception for any that is not."""
-    said = orjson.loads(value)  # type: ignore[arg-type] # None raises, as bad JSON does
-    contract_id, market, observed_at, sequence, source, source_time, usd = (
-        _price_fields(said)
-    )
-    if not (
-        len(said) == _FIELDS
-        and said["schema"] == _SCHEMA
-        and _key_of(contract_id) == key
-        and type(observed_at) is int
-        and type(sequence) is int
-        and 0 <= observed_at <= MAX_INT
-        and 0 <= sequence <= MAX_INT
-        and (source_time is None or _is_count(source_time))
-        and (market is None or len(market) == _MARKET_FIELDS)
-    ):
-        return None
-    _check_usd(usd, strict=True)
-    text = None if market is None else _market_text(market)
-    return _new(
-        PriceWord,
-        (observed_at, sequence, _source(source), usd, Decimal(usd), text, offset),
-    )
+        pass
+    return _read_by_model(key, value, offset)
 
 
 def _read_by_model(
@@ -151,5 +150,8 @@ def _source(source: str) -> str:
 
 
 def _market_text(market: dict[str, Any]) -> str:
+    """Return a market with all its fields as canonical JSON. Raises for all else."""
+    if len(market) != _MARKET_FIELDS:
+        raise ValueError("fields are left out")
     _check_market(market, strict=True, by_alias=True, by_name=False)
     return canonical(market).decode()

@@ -83,7 +83,8 @@ def fold(token: TokenPrice, seen: PriceWord, rules: Rules) -> Outcome | Refused:
         token.add(seen)
     elif seen.observed_at > last.observed_at or seen[:2] > last[:2]:
         token.words[seen.source] = seen
-        token.newest = max(token.newest, seen.observed_at)
+        if seen.observed_at > token.newest:  # noqa: PLR1730 - a call more in the hot path
+            token.newest = seen.observed_at
     elif seen[:2] < last[:2]:
         return _STALE
     else:
@@ -99,7 +100,8 @@ def _publish(token: TokenPrice, rules: Rules) -> Outcome:
     before = token.usd
     if usd == before:
         return _UNCHANGED
-    if before is not None and _is_near(usd, before, rules.price_deviation):
+    deviation = rules.price_deviation
+    if deviation and before is not None and _is_near(usd, before, deviation):
         return _UNCHANGED
     token.usd = usd
     token.version += 1
@@ -109,10 +111,11 @@ def _publish(token: TokenPrice, rules: Rules) -> Outcome:
 
 def _median(fresh: Sequence[PriceWord]) -> str:
     """Return the median cut to 18 places."""
-    middle, odd = divmod(len(fresh), 2)
+    count = len(fresh)
+    middle = count // 2
     if middle:
         fresh = sorted(fresh, key=_number)
-    if not odd:
+    if count % 2 == 0:
         total = EXACT.add(fresh[middle - 1].number, fresh[middle].number)
         return plain(cut(EXACT.divide(total, Decimal(2))))
     word = fresh[middle]
@@ -122,8 +125,6 @@ def _median(fresh: Sequence[PriceWord]) -> str:
 
 def _is_near(usd: str, before: str, deviation: int) -> bool:
     """Tell whether ``usd`` is off by at most ``deviation`` units of 1e-18 a unit."""
-    if not deviation:
-        return False
     now, then = _units(usd), _units(before)
     return abs(now - then) * _UNIT <= deviation * then
 
