@@ -14,6 +14,7 @@ from schemas.ids import ContractId, UserId
 
 _Wanted = TypeVar("_Wanted")
 _Behind = Mapping[ClientId, set[UserId]]
+_NOBODY: frozenset[UserId] = frozenset()
 
 
 class Write(NamedTuple):
@@ -57,15 +58,19 @@ class Changed(NamedTuple):
     def balance_writes(
         self, subscriptions: Subscriptions[UserId], behind: _Behind, *, now_ms: int
     ) -> list[Write]:
-        """Return one ``BALANCE_UPDATE``, or batches, for each group of clients."""
+        """Return one ``BALANCE_UPDATE``, or batches, for each group of clients.
+
+        Nothing of a user of whom a client is ``behind``: the snapshot is still to come.
+        """
         updates = {held: self._update(held) for held in self.balances}
         sent = [held for held, update in updates.items() if update]
         wanted: dict[ClientId, list[Held]] = defaultdict(list)
         for held in sent:
             for client in subscriptions.of(held[0]):
-                wanted[client].append(held)
+                if held[0] not in behind.get(client, _NOBODY):
+                    wanted[client].append(held)
         for client in subscriptions.of_all():
-            late = behind.get(client, ())
+            late = behind.get(client, _NOBODY)
             wanted[client] = [held for held in sent if held[0] not in late]
         return [
             Write(tuple(clients), _framed([updates[held] for held in which], now_ms))
@@ -129,13 +134,17 @@ class Changes:
         return Changed(self._table, self._with_subnets(prices, moved), tuple(balances))
 
     def _moved_bases(self) -> list[ContractId]:
-        """Learn the registry anew; return the subnet tokens whose base is another now."""
+        """Learn the registry anew; return the tokens that have another base now.
+
+        A token that is no subnet token any more is its own base again.
+        """
         tokens = self._table.tokens
         found = {
             c: base_of(c, tokens) for c, token in tokens.items() if is_subnet(token)
         }
         bases = {c: base for c, base in found.items() if base is not None}
-        moved = [c for c, base in bases.items() if self._bases.get(c) != base]
+        before = self._bases
+        moved = [c for c in before | bases if before.get(c, c) != found.get(c, c)]
         self._bases, self._subnets = bases, {}
         for contract, base in sorted(bases.items()):
             self._subnets.setdefault(base, []).append(contract)
@@ -160,5 +169,7 @@ class Changes:
 
     def _hold_back(self, held: Held) -> None:
         user, contract = held
-        if decimals_of(contract, self._table) is None:
+        if contract not in self._table.balances.get(user, ()):
+            self._held_back.get(contract, set()).discard(user)
+        elif decimals_of(contract, self._table) is None:
             self._held_back.setdefault(contract, set()).add(user)

@@ -4,13 +4,14 @@ It does no I/O and asks no clock. A client's messages are handled one after the 
 the frames that answer one are pulled to the end before the next is handed in.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, assert_never
 
 from edge.core import snapshots
 from edge.core.changes import Changes, Write
 from edge.core.frames import MAX_MESSAGE_BYTES, text_frame
 from edge.core.messages import (
+    balance_update,
     balances_body,
     error,
     pong,
@@ -66,10 +67,8 @@ class Hub:
         self._table = Table()
         self._prices: Subscriptions[str] = Subscriptions()
         self._balances: Subscriptions[UserId] = Subscriptions()
-        # Who was named, from the moment of it; ``_balances`` follows with the snapshot.
-        self._named: Subscriptions[UserId] = Subscriptions()
         self._parties: dict[ClientId, Party] = {}
-        # Of clients that want all: the users whose snapshot is still to come.
+        # Of clients that are being answered: the users whose snapshot is still to come.
         self._behind: dict[ClientId, set[UserId]] = {}
         self._changes = Changes(self._table)
 
@@ -124,8 +123,7 @@ class Hub:
         self._parties.pop(client, None)
         self._behind.pop(client, None)
         self._prices.remove_all(client)
-        self._balances.remove_all(client)
-        return Effects(unwatch=frozenset(self._named.remove_all(client)))
+        return Effects(unwatch=frozenset(self._balances.remove_all(client)))
 
     def receive(self, client: ClientId, text: str | bytes, *, now_ms: int) -> Effects:
         """Handle one message of a client; ``bytes`` is a binary frame."""
@@ -152,10 +150,11 @@ class Hub:
             updates = list(snapshots.price_updates(self._price_ids(ids), self._table))
             return Body(prices_body(updates, now_ms=now_ms), _NOBODY)
         if ids is None:
-            entries = self._entries(sorted(self._table.balances), self._held, now_ms)
+            everybody = sorted(self._table.balances)
+            entries = self._entries(everybody, now_ms, zeros=False)
             return Body(balances_body(entries, now_ms=now_ms), _NOBODY)
         users = snapshots.asked_users(ids, snapshots.network_of(self._table))
-        entries = self._entries(users, self._shown, now_ms)
+        entries = self._entries(users, now_ms, zeros=True)
         return Body(balances_body(entries, now_ms=now_ms), frozenset(users))
 
     # ---- prices
@@ -178,14 +177,22 @@ class Hub:
     ) -> Effects:
         if party == "balances":
             return self._subscribe_balances(client, ids, now_ms)
+        return Effects(self._subscribe_prices(client, ids, now_ms))
+
+    def _subscribe_prices(
+        self, client: ClientId, ids: tuple[str, ...] | None, now_ms: int
+    ) -> Iterator[bytes]:
         if ids is None:
             self._prices.add_all(client)
-            return Effects(_unless_empty(self._all_prices(now_ms)))
-        asked = self._price_ids(ids)
-        for each in asked:
-            self._prices.add(client, each)
-        updates = snapshots.price_updates(asked, self._table)
-        return Effects(_unless_empty(b"".join(map(text_frame, updates))))
+            frames = self._all_prices(now_ms)
+        else:
+            asked = self._price_ids(ids)
+            for each in asked:
+                self._prices.add(client, each)
+            updates = snapshots.price_updates(asked, self._table)
+            frames = b"".join(map(text_frame, updates))
+        if frames:
+            yield frames
 
     def _unsubscribe(
         self, client: ClientId, party: Party, ids: tuple[str, ...] | None
@@ -209,82 +216,68 @@ class Hub:
         if ids is None:
             return Effects(self._all_balances(client, now_ms))
         users = snapshots.asked_users(ids, snapshots.network_of(self._table))
-        fresh = frozenset(user for user in users if not self._named.is_named(user))
+        fresh = frozenset(user for user in users if not self._balances.is_named(user))
         for user in users:
-            self._named.add(client, user)
-
-        def follow(user: UserId) -> None:
             self._balances.add(client, user)
-
-        frames = self._balance_frames(users, self._shown, follow, now_ms)
-        return Effects(frames, watch=fresh)
+        # Also of users whose changes went out so far: in the snapshot they come once.
+        self._behind[client] = set(users)
+        return Effects(self._snapshot(client, users, now_ms, zeros=True), watch=fresh)
 
     def _all_balances(self, client: ClientId, now_ms: int) -> Iterator[bytes]:
-        behind = self._behind[client] = set(self._table.balances)
+        users = sorted(self._table.balances)
         self._balances.add_all(client)
-        users = sorted(behind)
-        yield from self._balance_frames(users, self._held, behind.discard, now_ms)
-        self._behind.pop(client, None)
+        self._behind[client] = set(users)
+        yield from self._snapshot(client, users, now_ms, zeros=False)
 
     def _unsubscribe_balances(
         self, client: ClientId, ids: tuple[str, ...] | None
     ) -> Effects:
         if ids is None:
-            self._behind.pop(client, None)
-            self._balances.remove_all(client)
-            return Effects(unwatch=frozenset(self._named.remove_all(client)))
+            return Effects(unwatch=frozenset(self._balances.remove_all(client)))
         users = snapshots.asked_users(ids, snapshots.network_of(self._table))
-        self._balances.remove(client, users)
-        return Effects(unwatch=frozenset(self._named.remove(client, users)))
-
-    def _held(self, user: UserId) -> list[ContractId]:
-        return snapshots.held_tokens(user, self._table)
-
-    def _shown(self, user: UserId) -> list[ContractId]:
-        return snapshots.shown_tokens(user, self._table)
+        return Effects(unwatch=frozenset(self._balances.remove(client, users)))
 
     def _entries(
-        self,
-        users: Iterable[UserId],
-        tokens: Callable[[UserId], list[ContractId]],
-        now_ms: int,
+        self, users: Iterable[UserId], now_ms: int, *, zeros: bool
     ) -> list[bytes]:
         made = (
-            snapshots.entry(user, contract, self._table, now_ms=now_ms)
+            snapshots.entry(user, contract, self._table, zeros=zeros, now_ms=now_ms)
             for user in users
-            for contract in tokens(user)
+            for contract in snapshots.shown_tokens(user, self._table, zeros=zeros)
         )
         return [each for each in made if each is not None]
 
-    def _balance_frames(
-        self,
-        users: Iterable[UserId],
-        tokens: Callable[[UserId], list[ContractId]],
-        follow: Callable[[UserId], object],
-        now_ms: int,
+    def _snapshot(
+        self, client: ClientId, users: Iterable[UserId], now_ms: int, *, zeros: bool
     ) -> Iterator[bytes]:
         """Yield the entries of users, a message's worth at a time.
 
-        ``follow`` is called for a user in the turn in which the last of its entries go
-        out; entries that changed between two pulls go out once more in that turn.
+        A client is no longer behind with a user from the turn in which the last of its
+        entries go out; what changed between two pulls goes out once more in that turn.
         """
+        table, behind = self._table, self._behind[client]
         waiting: list[bytes] = []
         size, sent_any = 0, False
         for user in users:
             sent: dict[ContractId, int] = {}
-            for contract in tokens(user):
-                made = snapshots.entry(user, contract, self._table, now_ms=now_ms)
-                if made is None:
-                    continue
-                if waiting and size + len(made) > MAX_MESSAGE_BYTES:
+            for contract in snapshots.shown_tokens(user, table, zeros=zeros):
+                made = snapshots.entry(
+                    user, contract, table, zeros=zeros, now_ms=now_ms
+                )
+                if made and waiting and size + len(made) > MAX_MESSAGE_BYTES:
                     yield snapshots.balance_batches(waiting, now_ms=now_ms)
                     waiting, size, sent_any = [], 0, True
-                    made = snapshots.entry(user, contract, self._table, now_ms=now_ms)
-                waiting.append(made or b"")
-                size += len(waiting[-1])
-                sent[contract] = self._version(user, contract)
-            waiting += self._changed_since(sent, user, now_ms)
-            follow(user)
+                    # It may be another by now, or gone.
+                    made = snapshots.entry(
+                        user, contract, table, zeros=zeros, now_ms=now_ms
+                    )
+                if made:
+                    waiting.append(made)
+                    size += len(made)
+                    sent[contract] = self._version(user, contract)
+            waiting += self._changed_since(sent, user)
+            behind.discard(user)
+        self._behind.pop(client, None)
         if waiting or not sent_any:
             yield snapshots.balance_batches(waiting, now_ms=now_ms)
 
@@ -292,17 +285,8 @@ class Hub:
         balance = self._table.balances.get(user, {}).get(contract)
         return balance.version if balance else 0
 
-    def _changed_since(
-        self, sent: dict[ContractId, int], user: UserId, now_ms: int
-    ) -> list[bytes]:
+    def _changed_since(self, sent: dict[ContractId, int], user: UserId) -> list[bytes]:
         held = self._table.balances.get(user, {})
         newer = [c for c, balance in held.items() if balance.version > sent.get(c, 0)]
-        made = (
-            snapshots.entry(user, each, self._table, now_ms=now_ms)
-            for each in sorted(newer)
-        )
+        made = (balance_update(held[each], self._table) for each in sorted(newer))
         return [each for each in made if each is not None]
-
-
-def _unless_empty(frames: bytes) -> Iterator[bytes]:
-    return iter((frames,) if frames else ())

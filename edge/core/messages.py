@@ -5,6 +5,8 @@ put together by hand because each is made once and sent to many, and because num
 base units and prices are written with all the digits that the log has.
 """
 
+from typing import Any
+
 import orjson
 
 from edge.core.derived import decimals_of, largest_subnet, price_of, subnet_decimals
@@ -23,6 +25,21 @@ UNKNOWN_TYPE = "Unknown message type; supported types: " + ", ".join(CLIENT_TYPE
 PRICE_BATCH_AROUND = b'{"type":"PRICE_BATCH","prices":[],"timestamp":0000000000000000}'
 BALANCE_BATCH_AROUND = (
     b'{"type":"BALANCE_BATCH","balances":[],"timestamp":0000000000000000}'
+)
+# Of one token, so that a BALANCE_UPDATE fits into one message whatever its texts are.
+MAX_METADATA_BYTES = 60_000
+_TEXTS = (
+    "name",
+    "symbol",
+    "type",
+    "identifier",
+    "description",
+    "image",
+    "token_uri",
+    "tokenAContract",
+    "tokenBContract",
+    "externalPoolId",
+    "engineContractId",
 )
 
 
@@ -94,36 +111,46 @@ def triggered(party: Party, *, now_ms: int) -> bytes:
 
 
 def metadata(token: Token, price: Price | None) -> bytes:
-    """Return the metadata of a token with its market data, all fields."""
+    """Return the metadata of a token with its market data, all fields.
+
+    Where they would not fit into a message the longest texts are ``null``: half an
+    image or an address is worth nothing.
+    """
+    fields = _metadata_fields(token, price)
+    while len(made := orjson.dumps(fields)) > MAX_METADATA_BYTES:
+        longest = max(_TEXTS, key=lambda name: len(orjson.dumps(fields[name])))
+        fields[longest] = None
+    return made
+
+
+def _metadata_fields(token: Token, price: Price | None) -> dict[str, Any]:
     market = price.market if price else None
     fields = token.fields
-    return orjson.dumps(
-        {
-            "contractId": token.contract_id,
-            "name": fields.name,
-            "symbol": fields.symbol,
-            "decimals": fields.decimals,
-            "type": fields.type,
-            "identifier": fields.identifier,
-            "description": fields.description,
-            "image": fields.image,
-            "token_uri": fields.token_uri,
-            "total_supply": fields.total_supply,
-            "lastUpdated": token.observed_at,
-            "tokenAContract": fields.token_a_contract,
-            "tokenBContract": fields.token_b_contract,
-            "lpRebatePercent": _number(fields.lp_rebate_percent),
-            "externalPoolId": fields.external_pool_id,
-            "engineContractId": fields.engine_contract_id,
-            "base": fields.base,
-            "verified": bool(fields.verified),
-            "price": _number(price.usd if price else None),
-            "change1h": _number(market.change1h if market else None),
-            "change24h": _number(market.change24h if market else None),
-            "change7d": _number(market.change7d if market else None),
-            "marketCap": _number(market.market_cap if market else None),
-        }
-    )
+    return {
+        "contractId": token.contract_id,
+        "name": fields.name,
+        "symbol": fields.symbol,
+        "decimals": fields.decimals,
+        "type": fields.type,
+        "identifier": fields.identifier,
+        "description": fields.description,
+        "image": fields.image,
+        "token_uri": fields.token_uri,
+        "total_supply": fields.total_supply,
+        "lastUpdated": token.observed_at,
+        "tokenAContract": fields.token_a_contract,
+        "tokenBContract": fields.token_b_contract,
+        "lpRebatePercent": _number(fields.lp_rebate_percent),
+        "externalPoolId": fields.external_pool_id,
+        "engineContractId": fields.engine_contract_id,
+        "base": fields.base,
+        "verified": bool(fields.verified),
+        "price": _number(price.usd if price else None),
+        "change1h": _number(market.change1h if market else None),
+        "change24h": _number(market.change24h if market else None),
+        "change7d": _number(market.change7d if market else None),
+        "marketCap": _number(market.market_cap if market else None),
+    }
 
 
 def _number(text: str | None) -> orjson.Fragment | None:

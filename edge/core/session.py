@@ -4,7 +4,8 @@ import json
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeAlias
 
-from edge.core.messages import BAD_FORMAT, UNKNOWN_TYPE
+from edge.core.frames import MAX_MESSAGE_BYTES
+from edge.core.messages import BAD_FORMAT, UNKNOWN_TYPE, pong
 from schemas.wire import Party
 
 
@@ -53,7 +54,7 @@ def parse(text: str | bytes, party: Party) -> Said:
     try:
         message = json.loads(text, parse_constant=_no_constant)
         # RecursionError: thousands of nested arrays. ValueError: numbers of thousands of
-        # digits, NaN, and whatever is no JSON.
+        # digits, NaN, what is too long to be sent back, and whatever is no JSON.
         return _said(message, "contractIds" if party == "prices" else "userIds")
     except (ValueError, RecursionError):
         return Refused(BAD_FORMAT)
@@ -91,4 +92,8 @@ def _echo(value: Any) -> bytes | None:
     if value is _ABSENT:
         return None
     # Escaped, so that a lone surrogate can be sent back too.
-    return json.dumps(value, separators=(",", ":"), allow_nan=False).encode()
+    echo = json.dumps(value, separators=(",", ":"), allow_nan=False).encode()
+    # Escapes and numbers without exponent are longer than what the client wrote.
+    if len(pong(echo)) > MAX_MESSAGE_BYTES:
+        raise ValueError("too long to be sent back")
+    return echo

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from edge.core.derived import mainnet_tokens, price_of
+from edge.core.derived import decimals_of, mainnet_tokens, price_of
 from edge.core.frames import packed, text_frame
 from edge.core.messages import (
     BALANCE_BATCH_AROUND,
@@ -85,21 +85,22 @@ def balance_batches(updates: Iterable[bytes], *, now_ms: int) -> bytes:
     return b"".join(text_frame(balance_batch(share, now_ms=now_ms)) for share in shares)
 
 
-def held_tokens(user: UserId, table: Table) -> list[ContractId]:
-    """Return the tokens of a user, by contract id."""
-    return sorted(table.balances.get(user, ()))
-
-
-def shown_tokens(user: UserId, table: Table) -> list[ContractId]:
-    """Return the tokens of which a named user gets an entry: the held and the known."""
-    return sorted({*table.balances.get(user, ()), *mainnet_tokens(table)})
+def shown_tokens(user: UserId, table: Table, *, zeros: bool) -> list[ContractId]:
+    """Return the tokens of a user, with ``zeros`` also the known ones not held, by id."""
+    known = mainnet_tokens(table) if zeros else ()
+    return sorted({*table.balances.get(user, ()), *known})
 
 
 def entry(
-    user: UserId, contract: ContractId, table: Table, *, now_ms: int
+    user: UserId, contract: ContractId, table: Table, *, zeros: bool, now_ms: int
 ) -> bytes | None:
-    """Return the update of a held token, the zeros of one not held."""
+    """Return the update of a held token, with ``zeros`` that of one not held.
+
+    ``None`` where there is nothing to send: not held, or of unknown decimals.
+    """
     balance = table.balances.get(user, {}).get(contract)
-    if balance is None:
+    if balance is not None:
+        return balance_update(balance, table)
+    if zeros and decimals_of(contract, table) is not None:
         return zero_update(user, contract, table, now_ms=now_ms)
-    return balance_update(balance, table)
+    return None

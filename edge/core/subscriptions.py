@@ -50,14 +50,6 @@ class Subscriptions(Generic[_Id]):
         """Return the clients subscribed to everything."""
         return tuple(self._all)
 
-    def has_all(self, client: ClientId) -> bool:
-        """Tell whether a client is subscribed to everything."""
-        return client in self._all
-
-    def has(self, client: ClientId, each: _Id) -> bool:
-        """Tell whether a client named an id."""
-        return each in self._by_client.get(client, ())
-
     def is_named(self, each: _Id) -> bool:
         """Tell whether any client named an id."""
         return each in self._by_id

@@ -20,7 +20,7 @@ _PRICE, _TOKEN = b"price:", b"token:"
 
 
 class Change(NamedTuple):
-    """What one record changed: a price, a token, a balance, or nothing clients see."""
+    """What one record changed or withdrew: a price, a token, a balance, or none of these."""
 
     price: ContractId | None = None
     token: ContractId | None = None
@@ -78,7 +78,10 @@ class Table:
         return NOTHING
 
     def _withdraw(self, key: bytes) -> Change:
-        """Take a tombstone: base clients are told nothing, later snapshots lack it."""
+        """Take a tombstone: later snapshots lack what it names.
+
+        Of a price there is nothing to tell: the last one stays until another comes.
+        """
         balance = parse_balance_key(key)
         if balance is not None:
             user, contract = balance
@@ -86,14 +89,15 @@ class Table:
             held.pop(contract, None)
             if not held:
                 self.balances.pop(user, None)
-        elif key.startswith(_PRICE):
+            return Change(balance=(user, contract))
+        if key.startswith(_PRICE):
             self.prices.pop(
                 ContractId(key[len(_PRICE) :].decode(errors="replace")), None
             )
         elif key.startswith(_TOKEN):
-            self.tokens.pop(
-                ContractId(key[len(_TOKEN) :].decode(errors="replace")), None
-            )
+            withdrawn = ContractId(key[len(_TOKEN) :].decode(errors="replace"))
+            self.tokens.pop(withdrawn, None)
+            return Change(token=withdrawn)
         elif key == IDENTITY_KEY:
             self.identity = None
         return NOTHING
