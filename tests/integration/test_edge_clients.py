@@ -44,11 +44,7 @@ async def test_who_does_not_read_is_dropped_and_costs_the_others_nothing(
         running.listener() as listener,
     ):
         before = await closes(running, "does not read")
-        reader, writer = await by_hand(running)
-        # A receive buffer as small as the system allows, and nobody empties it.
-        raw = writer.get_extra_info("socket")
-        raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2_048)
-        reader._transport.pause_reading()  # type: ignore[attr-defined]
+        writer = await deaf(running)
         writer.write(_subscribe_to_all())
         usd = 0
         while await closes(running, "does not read") == before:
@@ -56,6 +52,54 @@ async def test_who_does_not_read_is_dropped_and_costs_the_others_nothing(
             await many_prices(running, f"{usd}")
             assert await listener.asks("SUBSCRIBE", contractIds=[TOKENS[-1]])
         writer.transport.abort()
+
+
+async def stuck(running: Serving) -> asyncio.StreamWriter:
+    """Return a client for which the edge holds an answer that it does not read."""
+    await many_prices(running, "1")
+    writer = await deaf(running)
+    writer.write(_subscribe_to_all() * 200)
+    async with running.listener() as listener:
+        for _ in range(100):
+            await listener.until_now()
+    return writer
+
+
+@pytest.mark.parametrize("ends", [True, False])
+async def test_an_answer_that_is_not_read_holds_up_nobody(
+    tmp_path: Path, *, ends: bool
+) -> None:
+    async with serving(tmp_path) as running, running.listener() as listener:
+        writer = await stuck(running)
+        if ends:
+            writer.transport.abort()
+        await listener.asks("SUBSCRIBE", contractIds=[CHA])
+        await price(running.log, CHA, "0.5")
+        await running.taken_in()
+        assert [m["price"] for m in await listener.until_now()] == [0.5]
+    writer.transport.abort()
+
+
+async def test_who_takes_nothing_of_an_answer_for_two_pings_is_dropped(
+    tmp_path: Path,
+) -> None:
+    async with serving(tmp_path) as running:
+        writer = await stuck(running)
+        before = await closes(running, "no pong")
+        for _ in range(2):
+            await running.clock.until_asleep(1)
+            await running.clock.advance(20)
+        assert await closes(running, "no pong") == before + 1
+        writer.transport.abort()
+
+
+async def deaf(running: Serving) -> asyncio.StreamWriter:
+    """Connect a client that never reads; its receive buffer is as small as can be."""
+    reader, writer = await by_hand(running)
+    raw = writer.get_extra_info("socket")
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2_048)
+    reader._transport.pause_reading()  # type: ignore[attr-defined]
+    return writer
 
 
 async def many_prices(running: Serving, usd: str) -> None:

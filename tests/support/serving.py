@@ -120,7 +120,9 @@ class Serving:
         greeting: list[Message] | None = None,
     ) -> AsyncIterator[Listener]:
         """Connect as a client; what it is greeted with is put into ``greeting``."""
-        async with connect(f"ws://{self.host}{path}") as connection:
+        # Without a bound on what was not yet heard it also ends without being heard.
+        url = f"ws://{self.host}{path}"
+        async with connect(url, max_queue=None) as connection:
             listener = Listener(connection)
             heard = await listener.until_now()
             if greeting is not None:
