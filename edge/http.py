@@ -26,7 +26,8 @@ _KINDS: dict[Party, RefreshKind] = {
     "balances": RefreshKind.BALANCES,
 }
 _ALLOWED = "GET, HEAD, POST, OPTIONS"
-_METHODS = frozenset((*_ALLOWED.split(", "), "PUT", "PATCH", "DELETE"))
+_SERVED = frozenset(_ALLOWED.split(", "))
+_COUNTED = _SERVED | {"PUT", "PATCH", "DELETE"}
 _TEXT = {hdrs.CONTENT_TYPE: "text/plain;charset=UTF-8"}
 _PREFLIGHT_S = 86_400
 _RETRY_S = 1
@@ -58,7 +59,8 @@ def _party(party: Party, paths: tuple[str, ...], parts: Parts) -> list[web.Route
 async def _serve(
     party: Party, parts: Parts, request: web.Request
 ) -> web.StreamResponse:
-    if request.headers.get(hdrs.UPGRADE, "").lower() == "websocket":
+    upgrade = request.headers.get(hdrs.UPGRADE, "").lower() == "websocket"
+    if upgrade and request.method == hdrs.METH_GET:
         return await _upgrade(party, parts, request)
     answer = _answer(party, parts, request)
     answer.headers.update(_cors(parts.config, request.headers.get(hdrs.ORIGIN)))
@@ -77,7 +79,7 @@ async def _upgrade(
 def _answer(party: Party, parts: Parts, request: web.Request) -> web.Response:
     if request.method == hdrs.METH_OPTIONS:
         return _preflight()
-    if request.method not in _ALLOWED:
+    if request.method not in _SERVED:
         headers = _TEXT | {hdrs.ALLOW: _ALLOWED}
         return web.Response(status=405, body=b"Method not allowed", headers=headers)
     why = parts.closed_because()
@@ -159,5 +161,5 @@ async def _metrics(parts: Parts, request: web.Request) -> web.Response:
 async def _count(request: web.Request, response: web.StreamResponse) -> None:
     resource = request.match_info.route.resource
     route = resource.canonical if resource is not None else "none"
-    method = request.method if request.method in _METHODS else "other"
+    method = request.method if request.method in _COUNTED else "other"
     HTTP_REQUESTS.labels(route, method, f"{response.status}").inc()

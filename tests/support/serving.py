@@ -3,8 +3,8 @@
 import asyncio
 import itertools
 import json
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -56,11 +56,33 @@ MARKERS = tuple(_marker(partition) for partition in range(PARTITIONS))
 
 
 class StallingClock(ManualClock):
-    """A clock by which our own loop can stand still."""
+    """A clock by which our own loop can stand still, and turns of it last long."""
+
+    def __init__(self, now_ms: int) -> None:
+        super().__init__(now_ms)
+        self.turn_taken = asyncio.Event()
+        self._turns: asyncio.Event | None = None
 
     def stand_still(self, seconds: float) -> None:
         """Let time pass that nobody notices: whoever sleeps will wake too late."""
         self._elapsed_s += seconds
+
+    async def sleep(self, seconds: float) -> None:
+        if seconds <= 0 and self._turns is not None:
+            self.turn_taken.set()
+            await self._turns.wait()
+        await super().sleep(seconds)
+
+    @contextmanager
+    def without_turns(self) -> Iterator[None]:
+        """Let whoever gives others a turn wait for the end of the block."""
+        self._turns = asyncio.Event()
+        self.turn_taken.clear()
+        try:
+            yield
+        finally:
+            self._turns.set()
+            self._turns = None
 
 
 @dataclass
