@@ -1,6 +1,6 @@
 """The public table as values: what ``latest`` says, and what each record changes."""
 
-from typing import NamedTuple
+from typing import NamedTuple, assert_never
 
 from schemas.balances import Balance
 from schemas.base import Malformed
@@ -75,6 +75,8 @@ class Table:
                 self.watermarks[latest.shard] = latest
             case LogIdentity():
                 self.identity = latest
+            case _:
+                assert_never(latest)
         return NOTHING
 
     def _withdraw(self, key: bytes) -> Change:
