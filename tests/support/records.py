@@ -1,11 +1,12 @@
 """Hypothesis strategies for every record of every topic."""
 
 import json
+from decimal import Decimal
 from typing import Any
 
 from hypothesis import strategies as st
 
-from schemas.amounts import price_text
+from schemas.amounts import EXACT, plain
 from schemas.balances import (
     AccountConfirmed,
     AccountRead,
@@ -50,12 +51,8 @@ millis = st.integers(0, MAX_INT)
 counts = st.integers(0, MAX_INT)
 versions = st.integers(1, MAX_INT)
 sources = st.from_regex("[a-z0-9][a-z0-9._-]{0,63}", fullmatch=True)
-prices = (
-    st.decimals(min_value="1e-18", max_value="99999999999999999999", places=None)
-    .map(price_text)
-    .filter(lambda text: text is not None)
-    .map(str)
-)
+# Every price of at most 18 places, and nothing to filter away.
+prices = st.integers(1, 10**38 - 1).map(lambda n: plain(Decimal(n).scaleb(-18, EXACT)))
 amounts = st.integers(0, 2**128 - 1).map(str)
 amounts_said = st.integers(-(10**39) + 1, 10**39 - 1).map(str)
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
