@@ -24,7 +24,14 @@ from schemas.states import (
     TokenWordState,
 )
 from schemas.topics import STATE
-from tests.support.folding import SHARD, inputs_of
+from tests.support.folding import (
+    ALPHA,
+    SHARD,
+    Folding,
+    holding,
+    inputs_of,
+    reading,
+)
 from tests.support.worlds import Entry, entries
 
 MODELS: dict[str, type[Event]] = {
@@ -71,3 +78,15 @@ def test_a_state_of_a_newer_program_is_not_guessed_at(
 ) -> None:
     with pytest.raises(UnreadableState, match=r"SP1.*schema"):
         read(b"SP1", {part: b'{"schema":"of tomorrow/9"}'})
+
+
+def test_a_suspect_part_that_was_restored_keeps_its_own_standing() -> None:
+    """A reading between the sound one and the suspect one is newer than what is held."""
+    live, restored = Folding(), Folding()
+    live.tell_all([reading(10, holding(ALPHA, 5)), reading(30, holding(ALPHA, -1))])
+    restored.state = ShardState.restore(SHARD, live.state.records())
+    restored.offsets = dict(live.offsets)
+    for folding in (live, restored):
+        told = folding.tell(reading(20, holding(ALPHA, 7)))
+        assert told.decisions == {"published": 1}
+    assert sorted(restored.state.records()) == sorted(live.state.records())
