@@ -11,7 +11,7 @@ right one, and we read on from there; nearly always the first record is the one.
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 
-from eventlog.port import Partition, Reader
+from eventlog.port import OffsetOutOfRange, Partition, Reader
 
 from .offsets import Offsets
 
@@ -28,7 +28,23 @@ async def positions_at(
     offsets: Offsets,
     open_reader: OpenReader,
 ) -> dict[Partition, int]:
-    """Return the position of the first record whose log time is ``time_ms`` or later."""
+    """Return the position of the first record whose log time is ``time_ms`` or later.
+
+    Raises:
+        OffsetOutOfRange: Retention deleted what was asked about, twice while we read.
+    """
+    try:
+        return await _looked_up(partitions, time_ms, offsets, open_reader)
+    except OffsetOutOfRange:  # deleted between the broker's answer and our reading
+        return await _looked_up(partitions, time_ms, offsets, open_reader)
+
+
+async def _looked_up(
+    partitions: Sequence[Partition],
+    time_ms: int,
+    offsets: Offsets,
+    open_reader: OpenReader,
+) -> dict[Partition, int]:
     answers = await offsets.at_time(partitions, time_ms=time_ms)
     ends = await offsets.ends(partitions)
     starts = {

@@ -1,6 +1,7 @@
 # mypy: allow-untyped-calls
 """Topics that others made on the broker: their limits, their times, their holes."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from random import Random
@@ -21,6 +22,7 @@ from eventlog.port import (
     RecordTooLarge,
     TopicSpec,
 )
+from tests.support.logs import LONG_S
 
 pytestmark = pytest.mark.broker
 
@@ -51,10 +53,15 @@ async def admin_of(config: KafkaConfig) -> AsyncIterator[AIOKafkaAdminClient]:
 
 
 async def make(config: KafkaConfig, **settings: str) -> None:
-    """Create the foreign topic with settings of a test's own."""
+    """Create the foreign topic with settings of a test's own.
+
+    It keeps its records for ever: those that a test dates years back would be deleted
+    by the broker's default of a week as soon as it looks, while the test reads them.
+    """
     named = {name.replace("_", "."): value for name, value in settings.items()}
+    kept = {"retention.ms": "-1"} | named
     async with admin_of(config) as admin:
-        topic = NewTopic(config.topic(TOPIC), 1, 1, topic_configs=named)
+        topic = NewTopic(config.topic(TOPIC), 1, 1, topic_configs=kept)
         await admin.create_topics([topic])
 
 
@@ -144,6 +151,9 @@ async def test_the_times_of_what_nobody_sees_do_not_count(
 ) -> None:
     await make(config, message_timestamp_type="CreateTime")
     await write_at(config, [LONG_AGO_MS + 500], transactional=True)
+    async with asyncio.timeout(LONG_S):  # the marker follows after the answer
+        while await log.ends([ONLY]) != {ONLY: 2}:
+            pass
     await write_at(config, [LONG_AGO_MS + 100, LONG_AGO_MS + 200])
     for step, position in ((150, 3), (100, 2), (300, 4)):
         found = await log.positions_at([ONLY], time_ms=LONG_AGO_MS + step)
@@ -153,7 +163,8 @@ async def test_the_times_of_what_nobody_sees_do_not_count(
 async def test_drift_of_a_foreign_topic_is_named(
     log: EventLog, config: KafkaConfig
 ) -> None:
-    await make(config, message_timestamp_type="CreateTime", cleanup_policy="compact")
+    drifting = {"message_timestamp_type": "CreateTime", "cleanup_policy": "compact"}
+    await make(config, **drifting, retention_ms="604800000")
     wanted = TopicSpec(TOPIC, 1, Cleanup(compact=False, retention_ms=None))
     (state,) = await log.describe([wanted])
     drifted = {drift.setting for drift in state.drift}
