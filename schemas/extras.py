@@ -1,0 +1,177 @@
+"""The messages that only a client gets, or sends, which has said ``HELLO``.
+
+A client that never says it sees the base protocol alone (``schemas.wire``): none of these
+messages, and in no message a field that stands here. After ``WELCOME`` the messages of
+the base protocol keep their types and gain the fields of the features that were granted.
+
+========== ===========================================================================
+``ack``    ``SUBSCRIBED`` and ``UNSUBSCRIBED``; ``code`` in every ``ERROR``
+``seq``    ``seq`` in every message after ``WELCOME``: 1, 2, 3, … per connection
+``resume`` ``version`` in every update; ``cursor`` in the last message of what one write
+           holds; ``SUBSCRIBE`` takes ``since``; ``REMOVED``
+``heartbeat`` ``HEARTBEAT`` every few seconds
+``exact``  amounts and prices as decimal strings, and every subnet part
+``shutdown`` ``SHUTDOWN`` before the edge closes the connection
+========== ===========================================================================
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, JsonValue
+
+from schemas.amounts import Amount, PriceText
+from schemas.base import Count, Millis
+from schemas.ids import ContractId, UserId
+from schemas.wire import Inbound, Outbound, Party, TokenMetadata
+
+Feature = Literal["ack", "seq", "resume", "heartbeat", "exact", "shutdown"]
+FEATURES: tuple[Feature, ...] = (
+    "ack",
+    "seq",
+    "resume",
+    "heartbeat",
+    "exact",
+    "shutdown",
+)
+
+# Opaque to clients; of letters, digits, ``-``, ``_`` and ``.``, so that it can stand in a
+# URL, in a header and in the ``id`` of a server-sent event.
+Cursor = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,2048}$")]
+
+ErrorCode = Literal[
+    "bad-format",  # not JSON, or not of the shape its type asks for
+    "unknown-type",
+    "too-many-ids",  # of one message, or of the connection: those over it are ignored
+    "rate",  # more messages than allowed; said once, then the connection is closed
+    "too-many-errors",
+    "refused",  # a refresh without the right to ask for one
+]
+
+IgnoredWhy = Literal["invalid", "too-many", "not-subscribed"]
+
+
+class Hello(Inbound):
+    """Asks for features; those that are not known are ignored and named as such."""
+
+    type: Literal["HELLO"]
+    features: tuple[JsonValue, ...] = ()
+
+
+class Welcome(Outbound):
+    """Grants features, from the next message on.
+
+    ``log`` names the log that cursors belong to. ``heartbeatMs`` is there with
+    ``heartbeat`` alone.
+    """
+
+    type: Literal["WELCOME"] = "WELCOME"
+    party: Party
+    features: tuple[Feature, ...]
+    ignored: tuple[str, ...]
+    log: str
+    heartbeat_ms: Count | None = None
+    timestamp: Millis
+
+
+class Ignored(Outbound):
+    """One entry of a list that was not taken, and why; the text is cut at 200 characters."""
+
+    id: str
+    why: IgnoredWhy
+
+
+class Subscribed(Outbound):
+    """What became of a ``SUBSCRIBE``; stands before the values that answer it.
+
+    ``accepted`` is ``null`` for "all". ``recovered`` is there if the request had ``since``:
+    true when only what changed since that cursor follows, false when all values follow
+    because completeness could not be proved (``why`` says so). Without ``ack`` it is sent
+    only when there was a ``since``.
+    """
+
+    type: Literal["SUBSCRIBED"] = "SUBSCRIBED"
+    party: Party
+    accepted: tuple[str, ...] | None
+    ignored: tuple[Ignored, ...] = ()
+    recovered: bool | None = None
+    why: Literal["unreadable", "other-log", "too-old", "ahead"] | None = None
+    timestamp: Millis
+
+
+class Unsubscribed(Outbound):
+    """What became of an ``UNSUBSCRIBE``; nothing follows for the ids ``accepted``."""
+
+    type: Literal["UNSUBSCRIBED"] = "UNSUBSCRIBED"
+    party: Party
+    accepted: tuple[str, ...] | None
+    ignored: tuple[Ignored, ...] = ()
+    timestamp: Millis
+
+
+class Removed(Outbound):
+    """A key was withdrawn: the balances of a user whom nobody has watched for long."""
+
+    type: Literal["REMOVED"] = "REMOVED"
+    user_id: UserId
+    contract_id: ContractId
+    timestamp: Millis
+
+
+class Heartbeat(Outbound):
+    """Tells a quiet feed from a dead one.
+
+    ``watermarks`` has for each shard the log time up to which everything read is in what
+    was sent; ``stale`` is true while the edge cannot reach the log.
+    """
+
+    type: Literal["HEARTBEAT"] = "HEARTBEAT"
+    watermarks: tuple[Millis | None, ...]
+    stale: bool
+    timestamp: Millis
+
+
+class Shutdown(Outbound):
+    """The edge closes this connection soon; come back (anywhere) after ``reconnectInMs``."""
+
+    type: Literal["SHUTDOWN"] = "SHUTDOWN"
+    reconnect_in_ms: Count
+    timestamp: Millis
+
+
+class ExactPriceUpdate(Outbound):
+    """``PRICE_UPDATE`` with ``exact``: the price as the log has it."""
+
+    type: Literal["PRICE_UPDATE"] = "PRICE_UPDATE"
+    contract_id: str
+    price: PriceText
+    timestamp: Millis
+    source: Literal["api", "local-dev"]
+
+
+class ExactSubnet(Outbound):
+    """One subnet part of a balance."""
+
+    contract_id: ContractId
+    balance: Amount
+    formatted_balance: str
+    timestamp: Millis
+
+
+class ExactBalanceUpdate(Outbound):
+    """``BALANCE_UPDATE`` with ``exact``: base units and formatted amounts as strings.
+
+    ``balance`` is ``null`` while the mainnet layer was never read; ``subnets`` has every
+    part, by contract id. ``metadata`` is that of the base protocol.
+    """
+
+    type: Literal["BALANCE_UPDATE"] = "BALANCE_UPDATE"
+    user_id: UserId
+    contract_id: ContractId
+    balance: Amount | None
+    total_sent: str | None
+    total_received: str | None
+    formatted_balance: str | None
+    subnets: tuple[ExactSubnet, ...]
+    metadata: TokenMetadata
+    timestamp: Millis
+    source: Literal["hiro-api", "default-zero"]
