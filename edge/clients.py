@@ -1,14 +1,17 @@
-"""The open connections: what is written to them, and which of them are still alive."""
+"""The open connections, and the only place that writes to one."""
 
 import asyncio
 import logging
-from collections.abc import Iterable
+import random
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from aiohttp import WSCloseCode, web
 
-from edge.core.hub import ClientId, Write
-from edge.core.patience import Pulse, is_late
+from edge.core.hub import ClientId, Hub, Write
+from edge.core.patience import Progress, Pulse
 from runtime.clock import Clock
 from runtime.metrics import (
     CLIENTS,
@@ -22,21 +25,27 @@ from schemas.wire import Party
 
 _logger = logging.getLogger("edge.clients")
 # Of one batch, before pings, accepts and reads have their turn: some milliseconds.
-_CLIENTS_A_TURN = 300
-_PING = b"\x89\x00"  # a whole frame: final, ping, no payload
+CLIENTS_A_TURN = 300
 # How long a stop waits for clients to answer the close frame.
 _CLOSE_S = 2.0
+# Over how long clients that were told of a shutdown come back.
+_RECONNECT_S = 5.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Client:
-    """One open WebSocket."""
+    """One open WebSocket; ``drained`` waits until its socket takes more.
+
+    ``drained`` raises ``ConnectionError`` when the connection is lost.
+    """
 
     id: ClientId
     party: Party
     socket: web.WebSocketResponse
     transport: asyncio.Transport
+    drained: Callable[[], Awaitable[None]]
     pulse: Pulse = field(default_factory=Pulse)
+    progress: Progress = field(default_factory=Progress)
 
     @property
     def is_open(self) -> bool:
@@ -45,22 +54,37 @@ class Client:
 
 
 class Clients:
-    """Every open connection, and the only place that writes to one.
+    """Every open connection.
 
     Frames go to the transport whole and without waiting, so one client that does not
     read costs the others nothing. That is safe beside aiohttp's own writer because it
     too writes whole frames in one turn of the loop, uncompressed.
+
+    A client whose transport holds more than ``mark_bytes`` is held by the hub: what is
+    new waits there until the transport has drained.
     """
 
-    def __init__(self, *, buffer_bytes: int, ping_s: float, clock: Clock) -> None:
-        self._buffer_bytes, self._ping_s, self._clock = buffer_bytes, ping_s, clock
+    def __init__(self, hub: Hub, *, mark_bytes: int, clock: Clock) -> None:
+        self._hub, self._mark_bytes, self._clock = hub, mark_bytes, clock
         self._open: dict[ClientId, Client] = {}
-        # What a delivery under way has not yet written, of each client.
-        self._undelivered: dict[ClientId, bytes] = {}
+        # What a delivery under way has not yet written: the writes, in parts; and by
+        # client, once somebody had to be written to out of turn.
+        self._left: deque[Write] = deque()
+        self._by_client: dict[ClientId, Write] | None = None
+        self._fed: dict[ClientId, Client] = {}
+        self._to_feed: list[Client] = []
+        self._fell_behind = asyncio.Event()
         self.closing = False
+
+    def __iter__(self) -> Iterator[Client]:
+        """Yield those open now; they may come and go meanwhile."""
+        return iter(list(self._open.values()))
 
     def add(self, client: Client) -> None:
         """Take in a connection."""
+        client.transport.set_write_buffer_limits(
+            high=self._mark_bytes, low=self._mark_bytes // 4
+        )
         self._open[client.id] = client
         CLIENTS.labels(client.party).inc()
         CONNECTIONS.labels(client.party).inc()
@@ -68,22 +92,9 @@ class Clients:
     def remove(self, client: Client) -> None:
         """Forget a connection and what it was to get."""
         del self._open[client.id]
-        self._undelivered.pop(client.id, None)
         CLIENTS.labels(client.party).dec()
 
-    def send(self, client: Client, frames: bytes) -> None:
-        """Write frames unless the connection is closing.
-
-        A client that still has more than the bound to read is dropped instead.
-        """
-        if not client.is_open:
-            return
-        if client.transport.get_write_buffer_size() > self._buffer_bytes:
-            self._drop(client, "does not read")
-            return
-        client.transport.write(frames)
-        SENT_BYTES.inc(len(frames))
-        SENT_WRITES.inc()
+    # ---- changes
 
     async def deliver(self, writes: Iterable[Write]) -> None:
         """Write each client what it is to get, with turns of the loop in between.
@@ -91,10 +102,14 @@ class Clients:
         Only one delivery at a time.
         """
         started_s = self._clock.monotonic_s()
-        self._undelivered = _by_client(writes)
-        for number, client_id in enumerate(list(self._undelivered), start=1):
-            self.catch_up(client_id)
-            if number % _CLIENTS_A_TURN == 0:
+        self._left, self._by_client = deque(_parts(writes)), None
+        while self._left:
+            clients = 0
+            while self._left and clients < CLIENTS_A_TURN:
+                write = self._left.popleft()
+                clients += len(write.clients)
+                self._fan_out(write)
+            if self._left:
                 await self._clock.sleep(0)
         FANOUT_SECONDS.observe(self._clock.monotonic_s() - started_s)
 
@@ -104,53 +119,171 @@ class Clients:
         To be called before anything else is said to a client or heard from it: what was
         built before that moment must not arrive after it.
         """
-        frames = self._undelivered.pop(client_id, None)
-        if frames is not None:
-            self.send(self._open[client_id], frames)
+        if not self._left:
+            return
+        if self._by_client is None:
+            self._by_client = {c: write for write in self._left for c in write.clients}
+        write = self._by_client.get(client_id)
+        if write is not None:
+            self._fan_out(write._replace(clients=(client_id,)))
 
-    async def keep_alive(self) -> None:
-        """Ping all clients again and again; drop those that give no sign of life."""
-        while True:
-            started_s = self._clock.monotonic_s()
-            await self._clock.sleep(self._ping_s)
-            waited_s = self._clock.monotonic_s() - started_s
-            await self._ping(late=is_late(waited_s, planned_s=self._ping_s))
+    def _fan_out(self, write: Write) -> None:
+        """Write to each client: the hot path, where each call counts."""
+        clients: Iterable[ClientId] = write.clients
+        if self._by_client is not None:
+            pop = self._by_client.pop
+            clients = [each for each in clients if pop(each, None) is not None]
+        frames, more, mark_bytes = write.frames, write.more, self._mark_bytes
+        find, written = self._open.get, 0
+        for client_id in clients:
+            client = find(client_id)
+            if client is None or client.socket.closed:
+                continue
+            transport = client.transport
+            if transport.is_closing():
+                continue
+            transport.write(frames)
+            written += 1
+            if more or transport.get_write_buffer_size() > mark_bytes:
+                self._fall_behind(client)
+        SENT_BYTES.inc(written * len(frames))
+        SENT_WRITES.inc(written)
 
-    async def close(self) -> None:
-        """Tell every client that the service restarts; drop who does not answer."""
-        self.closing = True
-        _logger.info("closing clients", extra={"clients": len(self._open)})
-        try:
-            async with asyncio.timeout(_CLOSE_S), asyncio.TaskGroup() as group:
-                for client in self._open.values():
-                    group.create_task(_close(client), name=f"close {client.id}")
-        except TimeoutError:
-            for client in list(self._open.values()):
-                client.transport.abort()
+    # ---- answers, and what is said unasked
 
-    async def _ping(self, *, late: bool) -> None:
-        for number, client in enumerate(list(self._open.values()), start=1):
-            if client.pulse.beat(late=late):
-                self.send(client, _PING)
-            else:
-                self._drop(client, "no pong")
-            if number % _CLIENTS_A_TURN == 0:
+    async def answer(self, client: Client, frames: Iterable[bytes]) -> None:
+        """Write frames, each when the socket has drained; stop when it is closed.
+
+        Raises ``ConnectionError`` when it is gone in the middle.
+        """
+        for number, each in enumerate(frames):
+            if number:
                 await self._clock.sleep(0)
+            if not client.is_open:
+                return
+            self._write(client, each)
+            await self._drain(client)
+        if client.is_open:
+            self._settle(client)
 
-    def _drop(self, client: Client, reason: str) -> None:
+    def send(self, client: Client, frames: bytes) -> None:
+        """Write frames unless the connection is closing."""
+        self.catch_up(client.id)
+        if frames and client.is_open:
+            self._write(client, frames)
+            self._settle(client)
+
+    def send_all(self, writes: Iterable[Write]) -> None:
+        """Write frames to the clients they are for."""
+        for write in writes:
+            for client_id in write.clients:
+                self.send(self._open[client_id], write.frames)
+
+    def drop(self, client: Client, reason: str) -> None:
         """End a connection at once: a close frame would only wait with the rest."""
         CLOSED.labels(reason).inc()
         client.transport.abort()
 
+    def _write(self, client: Client, frames: bytes) -> None:
+        client.transport.write(frames)
+        SENT_BYTES.inc(len(frames))
+        SENT_WRITES.inc()
 
-def _by_client(writes: Iterable[Write]) -> dict[ClientId, bytes]:
-    found: dict[ClientId, bytes] = {}
+    async def _drain(self, client: Client) -> None:
+        await client.drained()
+        # Who reads is alive, though its pongs wait behind what it reads.
+        client.progress.took()
+        client.pulse.heard()
+
+    # ---- clients that are behind
+
+    async def feed(self) -> None:
+        """Write to those that are behind what waits for them, as their sockets drain."""
+        async with asyncio.TaskGroup() as group:
+            while True:
+                await self._fell_behind.wait()
+                self._fell_behind.clear()
+                for client in self._to_feed:
+                    group.create_task(self._feed(client), name=f"feed {client.id}")
+                self._to_feed = []
+
+    def _settle(self, client: Client) -> None:
+        over = client.transport.get_write_buffer_size() > self._mark_bytes
+        if over or self._hub.is_behind(client.id):
+            self._fall_behind(client)
+
+    def _fall_behind(self, client: Client) -> None:
+        self._hub.hold(client.id)
+        if client.id not in self._fed:
+            self._fed[client.id] = client
+            self._to_feed.append(client)
+            self._fell_behind.set()
+
+    async def _feed(self, client: Client) -> None:
+        """Write until nothing waits; what fills the transport again is waited for."""
+        with suppress(ConnectionError):
+            while client.is_open and self._hub.is_behind(client.id):
+                await self._drain(client)
+                if client.is_open:
+                    self._pull(client)
+                await self._clock.sleep(0)
+        del self._fed[client.id]
+
+    def _pull(self, client: Client) -> None:
+        frames = self._hub.pull(client.id, now_ms=self._clock.now_ms())
+        if frames:
+            self._write(client, frames)
+            if client.transport.get_write_buffer_size() > self._mark_bytes:
+                self._hub.hold(client.id)
+
+    # ---- the end
+
+    async def close(
+        self,
+        *,
+        drain_s: float = 0.0,
+        draw: Callable[[], float] = random.random,
+    ) -> None:
+        """Tell every client that the service restarts; drop who does not answer.
+
+        Those that asked for it are told when to come back: at a moment left to chance,
+        so that they do not all come at once. The closes are spread over ``drain_s``.
+        """
+        self.closing = True
+        _logger.info("closing clients", extra={"clients": len(self._open)})
+        for client in self:
+            reconnect_in_ms = round(_RECONNECT_S * 1_000 * draw())
+            notice = self._hub.farewell(
+                client.id, reconnect_in_ms=reconnect_in_ms, now_ms=self._clock.now_ms()
+            )
+            self.send(client, notice)
+        try:
+            async with (
+                asyncio.timeout(drain_s + _CLOSE_S),
+                asyncio.TaskGroup() as group,
+            ):
+                for client in self:
+                    ending = self._close(client, after_s=drain_s * draw())
+                    group.create_task(ending, name=f"close {client.id}")
+        except TimeoutError:
+            for client in self:
+                client.transport.abort()
+
+    async def _close(self, client: Client, *, after_s: float) -> None:
+        await self._clock.sleep(after_s)
+        CLOSED.labels("restart").inc()
+        await client.socket.close(
+            code=WSCloseCode.SERVICE_RESTART, message=b"restarting"
+        )
+
+
+def _parts(writes: Iterable[Write]) -> Iterator[Write]:
+    """Yield writes for no more clients than one turn of the loop is to serve."""
     for write in writes:
-        for client_id in write.clients:
-            found[client_id] = found.get(client_id, b"") + write.frames
-    return found
-
-
-async def _close(client: Client) -> None:
-    CLOSED.labels("restart").inc()
-    await client.socket.close(code=WSCloseCode.SERVICE_RESTART, message=b"restarting")
+        clients: Sequence[ClientId] = write.clients
+        if len(clients) <= CLIENTS_A_TURN:
+            yield write
+            continue
+        for start in range(0, len(clients), CLIENTS_A_TURN):
+            part = write.clients[start : start + CLIENTS_A_TURN]
+            yield write._replace(clients=part)

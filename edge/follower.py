@@ -2,11 +2,13 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from edge.clients import Clients
 from edge.core.hub import Hub
 from edge.core.patience import delay_s
+from edge.core.places import Place
+from edge.waiting import Arrivals
 from eventlog.port import Batches, EventLog, LogUnavailable, Partition, Reader
 from runtime.clock import Clock
 from runtime.metrics import LOG_ERRORS, UNREADABLE_LATEST
@@ -37,6 +39,9 @@ class Follower:
         self._ends: dict[Partition, int] = {}
         # Set when all that stood in the table at the start has been read.
         self.caught_up = asyncio.Event()
+        # Rung whenever the table has changed.
+        self.arrivals = Arrivals(clock)
+        self.is_away = False
 
     def behind(self) -> str | None:
         """Return what is still to be read before anybody may be served."""
@@ -57,6 +62,7 @@ class Follower:
             try:
                 await self._follow(log)
             except LogUnavailable as error:
+                self.is_away = True
                 LOG_ERRORS.labels(type(error).__name__).inc()
                 _logger.warning("table not readable", extra={"why": str(error)})
             attempt = attempt + 1 if before == self._positions else 0
@@ -70,13 +76,20 @@ class Follower:
             while True:
                 self._note(reader)
                 batches = await reader.read(max_records=_MAX_RECORDS, wait_s=_WAIT_S)
+                self.is_away = False
                 if batches:
                     await self._take(batches)
 
     async def _take(self, batches: Batches) -> None:
         unreadable = self._hub.unreadable
-        writes = self._hub.apply(_records(batches), now_ms=self._clock.now_ms())
+        placed = _placed(batches)
+        writes = self._hub.apply(
+            ((key, value) for key, value, _ in placed),
+            places=(place for _, _, place in placed),
+            now_ms=self._clock.now_ms(),
+        )
         UNREADABLE_LATEST.inc(self._hub.unreadable - unreadable)
+        self.arrivals.ring()
         await self._clients.deliver(writes)
 
     def _note(self, reader: Reader) -> None:
@@ -88,10 +101,12 @@ class Follower:
             _logger.info("ready", extra={"keys": self._hub.keys})
 
 
-def _records(batches: Batches) -> Iterator[tuple[bytes, bytes | None]]:
-    for records in batches.values():
-        for record in records:
-            if record.key is None:
-                UNREADABLE_LATEST.inc()
-            else:
-                yield record.key, record.value
+def _placed(batches: Batches) -> list[tuple[bytes, bytes | None, Place]]:
+    """Return records, each with its place; one without a key is counted and left out."""
+    records = [(part, record) for part in batches for record in batches[part]]
+    UNREADABLE_LATEST.inc(sum(record.key is None for _, record in records))
+    return [
+        (each.key, each.value, Place(part.number, each.offset, each.time_ms))
+        for part, each in records
+        if each.key is not None
+    ]

@@ -17,6 +17,7 @@ from edge.demand import Demand
 from edge.follower import Follower
 from edge.http import application
 from edge.parts import Parts
+from edge.rounds import Rounds
 from eventlog.port import EventLog
 from runtime.clock import Clock
 from runtime.health import Health
@@ -75,10 +76,8 @@ async def running(
     It listens at once and refuses clients until it has read the table.
     """
     _raise_open_files()
-    clients = Clients(
-        buffer_bytes=config.client_buffer_bytes, ping_s=config.ping_s, clock=clock
-    )
-    hub = Hub()
+    hub = Hub(config.rules)
+    clients = Clients(hub, mark_bytes=config.mark_bytes, clock=clock)
     parts = Parts(
         config=config,
         clock=clock,
@@ -93,11 +92,18 @@ async def running(
         tasks = [
             group.create_task(parts.follower.run(log), name="follow the table"),
             group.create_task(parts.demand.run(log, partitions), name="write demand"),
-            group.create_task(clients.keep_alive(), name="ping clients"),
+            group.create_task(clients.feed(), name="feed clients"),
+            group.create_task(_rounds(parts).run(), name="go round clients"),
         ]
         yield Edge(port, parts.follower.caught_up)
         for task in tasks:
             task.cancel()
+
+
+def _rounds(parts: Parts) -> Rounds:
+    return Rounds(
+        parts.config, parts.hub, parts.clients, parts.follower, clock=parts.clock
+    )
 
 
 @asynccontextmanager

@@ -14,9 +14,9 @@ from runtime.metrics import CLIENT_MESSAGES
 from schemas.wire import Party
 
 _logger = logging.getLogger("edge.websocket")
-# Without it the kernel hides megabytes that a client does not read.
-_UNSENT_BYTES = 128 * 1_024
 _CLOSE_S = 5.0
+# How long a request waits for the table to reach its cursor.
+_AHEAD_S = 1.0
 _ids = itertools.count(1)
 
 
@@ -34,11 +34,13 @@ async def serve(
     await accepted.prepare(request)
     if request.transport is None:  # gone already
         return accepted
-    _limit_unsent(request.transport)
-    client = Client(ClientId(next(_ids)), party, accepted, request.transport)
+    _limit_unsent(request.transport, parts.config.unsent_bytes)
+    client = Client(
+        ClientId(next(_ids)), party, accepted, request.transport, request.writer.drain
+    )
     parts.clients.add(client)
     try:
-        await _Conversation(client, request, parts).run()
+        await _Conversation(client, parts).run()
     except ConnectionError as error:
         _logger.debug("connection lost", extra={"why": str(error)})
     finally:
@@ -50,8 +52,8 @@ async def serve(
 class _Conversation:
     """One client's messages, one after the other, each with its answer."""
 
-    def __init__(self, client: Client, request: web.Request, parts: Parts) -> None:
-        self._client, self._request, self._parts = client, request, parts
+    def __init__(self, client: Client, parts: Parts) -> None:
+        self._client, self._parts = client, parts
 
     async def run(self) -> None:
         """Greet the client, then hear it to the end.
@@ -83,31 +85,35 @@ class _Conversation:
         return True
 
     async def _receive(self, said: str | bytes) -> None:
-        parts = self._parts
-        parts.clients.catch_up(self._client.id)
-        now_ms = parts.clock.now_ms()
-        await self._answer(parts.hub.receive(self._client.id, said, now_ms=now_ms))
+        clients, hub, clock = self._parts.clients, self._parts.hub, self._parts.clock
+        client_id = self._client.id
+        clients.catch_up(client_id)
+        effects = hub.receive(client_id, said, now_ms=clock.now_ms())
+        waiting = effects.waiting
+        if waiting is not None:
+            await self._parts.follower.arrivals.until(
+                lambda: hub.has_reached(waiting), seconds=_AHEAD_S
+            )
+            clients.catch_up(client_id)
+            effects = hub.resume(client_id, waiting, now_ms=clock.now_ms())
+        await self._answer(effects)
 
     async def _answer(self, effects: Effects) -> None:
-        """Do what is to be done; write each frame when the one before has drained."""
-        clients, demand = self._parts.clients, self._parts.demand
+        """Do what is to be done."""
+        demand = self._parts.demand
         demand.watch(effects.watch)
         demand.unwatch(effects.unwatch)
         if effects.refresh is not None:
             demand.refresh(effects.refresh)
-        for frames in effects.frames:
-            clients.send(self._client, frames)
-            await self._request.writer.drain()
-            if not self._client.is_open:
-                return
-            # Who reads is alive, though its pongs wait behind this answer.
-            self._client.pulse.heard()
-            clients.catch_up(self._client.id)
+        await self._parts.clients.answer(self._client, effects.frames)
 
 
-def _limit_unsent(transport: asyncio.Transport) -> None:
-    """Bound what the kernel takes of a client beyond what is on its way."""
+def _limit_unsent(transport: asyncio.Transport, unsent_bytes: int) -> None:
+    """Bound what the kernel takes beyond what is on its way.
+
+    Otherwise it hides megabytes that a client does not read.
+    """
     option = getattr(socket, "TCP_NOTSENT_LOWAT", None)  # not on every system
     accepted = transport.get_extra_info("socket")
     if accepted is not None and option is not None:
-        accepted.setsockopt(socket.IPPROTO_TCP, option, _UNSENT_BYTES)
+        accepted.setsockopt(socket.IPPROTO_TCP, option, unsent_bytes)

@@ -121,6 +121,24 @@ SENT_BYTES = Counter("stacks_feed_sent_bytes_total", "Bytes handed to client soc
 SENT_WRITES = Counter(
     "stacks_feed_sent_writes_total", "Writes to client sockets, of one or more messages"
 )
+OFFERS = Counter(
+    "stacks_feed_client_offers_total",
+    "Changes for clients that were behind: queued, or conflated with one that waited",
+    ("outcome",),
+)
+CLIENTS_BEHIND = Gauge(
+    "stacks_feed_clients_behind", "Clients for whom an answer or a change waits"
+)
+BUFFERED_BYTES = Gauge(
+    "stacks_feed_client_buffer_bytes",
+    "Bytes written to clients that the system did not take yet: of the worst, and in all",
+    ("of",),
+)
+RESUMES = Counter(
+    "stacks_feed_resumes_total",
+    "Subscriptions with a cursor by what became of it",
+    ("outcome",),
+)
 FANOUT_SECONDS = Histogram(
     "stacks_feed_fanout_seconds",
     "From a batch read off the log to its last client write",

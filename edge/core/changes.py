@@ -1,102 +1,38 @@
-"""From changed records to the bytes that go out, shared by all who want the same."""
+"""From records to what each batch of them changes, derived values included."""
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from typing import NamedTuple, TypeVar
+from collections.abc import Iterable
+from typing import NamedTuple
 
-from edge.core import snapshots
 from edge.core.derived import base_of, decimals_of, is_subnet
-from edge.core.frames import text_frame
-from edge.core.messages import balance_update
-from edge.core.subscriptions import ClientId, Subscriptions
+from edge.core.places import Place
 from edge.core.table import Held, Table
 from schemas.ids import ContractId, UserId
 
-_Wanted = TypeVar("_Wanted")
-_Behind = Mapping[ClientId, set[UserId]]
-_NOBODY: frozenset[UserId] = frozenset()
-
-
-class Write(NamedTuple):
-    """Bytes for some clients, one write each.
-
-    The clients are those subscribed when the bytes were built: who subscribes later gets
-    newer values with the snapshot.
-    """
-
-    clients: tuple[ClientId, ...]
-    frames: bytes
-
 
 class Changed(NamedTuple):
-    """What one batch of records changed, in the order of the first change."""
+    """What one batch of records changed, in the order of the first change.
 
-    table: Table
-    prices: tuple[ContractId, ...]
-    balances: tuple[Held, ...]
+    ``void_prices`` and ``void_balances`` are those of which an earlier value is void:
+    they were withdrawn, or the price is now that of another token, whose versions are
+    others.
+    """
 
-    def price_writes(self, subscriptions: Subscriptions[str]) -> list[Write]:
-        """Return the ``PRICE_UPDATE`` frames, joined for each group of clients."""
-        spelt = [each for c in self.prices for each in snapshots.spellings(c)]
-        frames = {
-            each: b"".join(map(text_frame, snapshots.price_updates([each], self.table)))
-            for each in spelt
-        }
-        wanted: dict[ClientId, list[str]] = defaultdict(list)
-        for each in spelt:
-            for client in subscriptions.of(each):
-                wanted[client].append(each)
-        groups = _groups(wanted)
-        if every := subscriptions.of_all():
-            groups[tuple(spelt)] = [*groups.get(tuple(spelt), ()), *every]
-        return [
-            Write(tuple(clients), joined)
-            for ids, clients in groups.items()
-            if (joined := b"".join(frames[each] for each in ids))
-        ]
-
-    def balance_writes(
-        self, subscriptions: Subscriptions[UserId], behind: _Behind, *, now_ms: int
-    ) -> list[Write]:
-        """Return one ``BALANCE_UPDATE``, or batches, for each group of clients.
-
-        Nothing of a user of whom a client is ``behind``: the snapshot is still to come.
-        """
-        updates = {held: self._update(held) for held in self.balances}
-        sent = [held for held, update in updates.items() if update]
-        wanted: dict[ClientId, list[Held]] = defaultdict(list)
-        for held in sent:
-            for client in subscriptions.of(held[0]):
-                if held[0] not in behind.get(client, _NOBODY):
-                    wanted[client].append(held)
-        for client in subscriptions.of_all():
-            late = behind.get(client, _NOBODY)
-            wanted[client] = [held for held in sent if held[0] not in late]
-        return [
-            Write(tuple(clients), _framed([updates[held] for held in which], now_ms))
-            for which, clients in _groups(wanted).items()
-            if which
-        ]
-
-    def _update(self, held: Held) -> bytes:
-        user, contract = held
-        balance = self.table.balances.get(user, {}).get(contract)
-        return (balance_update(balance, self.table) or b"") if balance else b""
+    prices: tuple[ContractId, ...] = ()
+    tokens: tuple[ContractId, ...] = ()
+    balances: tuple[Held, ...] = ()
+    void_prices: frozenset[ContractId] = frozenset()
+    void_balances: frozenset[Held] = frozenset()
 
 
-def _framed(updates: list[bytes], now_ms: int) -> bytes:
-    if len(updates) == 1:
-        return text_frame(updates[0])
-    return snapshots.balance_batches(updates, now_ms=now_ms)
+class _Batch:
+    """What the records of one batch changed themselves."""
 
-
-def _groups(
-    wanted: Mapping[ClientId, list[_Wanted]],
-) -> dict[tuple[_Wanted, ...], list[ClientId]]:
-    groups: dict[tuple[_Wanted, ...], list[ClientId]] = defaultdict(list)
-    for client, which in wanted.items():
-        groups[tuple(which)].append(client)
-    return groups
+    def __init__(self) -> None:
+        self.prices: dict[ContractId, None] = {}
+        self.tokens: dict[ContractId, None] = {}
+        self.balances: dict[Held, None] = {}
+        self.void_prices: dict[ContractId, None] = {}
+        self.void_balances: dict[Held, None] = {}
 
 
 class Changes:
@@ -106,6 +42,8 @@ class Changes:
         self._table = table
         self._bases: dict[ContractId, ContractId] = {}
         self._subnets: dict[ContractId, list[ContractId]] = {}
+        # Subnet tokens whose base nobody knows.
+        self._baseless: frozenset[ContractId] = frozenset()
         self._held_back: dict[ContractId, set[UserId]] = {}
 
     @property
@@ -113,25 +51,58 @@ class Changes:
         """Balances whose token's decimals are not known."""
         return sum(map(len, self._held_back.values()))
 
-    def take(self, records: Iterable[tuple[bytes, bytes | None]]) -> Changed:
-        """Apply a batch of records of ``latest``."""
-        prices: dict[ContractId, None] = {}
-        tokens: dict[ContractId, None] = {}
-        balances: dict[Held, None] = {}
-        for key, value in records:
-            change = self._table.apply(key, value)
-            if change.price is not None:
-                prices[change.price] = None
-            elif change.token is not None:
-                tokens[change.token] = None
-            elif change.balance is not None:
-                balances[change.balance] = None
-        moved = self._moved_bases() if tokens else []
-        for contract in tokens:
-            balances |= dict.fromkeys(self._released(contract))
-        for held in balances:
+    def take(
+        self, records: Iterable[tuple[bytes, bytes | None]], places: Iterable[Place]
+    ) -> Changed:
+        """Apply a batch of records of ``latest``, each with the place where it stands."""
+        batch = self._applied(records, places)
+        moved = self._moved_bases() if batch.tokens else []
+        for contract in batch.tokens:
+            batch.balances |= dict.fromkeys(self._released(contract))
+        for held in batch.balances:
             self._hold_back(held)
-        return Changed(self._table, self._with_subnets(prices, moved), tuple(balances))
+        return Changed(
+            prices=tuple(self._with_subnets(batch.prices) | dict.fromkeys(moved)),
+            tokens=tuple(batch.tokens),
+            balances=tuple(batch.balances),
+            void_prices=frozenset(moved).union(self._with_subnets(batch.void_prices)),
+            void_balances=frozenset(batch.void_balances),
+        )
+
+    def priced_by(
+        self, prices: Iterable[ContractId], tokens: Iterable[ContractId]
+    ) -> tuple[frozenset[ContractId], frozenset[ContractId]]:
+        """Return whose price may be another after records of these prices and tokens.
+
+        The second set holds those among them that may have another base. Every price
+        that is another is in the first: it follows from the records of the tokens on
+        the way to the base, and from that of the base's price.
+        """
+        moved: set[ContractId] = set()
+        for contract in tokens:
+            base = base_of(contract, self._table.tokens)
+            family = self._baseless if base is None else self._subnets.get(base, ())
+            moved |= {contract, *family}
+        priced = frozenset(moved).union(self._with_subnets(prices))
+        return priced, frozenset(moved)
+
+    def _applied(
+        self, records: Iterable[tuple[bytes, bytes | None]], places: Iterable[Place]
+    ) -> _Batch:
+        batch = _Batch()
+        for (key, value), place in zip(records, places, strict=False):
+            change = self._table.apply(key, value, place)
+            if change.price is not None:
+                batch.prices[change.price] = None
+                if value is None:
+                    batch.void_prices[change.price] = None
+            elif change.token is not None:
+                batch.tokens[change.token] = None
+            elif change.balance is not None:
+                batch.balances[change.balance] = None
+                if value is None:
+                    batch.void_balances[change.balance] = None
+        return batch
 
     def _moved_bases(self) -> list[ContractId]:
         """Learn the registry anew; return the tokens that have another base now.
@@ -143,6 +114,7 @@ class Changes:
             c: base_of(c, tokens) for c, token in tokens.items() if is_subnet(token)
         }
         bases = {c: base for c, base in found.items() if base is not None}
+        self._baseless = frozenset(found.keys() - bases.keys())
         before = self._bases
         moved = [c for c in before | bases if before.get(c, c) != found.get(c, c)]
         self._bases, self._subnets = bases, {}
@@ -150,16 +122,14 @@ class Changes:
             self._subnets.setdefault(base, []).append(contract)
         return moved
 
-    def _with_subnets(
-        self, prices: Iterable[ContractId], moved: list[ContractId]
-    ) -> tuple[ContractId, ...]:
+    def _with_subnets(self, prices: Iterable[ContractId]) -> dict[ContractId, None]:
         """Return what has another price now: a subnet token has that of its base."""
         changed: dict[ContractId, None] = {}
         for contract in prices:
             if contract not in self._bases:
                 changed[contract] = None
                 changed |= dict.fromkeys(self._subnets.get(contract, ()))
-        return tuple(changed | dict.fromkeys(moved))
+        return changed
 
     def _released(self, contract: ContractId) -> list[Held]:
         """Return the balances that waited for the decimals of a token known now."""

@@ -1,6 +1,5 @@
 """WebSocket text frames as a server sends them (RFC 6455): no mask, whole messages."""
 
-from collections.abc import Iterable, Iterator
 from struct import Struct
 
 _TEXT_FINAL = 0x81
@@ -20,22 +19,3 @@ def text_frame(message: bytes) -> bytes:
     if size <= _MAX_16:
         return _head16(_TEXT_FINAL, _LEN16, size) + message
     return _head64(_TEXT_FINAL, _LEN64, size) + message
-
-
-def packed(
-    items: Iterable[bytes], *, around_bytes: int, limit_bytes: int = MAX_MESSAGE_BYTES
-) -> Iterator[list[bytes]]:
-    """Share items out over as few messages as hold them, in order.
-
-    ``around_bytes`` is what a message needs beside its items and their commas. An item
-    that is too long by itself goes alone. Without items there is one empty share.
-    """
-    share: list[bytes] = []
-    size = around_bytes
-    for item in items:
-        if share and size + len(item) + 1 > limit_bytes:
-            yield share
-            share, size = [], around_bytes
-        share.append(item)
-        size += len(item) + 1
-    yield share

@@ -2,55 +2,39 @@
 
 It does no I/O and asks no clock. A client's messages are handled one after the other:
 the frames that answer one are pulled to the end before the next is handed in.
+
+A client is *behind* while anything waits for it: an answer not yet pulled to its end, or
+what changed while its socket took nothing more (``hold``). What waits are keys; of each
+the newest value goes out when it is pulled.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple, assert_never
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
 
-from edge.core import snapshots
-from edge.core.changes import Changes, Write
-from edge.core.frames import MAX_MESSAGE_BYTES, text_frame
-from edge.core.messages import (
-    balance_update,
-    balances_body,
-    error,
-    pong,
-    prices_body,
-    server_info,
-)
-from edge.core.session import (
-    ManualUpdate,
-    Ping,
-    Refused,
-    Subscribe,
-    Unsubscribe,
-    parse,
-)
-from edge.core.subscriptions import ClientId, Subscriptions
+from edge.core import extras
+from edge.core.balances import Balances
+from edge.core.changes import Changes
+from edge.core.cursor import has_reached
+from edge.core.fanout import FanOut, Write
+from edge.core.feed import Feed
+from edge.core.forms import BASE, Form, with_cursor
+from edge.core.members import ClientId, Member
+from edge.core.messages import balances_body, prices_body, server_info
+from edge.core.outbox import Offer, Outbox
+from edge.core.outgoing import Outgoing
+from edge.core.places import NOWHERE, Place
+from edge.core.prices import Prices
+from edge.core.requests import Effects, Requests, Waiting
+from edge.core.rules import Rules
+from edge.core.session import parse
+from edge.core.snapshots import network_of
 from edge.core.table import Table
-from schemas.demand import RefreshKind
-from schemas.ids import STX, ContractId, UserId
+from schemas.ids import UserId
 from schemas.log import LogIdentity
 from schemas.wire import Party
 
-__all__ = ["Body", "ClientId", "Effects", "Hub", "Write"]
-
-_NOBODY: frozenset[UserId] = frozenset()
-_REFRESH = {"prices": RefreshKind.PRICES, "balances": RefreshKind.BALANCES}
-
-
-class Effects(NamedTuple):
-    """What is to be done for one client.
-
-    Each of ``frames`` is one or more whole WebSocket frames. The next is pulled when the
-    one before was written and the socket has drained: pulling takes values and index
-    entry in one turn, so between snapshot and stream there is no gap and no repeat.
-    """
-
-    frames: Iterator[bytes] = iter(())
-    watch: frozenset[UserId] = _NOBODY
-    unwatch: frozenset[UserId] = _NOBODY
-    refresh: RefreshKind | None = None
+__all__ = ["Body", "ClientId", "Effects", "Hub", "Offer", "Rules", "Waiting", "Write"]
 
 
 class Body(NamedTuple):
@@ -63,14 +47,21 @@ class Body(NamedTuple):
 class Hub:
     """Table, subscriptions and the rules that lead from one to the other."""
 
-    def __init__(self) -> None:
-        self._table = Table()
-        self._prices: Subscriptions[str] = Subscriptions()
-        self._balances: Subscriptions[UserId] = Subscriptions()
-        self._parties: dict[ClientId, Party] = {}
-        # Of clients that are being answered: the users whose snapshot is still to come.
-        self._behind: dict[ClientId, set[UserId]] = {}
+    def __init__(self, rules: Rules | None = None) -> None:
+        self._rules = rules or Rules()
+        self._table = Table(tombstones_ms=self._rules.tombstones_ms)
         self._changes = Changes(self._table)
+        self._prices = Prices(self._table, self._changes)
+        self._balances = Balances(self._table)
+        self._feeds: dict[Party, Feed[Any]] = {
+            "prices": self._prices,
+            "balances": self._balances,
+        }
+        self._outgoing = Outgoing(self._table, self._feeds, self._rules)
+        self._requests = Requests(self._table, self._feeds, self._outgoing, self._rules)
+        self._members: dict[ClientId, Member] = {}
+        # What became of changes for clients that were behind, since the start.
+        self.offers: Counter[Offer] = Counter()
 
     @property
     def identity(self) -> LogIdentity | None:
@@ -90,203 +81,169 @@ class Hub:
     @property
     def clients(self) -> int:
         """Clients connected."""
-        return len(self._parties)
+        return len(self._members)
+
+    @property
+    def behind(self) -> int:
+        """Clients for whom something waits."""
+        return sum(member.outbox is not None for member in self._members.values())
 
     @property
     def keys(self) -> int:
         """Keys in the table."""
         return len(self._table)
 
+    @property
+    def watermark_ms(self) -> int | None:
+        """The oldest of the shards' watermarks; ``None`` before every shard has one."""
+        marks = self._watermarks()
+        known = [mark for mark in marks if mark is not None]
+        return min(known) if known and len(known) == len(marks) else None
+
     def apply(
-        self, records: Iterable[tuple[bytes, bytes | None]], *, now_ms: int
+        self,
+        records: Iterable[tuple[bytes, bytes | None]],
+        *,
+        now_ms: int,
+        places: Iterable[Place] = NOWHERE,
     ) -> list[Write]:
         """Take a batch of records of ``latest``; return what goes to whom.
 
-        Each client is in at most one write of a party. Of several changes of one key the
-        newest is sent.
+        Each client is in at most one write. Of several changes of one key the newest is
+        sent. ``places`` tell where the records stand; cursors are made of them.
         """
-        changed = self._changes.take(records)
-        prices = changed.price_writes(self._prices)
-        balances = changed.balance_writes(self._balances, self._behind, now_ms=now_ms)
-        return prices + balances
+        changed = self._changes.take(records, places)
+        writes: list[Write] = []
+        for feed in self._feeds.values():
+            fan_out = FanOut(
+                feed,
+                cursor=self._outgoing.cursor,
+                limit_bytes=self._rules.piece_bytes,
+                now_ms=now_ms,
+            )
+            writes += fan_out.writes(feed.changed(changed))
+            self.offers.update(fan_out.offers)
+        return writes
 
     def connect(self, client: ClientId, party: Party, *, now_ms: int) -> Effects:
         """Greet a client; on prices with all prices."""
-        self._parties[client] = party
-        greeting = text_frame(server_info(party, self._table, now_ms=now_ms))
+        member = self._members[client] = Member(client, party)
         if party == "prices":
-            greeting += self._all_prices(now_ms)
-        return Effects(iter((greeting,)))
+            member.outbox = Outbox()
+            self._prices.ask(member.outbox, None)
+        greeting = server_info(party, self._table, now_ms=now_ms)
+        return Effects(self._outgoing.answer(member, now_ms=now_ms, head=[greeting]))
 
     def disconnect(self, client: ClientId) -> Effects:
         """Forget a client."""
-        self._parties.pop(client, None)
-        self._behind.pop(client, None)
-        self._prices.remove_all(client)
-        return Effects(unwatch=frozenset(self._balances.remove_all(client)))
+        member = self._members.pop(client, None)
+        return Effects(unwatch=self._requests.leave(member)) if member else Effects()
 
     def receive(self, client: ClientId, text: str | bytes, *, now_ms: int) -> Effects:
         """Handle one message of a client; ``bytes`` is a binary frame."""
-        party = self._parties[client]
-        said = parse(text, party)
-        match said:
-            case Subscribe(ids):
-                return self._subscribe(client, party, ids, now_ms)
-            case Unsubscribe(ids):
-                return self._unsubscribe(client, party, ids)
-            case Ping(timestamp):
-                return Effects(iter((text_frame(pong(timestamp)),)))
-            case ManualUpdate():
-                return Effects(refresh=_REFRESH[party])
-            case Refused(message):
-                return Effects(iter((text_frame(error(message)),)))
-            case _:
-                assert_never(said)
+        member = self._members[client]
+        return self._requests.handle(member, parse(text, member.party), now_ms=now_ms)
+
+    def resume(self, client: ClientId, waiting: Waiting, *, now_ms: int) -> Effects:
+        """Handle a request that was to wait, now."""
+        member = self._members[client]
+        return self._requests.subscribe(
+            member, waiting.said, now_ms=now_ms, waited=True
+        )
+
+    def has_reached(self, waiting: Waiting) -> bool:
+        """Tell whether the table has all that a request waits for."""
+        return has_reached(self._table, waiting.cursor)
+
+    # ---- clients that are behind
+
+    def hold(self, client: ClientId) -> None:
+        """Let what changes wait: the client's socket takes no more for now."""
+        member = self._members.get(client)
+        if member is not None and member.outbox is None:
+            member.outbox = Outbox()
+            self._feeds[member.party].groups.place(member)
+
+    def is_behind(self, client: ClientId) -> bool:
+        """Tell whether something waits for a client, or it is held."""
+        member = self._members.get(client)
+        return member is not None and member.outbox is not None
+
+    def pull(self, client: ClientId, *, now_ms: int) -> bytes:
+        """Return the next write for a client that is behind, perhaps an empty one.
+
+        When nothing is left for it, it is behind no more.
+        """
+        member = self._members.get(client)
+        if member is None or member.outbox is None:
+            return b""
+        return self._outgoing.pull(member, now_ms=now_ms)
+
+    # ---- what is said unasked
+
+    def heartbeats(
+        self, *, stale: bool, now_ms: int, at_once: int
+    ) -> Iterator[list[Write]]:
+        """Yield the heartbeats of those who asked for them and have all there is.
+
+        Of at most ``at_once`` clients each time, to be written before the next are asked
+        for. ``stale``: the log cannot be reached.
+        """
+        message = extras.heartbeat(self._watermarks(), stale=stale, now_ms=now_ms)
+        hearing = [c for c, m in self._members.items() if "heartbeat" in m.features]
+        for start in range(0, len(hearing), at_once):
+            yield self._beats(hearing[start : start + at_once], message)
+
+    def farewell(self, client: ClientId, *, reconnect_in_ms: int, now_ms: int) -> bytes:
+        """Return the notice of a shutdown; empty for who did not ask for one."""
+        member = self._members.get(client)
+        if member is None or "shutdown" not in member.features:
+            return b""
+        message = extras.shutdown(reconnect_in_ms=reconnect_in_ms, now_ms=now_ms)
+        return self._outgoing.frames(member, [message])
 
     def body(self, party: Party, asked: str | None, *, now_ms: int) -> Body:
         """Answer a GET; ``asked`` is the list of ids, ``None`` without the parameter."""
+        nobody: frozenset[UserId] = frozenset()
         ids = None if asked is None else asked.split(",")
         if party == "prices":
-            updates = list(snapshots.price_updates(self._price_ids(ids), self._table))
-            return Body(prices_body(updates, now_ms=now_ms), _NOBODY)
+            return Body(prices_body(self._price_updates(ids), now_ms=now_ms), nobody)
         if ids is None:
-            everybody = sorted(self._table.balances)
-            entries = self._entries(everybody, now_ms, zeros=False)
-            return Body(balances_body(entries, now_ms=now_ms), _NOBODY)
-        users = snapshots.asked_users(ids, snapshots.network_of(self._table))
-        entries = self._entries(users, now_ms, zeros=True)
-        return Body(balances_body(entries, now_ms=now_ms), frozenset(users))
-
-    # ---- prices
-
-    def _price_ids(self, ids: Sequence[str] | None) -> list[str]:
-        if ids is None:
-            return snapshots.all_spellings(self._table)
-        return snapshots.asked_spellings(ids, snapshots.network_of(self._table))
-
-    def _all_prices(self, now_ms: int) -> bytes:
-        updates = snapshots.price_updates(self._price_ids(None), self._table)
-        return snapshots.price_batches(updates, now_ms=now_ms)
-
-    def _subscribe(
-        self,
-        client: ClientId,
-        party: Party,
-        ids: tuple[str, ...] | None,
-        now_ms: int,
-    ) -> Effects:
-        if party == "balances":
-            return self._subscribe_balances(client, ids, now_ms)
-        return Effects(self._subscribe_prices(client, ids, now_ms))
-
-    def _subscribe_prices(
-        self, client: ClientId, ids: tuple[str, ...] | None, now_ms: int
-    ) -> Iterator[bytes]:
-        if ids is None:
-            self._prices.add_all(client)
-            frames = self._all_prices(now_ms)
-        else:
-            asked = self._price_ids(ids)
-            for each in asked:
-                self._prices.add(client, each)
-            updates = snapshots.price_updates(asked, self._table)
-            frames = b"".join(map(text_frame, updates))
-        if frames:
-            yield frames
-
-    def _unsubscribe(
-        self, client: ClientId, party: Party, ids: tuple[str, ...] | None
-    ) -> Effects:
-        if party == "balances":
-            return self._unsubscribe_balances(client, ids)
-        if ids is None:
-            self._prices.remove_all(client)
-            return Effects()
-        for each in self._price_ids(ids):
-            # One token, however it was spelt when it was asked for.
-            contract = STX if each == "stx" else ContractId(each)
-            self._prices.remove(client, snapshots.spellings(contract))
-        return Effects()
-
-    # ---- balances
-
-    def _subscribe_balances(
-        self, client: ClientId, ids: tuple[str, ...] | None, now_ms: int
-    ) -> Effects:
-        if ids is None:
-            return Effects(self._all_balances(client, now_ms))
-        users = snapshots.asked_users(ids, snapshots.network_of(self._table))
-        fresh = frozenset(user for user in users if not self._balances.is_named(user))
-        for user in users:
-            self._balances.add(client, user)
-        # Also of users whose changes went out so far: in the snapshot they come once.
-        self._behind[client] = set(users)
-        return Effects(self._snapshot(client, users, now_ms, zeros=True), watch=fresh)
-
-    def _all_balances(self, client: ClientId, now_ms: int) -> Iterator[bytes]:
-        users = sorted(self._table.balances)
-        self._balances.add_all(client)
-        self._behind[client] = set(users)
-        yield from self._snapshot(client, users, now_ms, zeros=False)
-
-    def _unsubscribe_balances(
-        self, client: ClientId, ids: tuple[str, ...] | None
-    ) -> Effects:
-        if ids is None:
-            return Effects(unwatch=frozenset(self._balances.remove_all(client)))
-        users = snapshots.asked_users(ids, snapshots.network_of(self._table))
-        return Effects(unwatch=frozenset(self._balances.remove(client, users)))
-
-    def _entries(
-        self, users: Iterable[UserId], now_ms: int, *, zeros: bool
-    ) -> list[bytes]:
-        made = (
-            snapshots.entry(user, contract, self._table, zeros=zeros, now_ms=now_ms)
-            for user in users
-            for contract in snapshots.shown_tokens(user, self._table, zeros=zeros)
+            everybody = self._balances.users()
+            entries = self._balances.everything(everybody, zeros=False, now_ms=now_ms)
+            return Body(balances_body(entries, now_ms=now_ms), nobody)
+        users = self._balances.accepted(ids, network_of(self._table))
+        named = frozenset(map(UserId, users))
+        entries = self._balances.everything(
+            map(UserId, users), zeros=True, now_ms=now_ms
         )
-        return [each for each in made if each is not None]
+        return Body(balances_body(entries, now_ms=now_ms), named)
 
-    def _snapshot(
-        self, client: ClientId, users: Iterable[UserId], now_ms: int, *, zeros: bool
-    ) -> Iterator[bytes]:
-        """Yield the entries of users, a message's worth at a time.
+    def _price_updates(self, ids: Iterable[str] | None) -> list[bytes]:
+        if ids is None:
+            return self._prices.everything()
+        asked = self._prices.accepted(ids, network_of(self._table))
+        made = (self._prices.update(each, 0, BASE, now_ms=0) for each in asked)
+        return [update for update in made if update]
 
-        A client is no longer behind with a user from the turn in which the last of its
-        entries go out; what changed between two pulls goes out once more in that turn.
-        """
-        table, behind = self._table, self._behind[client]
-        waiting: list[bytes] = []
-        size, sent_any = 0, False
-        for user in users:
-            sent: dict[ContractId, int] = {}
-            for contract in snapshots.shown_tokens(user, table, zeros=zeros):
-                made = snapshots.entry(
-                    user, contract, table, zeros=zeros, now_ms=now_ms
-                )
-                if made and waiting and size + len(made) > MAX_MESSAGE_BYTES:
-                    yield snapshots.balance_batches(waiting, now_ms=now_ms)
-                    waiting, size, sent_any = [], 0, True
-                    # It may be another by now, or gone.
-                    made = snapshots.entry(
-                        user, contract, table, zeros=zeros, now_ms=now_ms
-                    )
-                if made:
-                    waiting.append(made)
-                    size += len(made)
-                    sent[contract] = self._version(user, contract)
-            waiting += self._changed_since(sent, user)
-            behind.discard(user)
-        self._behind.pop(client, None)
-        if waiting or not sent_any:
-            yield snapshots.balance_batches(waiting, now_ms=now_ms)
+    def _beats(self, clients: Iterable[ClientId], message: bytes) -> list[Write]:
+        groups: dict[Form, list[Member]] = {}
+        for member in map(self._members.get, clients):
+            if member is not None and member.outbox is None:
+                groups.setdefault(member.form, []).append(member)
+        at = self._outgoing.cursor()
+        writes: list[Write] = []
+        for form, members in groups.items():
+            said = with_cursor([message], at) if form.resume and at else [message]
+            # Who counts has bytes of its own.
+            shares = [[each] for each in members] if form.seq else [members]
+            for share in shares:
+                frames = self._outgoing.frames(share[0], said)
+                writes.append(Write(tuple(each.id for each in share), frames))
+        return writes
 
-    def _version(self, user: UserId, contract: ContractId) -> int:
-        balance = self._table.balances.get(user, {}).get(contract)
-        return balance.version if balance else 0
-
-    def _changed_since(self, sent: dict[ContractId, int], user: UserId) -> list[bytes]:
-        held = self._table.balances.get(user, {})
-        newer = [c for c, balance in held.items() if balance.version > sent.get(c, 0)]
-        made = (balance_update(held[each], self._table) for each in sorted(newer))
-        return [each for each in made if each is not None]
+    def _watermarks(self) -> list[int | None]:
+        table = self._table
+        shards = range(table.identity.partitions if table.identity else 0)
+        found = (table.watermarks.get(shard) for shard in shards)
+        return [mark.log_time if mark else None for mark in found]

@@ -5,11 +5,12 @@ put together by hand because each is made once and sent to many, and because num
 base units and prices are written with all the digits that the log has.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
 
-from edge.core.derived import decimals_of, largest_subnet, price_of, subnet_decimals
+from edge.core.derived import largest_subnet, subnet_decimals
 from edge.core.table import Table
 from schemas.amounts import formatted
 from schemas.balances import Balance
@@ -22,10 +23,6 @@ from schemas.wire import CLIENT_TYPES, Party
 BAD_FORMAT = "Invalid message format"
 UNKNOWN_TYPE = "Unknown message type; supported types: " + ", ".join(CLIENT_TYPES)
 
-PRICE_BATCH_AROUND = b'{"type":"PRICE_BATCH","prices":[],"timestamp":0000000000000000}'
-BALANCE_BATCH_AROUND = (
-    b'{"type":"BALANCE_BATCH","balances":[],"timestamp":0000000000000000}'
-)
 # Of one token, so that a BALANCE_UPDATE fits into one message whatever its texts are.
 MAX_METADATA_BYTES = 60_000
 _TEXTS = (
@@ -81,25 +78,25 @@ def price_update(spelling: str, price: Price, *, source: str) -> bytes:
     ).encode()
 
 
-def price_batch(updates: list[bytes], *, now_ms: int) -> bytes:
+def price_batch(updates: Sequence[bytes], *, now_ms: int) -> bytes:
     """Return a ``PRICE_BATCH``."""
     joined = b",".join(updates)
     return b'{"type":"PRICE_BATCH","prices":[%b],"timestamp":%d}' % (joined, now_ms)
 
 
-def balance_batch(updates: list[bytes], *, now_ms: int) -> bytes:
+def balance_batch(updates: Sequence[bytes], *, now_ms: int) -> bytes:
     """Return a ``BALANCE_BATCH``."""
     joined = b",".join(updates)
     return b'{"type":"BALANCE_BATCH","balances":[%b],"timestamp":%d}' % (joined, now_ms)
 
 
-def prices_body(updates: list[bytes], *, now_ms: int) -> bytes:
+def prices_body(updates: Sequence[bytes], *, now_ms: int) -> bytes:
     """Return the answer to GET on the prices party."""
     joined = b",".join(updates)
     return b'{"prices":[%b],"party":"prices","serverTime":%d}' % (joined, now_ms)
 
 
-def balances_body(updates: list[bytes], *, now_ms: int) -> bytes:
+def balances_body(updates: Sequence[bytes], *, now_ms: int) -> bytes:
     """Return the answer to GET on the balances party."""
     joined = b",".join(updates)
     return b'{"balances":[%b],"party":"balances","serverTime":%d}' % (joined, now_ms)
@@ -158,12 +155,11 @@ def _number(text: str | None) -> orjson.Fragment | None:
     return None if text is None else orjson.Fragment(text)
 
 
-def balance_update(balance: Balance, table: Table) -> bytes | None:
-    """Return a ``BALANCE_UPDATE``; ``None`` while the token's decimals are not known."""
+def balance_update(
+    balance: Balance, table: Table, *, decimals: int, joined: bytes
+) -> bytes:
+    """Return a ``BALANCE_UPDATE``; ``joined`` is the token's metadata."""
     contract, main = balance.contract_id, balance.mainnet
-    decimals = decimals_of(contract, table)
-    if decimals is None:
-        return None
     amount = main.balance if main else "0"
     sent = (main.total_sent if main else None) or "0"
     received = (main.total_received if main else None) or "0"
@@ -172,27 +168,23 @@ def balance_update(balance: Balance, table: Table) -> bytes | None:
         f'"contractId":"{contract}","balance":{amount},"totalSent":"{sent}",'
         f'"totalReceived":"{received}",'
         f'"formattedBalance":{formatted(int(amount), decimals)!r},'
-        f"{_subnet(balance, table)}"
+        f'{_subnet(balance, table)}"metadata":'
     )
     tail = f',"timestamp":{balance.observed_at},"source":"hiro-api"}}'
-    return head.encode() + _metadata_of(contract, table) + tail.encode()
+    return head.encode() + joined + tail.encode()
 
 
 def zero_update(
-    user: UserId, contract: ContractId, table: Table, *, now_ms: int
+    user: UserId, contract: ContractId, *, joined: bytes, now_ms: int
 ) -> bytes:
     """Return the entry of a known token that a user does not hold."""
     head = (
         f'{{"type":"BALANCE_UPDATE","userId":"{user}","contractId":"{contract}",'
         '"balance":0,"totalSent":"0","totalReceived":"0","formattedBalance":0.0,'
+        '"metadata":'
     )
     tail = f',"timestamp":{now_ms},"source":"default-zero"}}'
-    return head.encode() + _metadata_of(contract, table) + tail.encode()
-
-
-def _metadata_of(contract: ContractId, table: Table) -> bytes:
-    token, price = table.tokens[contract], price_of(contract, table)
-    return b'"metadata":' + metadata(token, price)
+    return head.encode() + joined + tail.encode()
 
 
 def _subnet(balance: Balance, table: Table) -> str:

@@ -1,5 +1,6 @@
 """How long to wait: for the log to come back, and for a client to show that it lives."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 _FIRST_S, _LONGEST_S = 0.2, 5.0
@@ -42,3 +43,44 @@ class Pulse:
             return False
         self._asked = True
         return True
+
+
+@dataclass(slots=True)
+class Progress:
+    """Whether a client for whom something waits takes anything."""
+
+    _since_s: float | None = None
+    _backlog_bytes: int = 0
+
+    def took(self) -> None:
+        """Note that it took something, or that nothing waits."""
+        self._since_s = None
+
+    def stalled_s(self, backlog_bytes: int, *, now_s: float) -> float:
+        """Return for how long it took nothing of what was written but not sent."""
+        if self._since_s is None or backlog_bytes < self._backlog_bytes:
+            self._since_s = now_s
+        self._backlog_bytes = backlog_bytes
+        return now_s - self._since_s
+
+
+class Timetable:
+    """Tasks that come again and again, each with its own interval, on one timer.
+
+    ``now_s`` is monotonic. A task that comes late is not made up for.
+    """
+
+    def __init__(self, every_s: Mapping[str, float], *, now_s: float) -> None:
+        self._every_s = dict(every_s)
+        self._due_s = {name: now_s + each for name, each in every_s.items()}
+
+    def wait_s(self, *, now_s: float) -> float:
+        """Return how long nothing is due."""
+        return max(0.0, min(self._due_s.values()) - now_s)
+
+    def due(self, *, now_s: float) -> list[str]:
+        """Return the tasks whose time has come."""
+        found = [name for name, due_s in self._due_s.items() if due_s <= now_s]
+        for name in found:
+            self._due_s[name] = now_s + self._every_s[name]
+        return found

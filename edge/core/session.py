@@ -6,21 +6,37 @@ from typing import Any, NoReturn, TypeAlias
 
 from edge.core.frames import MAX_MESSAGE_BYTES
 from edge.core.messages import BAD_FORMAT, UNKNOWN_TYPE, pong
+from schemas.extras import FEATURES, ErrorCode, Feature
 from schemas.wire import Party
 
 
 @dataclass(frozen=True, slots=True)
 class Subscribe:
-    """Ids as written; ``None`` means all."""
+    """Ids as written; ``None`` means all.
+
+    ``others`` are what stood among them and is no text, as JSON. ``since`` is the cursor
+    that the client has, whatever it sent as one.
+    """
 
     ids: tuple[str, ...] | None
+    others: tuple[str, ...] = ()
+    since: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Unsubscribe:
-    """Ids as written; ``None`` means all."""
+    """Ids as written; ``None`` means all. ``others`` are no texts, as JSON."""
 
     ids: tuple[str, ...] | None
+    others: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """The features asked for: those there are, in their order, and the others."""
+
+    features: tuple[Feature, ...]
+    unknown: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +56,13 @@ class Refused:
     """What cannot be served, and what the client is told."""
 
     message: str
+    code: ErrorCode
 
 
-Said: TypeAlias = Subscribe | Unsubscribe | Ping | ManualUpdate | Refused
+Said: TypeAlias = Subscribe | Unsubscribe | Hello | Ping | ManualUpdate | Refused
+
+_BAD = Refused(BAD_FORMAT, "bad-format")
+UNKNOWN = Refused(UNKNOWN_TYPE, "unknown-type")
 
 _ABSENT = object()
 
@@ -50,14 +70,14 @@ _ABSENT = object()
 def parse(text: str | bytes, party: Party) -> Said:
     """Read one message of a client of ``party``; a binary frame is none."""
     if isinstance(text, bytes):
-        return Refused(BAD_FORMAT)
+        return _BAD
     try:
         message = json.loads(text, parse_constant=_no_constant)
         # RecursionError: thousands of nested arrays. ValueError: numbers of thousands of
         # digits, NaN, what is too long to be sent back, and whatever is no JSON.
         return _said(message, "contractIds" if party == "prices" else "userIds")
     except (ValueError, RecursionError):
-        return Refused(BAD_FORMAT)
+        return _BAD
 
 
 def _no_constant(name: str) -> NoReturn:
@@ -66,26 +86,46 @@ def _no_constant(name: str) -> NoReturn:
 
 def _said(message: Any, ids_field: str) -> Said:
     if message is None:
-        return Refused(BAD_FORMAT)
+        return _BAD
     kind = message.get("type") if isinstance(message, dict) else None
     match kind:
         case "SUBSCRIBE" | "UNSUBSCRIBE":
-            ids = message.get(ids_field)
-            if not (ids is None or isinstance(ids, list)):
-                return Refused(BAD_FORMAT)
-            asked = _texts(ids)
-            return Subscribe(asked) if kind == "SUBSCRIBE" else Unsubscribe(asked)
+            return _subscription(message, ids_field)
+        case "HELLO":
+            return _hello(message.get("features", []))
         case "PING":
             return Ping(_echo(message.get("timestamp", _ABSENT)))
         case "MANUAL_UPDATE":
             return ManualUpdate()
         case _:
-            return Refused(UNKNOWN_TYPE)
+            return UNKNOWN
 
 
-def _texts(ids: list[Any] | None) -> tuple[str, ...] | None:
+def _subscription(message: Any, ids_field: str) -> Said:
+    ids = message.get(ids_field)
+    if not (ids is None or isinstance(ids, list)):
+        return _BAD
     # An empty list means all; one of nothing but invalid ids means none of them.
-    return tuple(each for each in ids if isinstance(each, str)) if ids else None
+    texts = tuple(each for each in ids if isinstance(each, str)) if ids else None
+    others = tuple(json.dumps(each) for each in ids or () if not isinstance(each, str))
+    if message["type"] == "UNSUBSCRIBE":
+        return Unsubscribe(texts, others)
+    since = message.get("since")
+    if not (since is None or isinstance(since, str)):
+        since = ""
+    return Subscribe(texts, others, since)
+
+
+def _hello(asked: Any) -> Said:
+    if not isinstance(asked, list):
+        return _BAD
+    named = dict.fromkeys(
+        each if isinstance(each, str) else json.dumps(each) for each in asked
+    )
+    return Hello(
+        tuple(each for each in FEATURES if each in named),
+        tuple(each for each in named if each not in FEATURES),
+    )
 
 
 def _echo(value: Any) -> bytes | None:

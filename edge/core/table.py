@@ -2,6 +2,7 @@
 
 from typing import NamedTuple, assert_never
 
+from edge.core.places import Place, Places
 from schemas.balances import Balance
 from schemas.base import Malformed
 from schemas.ids import ContractId, UserId
@@ -17,6 +18,9 @@ from schemas.tokens import Token
 
 Held = tuple[UserId, ContractId]
 _PRICE, _TOKEN = b"price:", b"token:"
+# How a price and a token are called among the places.
+PRICE, TOKEN = "price", "token"
+_TOMBSTONES_MS = 82_800_000
 
 
 class Change(NamedTuple):
@@ -31,9 +35,20 @@ NOTHING = Change()
 
 
 class Table:
-    """The newest value of each key. Owned by one hub, which alone applies records."""
+    """The newest value of each key. Owned by one hub, which alone applies records.
 
-    def __init__(self) -> None:
+    ``positions`` are the offsets after the newest records read, ``log_times`` the log
+    times of these. It remembers keys that were withdrawn for ``tombstones_ms`` of log time.
+    """
+
+    def __init__(self, *, tombstones_ms: int = _TOMBSTONES_MS) -> None:
+        self._tombstones_ms = tombstones_ms
+        self.positions: dict[int, int] = {}
+        self.log_times: dict[int, int] = {}
+        self.registry_places: Places[tuple[ContractId, str]] = Places()
+        self.balance_places: Places[Held] = Places()
+        # Where the record stands that gave a token the decimals it has.
+        self.decimals_places: dict[ContractId, Place] = {}
         self.identity: LogIdentity | None = None
         self.prices: dict[ContractId, Price] = {}
         self.tokens: dict[ContractId, Token] = {}
@@ -46,30 +61,48 @@ class Table:
         held = sum(map(len, self.balances.values()))
         return len(self.prices) + len(self.tokens) + held
 
-    def apply(self, key: bytes, value: bytes | None) -> Change:
+    def apply(self, key: bytes, value: bytes | None, place: Place) -> Change:
         """Take one record of ``latest``; return what it changed.
 
         A record that cannot be read (of a newer version, perhaps) is counted and leaves
         the table as it was.
         """
+        self._pass(place)
         if value is None:
-            return self._withdraw(key)
+            # Append times may step back, log times do not.
+            at_ms = self.log_times[place.partition]
+            return self._withdraw(key, place._replace(time_ms=at_ms))
         latest = decode_latest(key, value)
         if isinstance(latest, Malformed):
             self.unreadable += 1
             return NOTHING
-        return self._take(latest)
+        return self._take(latest, place)
 
-    def _take(self, latest: Latest) -> Change:
+    @property
+    def newest_ms(self) -> int:
+        """The newest log time read."""
+        return max(self.log_times.values(), default=0)
+
+    def _pass(self, place: Place) -> None:
+        partition, offset, time_ms = place
+        self.positions[partition] = offset + 1
+        if time_ms > self.log_times.get(partition, -1):
+            self.log_times[partition] = time_ms
+            oldest_ms = time_ms - self._tombstones_ms
+            self.registry_places.forget_gone(before_ms=oldest_ms)
+            self.balance_places.forget_gone(before_ms=oldest_ms)
+
+    def _take(self, latest: Latest, place: Place) -> Change:
         match latest:
             case Price():
                 self.prices[latest.contract_id] = latest
+                self.registry_places.put((latest.contract_id, PRICE), place)
                 return Change(price=latest.contract_id)
             case Token():
-                self.tokens[latest.contract_id] = latest
-                return Change(token=latest.contract_id)
+                return self._take_token(latest, place)
             case Balance(user_id=user, contract_id=contract):
                 self.balances.setdefault(user, {})[contract] = latest
+                self.balance_places.put((user, contract), place)
                 return Change(balance=(user, contract))
             case Watermark():
                 self.watermarks[latest.shard] = latest
@@ -79,27 +112,39 @@ class Table:
                 assert_never(latest)
         return NOTHING
 
-    def _withdraw(self, key: bytes) -> Change:
-        """Take a tombstone: later snapshots lack what it names.
+    def _take_token(self, token: Token, place: Place) -> Change:
+        contract = token.contract_id
+        before = self.tokens.get(contract)
+        if before is None or before.fields.decimals != token.fields.decimals:
+            self.decimals_places[contract] = place
+        self.tokens[contract] = token
+        self.registry_places.put((contract, TOKEN), place)
+        return Change(token=contract)
 
-        Of a price there is nothing to tell: the last one stays until another comes.
-        """
+    def _withdraw(self, key: bytes, place: Place) -> Change:
+        """Take a tombstone: later snapshots lack what it names."""
         balance = parse_balance_key(key)
         if balance is not None:
-            user, contract = balance
-            held = self.balances.get(user, {})
-            held.pop(contract, None)
-            if not held:
-                self.balances.pop(user, None)
-            return Change(balance=(user, contract))
+            return self._withdraw_balance(balance, place)
         if key.startswith(_PRICE):
-            self.prices.pop(
-                ContractId(key[len(_PRICE) :].decode(errors="replace")), None
-            )
-        elif key.startswith(_TOKEN):
-            withdrawn = ContractId(key[len(_TOKEN) :].decode(errors="replace"))
-            self.tokens.pop(withdrawn, None)
-            return Change(token=withdrawn)
-        elif key == IDENTITY_KEY:
+            contract = ContractId(key[len(_PRICE) :].decode(errors="replace"))
+            self.prices.pop(contract, None)
+            self.registry_places.withdraw((contract, PRICE), place)
+            return Change(price=contract)
+        if key.startswith(_TOKEN):
+            contract = ContractId(key[len(_TOKEN) :].decode(errors="replace"))
+            self.tokens.pop(contract, None)
+            self.registry_places.withdraw((contract, TOKEN), place)
+            return Change(token=contract)
+        if key == IDENTITY_KEY:
             self.identity = None
         return NOTHING
+
+    def _withdraw_balance(self, balance: Held, place: Place) -> Change:
+        user, contract = balance
+        held = self.balances.get(user, {})
+        held.pop(contract, None)
+        if not held:
+            self.balances.pop(user, None)
+        self.balance_places.withdraw(balance, place)
+        return Change(balance=balance)

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+from edge.core.places import Place
 from edge.core.table import Table
 from schemas.balances import Balance, MainnetPart, SubnetPart
 from schemas.base import encode
@@ -31,11 +32,13 @@ def identity(world: World = World.LIVE, network: Network = Network.MAINNET) -> R
     return IDENTITY_KEY, encode(said)
 
 
-def price(contract: ContractId, usd: str, market: Market | None = None) -> Record:
+def price(
+    contract: ContractId, usd: str, market: Market | None = None, *, version: int = 1
+) -> Record:
     value = Price(
         contract_id=contract,
         usd=usd,
-        version=1,
+        version=version,
         observed_at=SEEN_MS,
         origins=(),
         market=market,
@@ -92,8 +95,8 @@ def gone(record: Record) -> Record:
 
 def a_table(*records: Record) -> Table:
     table = Table()
-    for key, value in records:
-        table.apply(key, value)
+    for number, (key, value) in enumerate(records):
+        table.apply(key, value, Place(0, number, NOW_MS))
     return table
 
 

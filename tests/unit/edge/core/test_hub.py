@@ -224,13 +224,14 @@ def test_a_get_of_balances_names_users_to_watch() -> None:
     assert named.watch == {BOB}
 
 
-def test_a_user_whose_entries_went_out_is_followed_at_once() -> None:
+def test_what_changed_of_entries_that_went_out_comes_with_the_rest() -> None:
     tokens = [token(each, decimals=6, **LONG) for each in (CHA, WELSH)]
     hub = a_hub(*tokens)
     connected(hub, "balances")
     subscribe = said("SUBSCRIBE", userIds=[ANNE, BOB])
     frames = hub.receive(ME, subscribe, now_ms=NOW_MS).frames
     assert values(heard([next(frames)])) == [(ANNE, CHA, 0), (ANNE, WELSH, 0)]
-    changed = written(hub, balance(ANNE, CHA, 1), balance(BOB, CHA, 2))
-    assert values(changed) == [(ANNE, CHA, 1)]
+    assert written(hub, balance(ANNE, CHA, 1), balance(BOB, CHA, 2)) == []
     assert values(heard(frames)) == [(BOB, CHA, 2), (BOB, WELSH, 0)]
+    assert values(heard([hub.pull(ME, now_ms=NOW_MS)])) == [(ANNE, CHA, 1)]
+    assert not hub.is_behind(ME)

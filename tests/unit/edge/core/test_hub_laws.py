@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.core.derived import decimals_of, price_of
-from edge.core.hub import ClientId, Hub
+from edge.core.hub import ClientId, Hub, Rules
+from edge.core.places import Place
 from edge.core.table import Table
 from schemas.ids import STX, ContractId
 from schemas.wire import Party
@@ -53,23 +54,18 @@ class Watcher:
     named: set[str] = field(default_factory=set)
     seen: dict[Key, float] = field(default_factory=dict)
     frames: Iterator[bytes] = field(default_factory=lambda: iter(()))
-    # Of an answer not pulled yet: the ids asked for.
-    asked: tuple[Ids] | None = None
 
     def subscribed(self, key: Key) -> bool:
         return self.has_all or key[0] in self.named
 
     def pull(self) -> bool:
-        """Read what one pull gives; tell whether it was anything."""
-        if self.asked is not None:
-            self._begin(self.asked[0])
-            self.asked = None
+        """Read what one pull of an answer gives; tell whether it was anything."""
         frames = next(self.frames, b"")
         self.hear(frames)
         return bool(frames)
 
-    def _begin(self, ids: Ids) -> None:
-        """From the first pull on each version comes once, whatever was seen before."""
+    def begin(self, ids: Ids) -> None:
+        """From now on each version comes once, whatever was seen before."""
         if ids is None:
             self.has_all = True
             self.seen.clear()
@@ -101,7 +97,8 @@ class World:
     """A hub, the same records in a table of its own, and the clients."""
 
     def __init__(self) -> None:
-        self.hub, self.table = Hub(), Table()
+        # So small that what several keys changed is more than one write.
+        self.hub, self.table = Hub(Rules(piece_bytes=1_000)), Table()
         self.watchers = {client: Watcher(party) for client, party in PARTIES.items()}
         self._versions: Counter[Key] = Counter()
         for client, party in PARTIES.items():
@@ -110,7 +107,7 @@ class World:
 
     def put(self, records: list[Record]) -> None:
         for key, value in records:
-            self.table.apply(key, value)
+            self.table.apply(key, value, Place(0, 0, 0))
         got: Counter[tuple[Party, ClientId]] = Counter()
         for write in self.hub.apply(records, now_ms=NOW_MS):
             assert write.frames
@@ -147,7 +144,7 @@ class World:
         text = f'{{"type":"{kind}","{name}":[{listed}]}}'
         watcher.frames = self.hub.receive(client, text, now_ms=NOW_MS).frames
         if kind == "SUBSCRIBE":
-            watcher.asked = (ids,)
+            watcher.begin(ids)
         elif ids is None:
             watcher.has_all, watcher.named = False, set()
         else:
@@ -155,9 +152,15 @@ class World:
             watcher.named -= {*ids, *stx}
 
     def settle(self) -> None:
-        for watcher in self.watchers.values():
+        for client, watcher in self.watchers.items():
             while watcher.pull():
                 pass
+            while self.hub.is_behind(client):
+                self.drain(client)
+
+    def drain(self, client: ClientId) -> None:
+        """Take what waits for a client, as its socket would."""
+        self.watchers[client].hear(self.hub.pull(client, now_ms=NOW_MS))
 
     def expected(self, watcher: Watcher) -> dict[Key, float]:
         """Return what a client must see of what it asked for."""
@@ -199,7 +202,7 @@ def said_by(client: ClientId) -> st.SearchStrategy[Step]:
 steps = st.one_of(
     st.tuples(st.just("put"), st.lists(changes, min_size=1, max_size=4)),
     clients.flatmap(said_by),
-    st.tuples(st.just("pull"), clients),
+    st.tuples(st.sampled_from(["pull", "hold", "drain"]), clients),
 )
 
 
@@ -214,8 +217,12 @@ def test_each_client_sees_the_table_and_nothing_it_did_not_ask_for(
                 world.put([world.record(each) for each in changed])
             case "say", client, kind, ids:
                 world.say(client, kind, ids)
+            case "pull", client:
+                world.watchers[client].pull()
+            case "hold", client:
+                world.hub.hold(client)
             case _:
-                world.watchers[step[1]].pull()
+                world.drain(step[1])
     world.settle()
     for watcher in world.watchers.values():
         expected = world.expected(watcher)

@@ -1,0 +1,49 @@
+"""The form in which a client gets its messages: what its features add to each of them."""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from edge.core.frames import text_frame
+
+
+class Form(NamedTuple):
+    """What changes bytes: clients of one form and one subscription share theirs.
+
+    Of the features only ``seq`` makes the bytes of each client its own.
+    """
+
+    exact: bool = False
+    resume: bool = False
+    seq: bool = False
+
+    @property
+    def shared(self) -> "Form":
+        """The form without what is spliced in for each client."""
+        return Form(exact=self.exact, resume=self.resume)
+
+
+BASE = Form()
+
+
+def with_field(message: bytes, field: bytes) -> bytes:
+    """Return a JSON object with one field more at its end; ``field`` is ``"name":value``."""
+    return message[:-1] + b"," + field + b"}"
+
+
+def with_cursor(messages: Sequence[bytes], cursor: bytes) -> list[bytes]:
+    """Return the messages of one write, the last of them with the cursor."""
+    *before, last = messages
+    return [*before, with_field(last, b'"cursor":"%b"' % cursor)]
+
+
+def numbered(messages: Sequence[bytes], *, after: int) -> list[bytes]:
+    """Return the messages with ``seq``, counting on from ``after``."""
+    return [
+        b'{"seq":%d,%b' % (number, message[1:])
+        for number, message in enumerate(messages, start=after + 1)
+    ]
+
+
+def framed(messages: Iterable[bytes]) -> bytes:
+    """Return whole frames, joined for one write."""
+    return b"".join(map(text_frame, messages))

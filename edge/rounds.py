@@ -1,0 +1,89 @@
+"""What comes again and again for the clients: pings, heartbeats, a look at who takes nothing."""
+
+from edge.clients import CLIENTS_A_TURN, Clients
+from edge.config import EdgeConfig
+from edge.core.hub import Hub
+from edge.core.patience import Timetable, is_late
+from edge.follower import Follower
+from runtime.clock import Clock
+
+_PING = b"\x89\x00"  # a whole frame: final, ping, no payload
+_LOOKS = 6  # at a client that is behind, before it is dropped for taking nothing
+
+
+class Rounds:
+    """Goes round all clients, on one timer.
+
+    When our own loop stood still nobody is judged by that round: what clients did
+    meanwhile may lie unread.
+    """
+
+    def __init__(
+        self,
+        config: EdgeConfig,
+        hub: Hub,
+        clients: Clients,
+        follower: Follower,
+        *,
+        clock: Clock,
+    ) -> None:
+        self._config, self._hub, self._clients = config, hub, clients
+        self._follower, self._clock = follower, clock
+
+    async def run(self) -> None:
+        """Go on for ever."""
+        config, clock = self._config, self._clock
+        every_s = {"ping": config.ping_s, "stall": config.stall_s / _LOOKS}
+        if "heartbeat" in config.features:
+            every_s["heartbeat"] = config.heartbeat_s
+        timetable = Timetable(every_s, now_s=clock.monotonic_s())
+        while True:
+            started_s = clock.monotonic_s()
+            planned_s = timetable.wait_s(now_s=started_s)
+            await clock.sleep(planned_s)
+            now_s = clock.monotonic_s()
+            late = is_late(now_s - started_s, planned_s=planned_s)
+            for task in timetable.due(now_s=now_s):
+                await self._do(task, late=late)
+
+    async def _do(self, task: str, *, late: bool) -> None:
+        match task:
+            case "ping":
+                await self._ping(late=late)
+            case "stall":
+                self._drop_stalled(late=late)
+            case _:
+                await self._send_heartbeats()
+
+    async def _ping(self, *, late: bool) -> None:
+        """Ping all clients; drop those that gave no sign of life since the last ping.
+
+        A client that is behind cannot be expected to see a ping before the rest.
+        """
+        for number, client in enumerate(self._clients, start=1):
+            if not self._hub.is_behind(client.id):
+                if client.pulse.beat(late=late):
+                    self._clients.send(client, _PING)
+                else:
+                    self._clients.drop(client, "no pong")
+            if number % CLIENTS_A_TURN == 0:
+                await self._clock.sleep(0)
+
+    def _drop_stalled(self, *, late: bool) -> None:
+        now_s = self._clock.monotonic_s()
+        for client in self._clients:
+            if late or not self._hub.is_behind(client.id):
+                client.progress.took()
+                continue
+            backlog_bytes = client.transport.get_write_buffer_size()
+            stalled_s = client.progress.stalled_s(backlog_bytes, now_s=now_s)
+            if stalled_s >= self._config.stall_s:
+                self._clients.drop(client, "stalled")
+
+    async def _send_heartbeats(self) -> None:
+        stale, now_ms = self._follower.is_away, self._clock.now_ms()
+        for writes in self._hub.heartbeats(
+            stale=stale, now_ms=now_ms, at_once=CLIENTS_A_TURN
+        ):
+            self._clients.send_all(writes)
+            await self._clock.sleep(0)
