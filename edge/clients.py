@@ -18,6 +18,7 @@ from runtime.metrics import (
     CLOSED,
     CONNECTIONS,
     FANOUT_SECONDS,
+    OFFERS,
     SENT_BYTES,
     SENT_WRITES,
 )
@@ -51,6 +52,11 @@ class Client:
     def is_open(self) -> bool:
         """Whether frames may still be written: nothing follows a close frame."""
         return not self.socket.closed and not self.transport.is_closing()
+
+    @property
+    def backlog_bytes(self) -> int:
+        """What was written and is still here."""
+        return self.transport.get_write_buffer_size()
 
 
 class Clients:
@@ -111,6 +117,8 @@ class Clients:
                 self._fan_out(write)
             if self._left:
                 await self._clock.sleep(0)
+        for offer, count in self._hub.take_offers().items():
+            OFFERS.labels(offer.value).inc(count)
         FANOUT_SECONDS.observe(self._clock.monotonic_s() - started_s)
 
     def catch_up(self, client_id: ClientId) -> None:
@@ -208,7 +216,7 @@ class Clients:
                 self._to_feed = []
 
     def _settle(self, client: Client) -> None:
-        over = client.transport.get_write_buffer_size() > self._mark_bytes
+        over = client.backlog_bytes > self._mark_bytes
         if over or self._hub.is_behind(client.id):
             self._fall_behind(client)
 
@@ -233,7 +241,7 @@ class Clients:
         frames = self._hub.pull(client.id, now_ms=self._clock.now_ms())
         if frames:
             self._write(client, frames)
-            if client.transport.get_write_buffer_size() > self._mark_bytes:
+            if client.backlog_bytes > self._mark_bytes:
                 self._hub.hold(client.id)
 
     # ---- the end

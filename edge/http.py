@@ -9,7 +9,14 @@ from edge import websocket
 from edge.config import ANY_ORIGIN, EdgeConfig
 from edge.core.messages import triggered
 from edge.parts import Parts
-from runtime.metrics import HELD_BACK, HTTP_REQUESTS, TABLE_KEYS, render
+from runtime.metrics import (
+    BUFFERED_BYTES,
+    CLIENTS_BEHIND,
+    HELD_BACK,
+    HTTP_REQUESTS,
+    TABLE_KEYS,
+    render,
+)
 from schemas.demand import RefreshKind
 from schemas.wire import Party
 
@@ -154,6 +161,10 @@ async def _metrics(parts: Parts, request: web.Request) -> web.Response:
     del request
     HELD_BACK.set(parts.hub.held_back)
     TABLE_KEYS.set(parts.hub.keys)
+    CLIENTS_BEHIND.set(parts.hub.behind)
+    buffered = [client.backlog_bytes for client in parts.clients]
+    BUFFERED_BYTES.labels("all").set(sum(buffered))
+    BUFFERED_BYTES.labels("worst").set(max(buffered, default=0))
     body, content_type = render()
     return web.Response(body=body, headers={hdrs.CONTENT_TYPE: content_type})
 

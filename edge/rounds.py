@@ -75,8 +75,7 @@ class Rounds:
             if late or not self._hub.is_behind(client.id):
                 client.progress.took()
                 continue
-            backlog_bytes = client.transport.get_write_buffer_size()
-            stalled_s = client.progress.stalled_s(backlog_bytes, now_s=now_s)
+            stalled_s = client.progress.stalled_s(client.backlog_bytes, now_s=now_s)
             if stalled_s >= self._config.stall_s:
                 self._clients.drop(client, "stalled")
 

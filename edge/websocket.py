@@ -10,7 +10,7 @@ from aiohttp import WSMessage, WSMsgType, web
 from edge.clients import Client
 from edge.core.hub import ClientId, Effects
 from edge.parts import Parts
-from runtime.metrics import CLIENT_MESSAGES
+from runtime.metrics import CLIENT_MESSAGES, RESUMES
 from schemas.wire import Party
 
 _logger = logging.getLogger("edge.websocket")
@@ -103,6 +103,8 @@ class _Conversation:
         demand = self._parts.demand
         demand.watch(effects.watch)
         demand.unwatch(effects.unwatch)
+        if effects.resumed is not None:
+            RESUMES.labels(effects.resumed).inc()
         if effects.refresh is not None:
             demand.refresh(effects.refresh)
         await self._parts.clients.answer(self._client, effects.frames)

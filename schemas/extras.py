@@ -7,12 +7,27 @@ the base protocol keep their types and gain the fields of the features that were
 ========== ===========================================================================
 ``ack``    ``SUBSCRIBED`` and ``UNSUBSCRIBED``; ``code`` in every ``ERROR``
 ``seq``    ``seq`` in every message after ``WELCOME``: 1, 2, 3, … per connection
-``resume`` ``version`` in every update; ``cursor`` in the last message of what one write
-           holds; ``SUBSCRIBE`` takes ``since``; ``REMOVED``
+``resume`` ``version`` in every update; ``cursor`` (see below); ``SUBSCRIBE`` takes
+           ``since``; ``REMOVED``
 ``heartbeat`` ``HEARTBEAT`` every few seconds
 ``exact``  amounts and prices as decimal strings, and every subnet part
 ``shutdown`` ``SHUTDOWN`` before the edge closes the connection
 ========== ===========================================================================
+
+A **cursor** stands in the last message of a write (of updates, of an answer to
+``SUBSCRIBE``, or a ``HEARTBEAT``) after which the client has everything there is of all it
+is subscribed to; while more waits for it there is none. It is a place in the log, so every
+edge understands it. ``SUBSCRIBE`` with ``since`` says: of these ids I have everything up to
+there. That is true of ids whose ``SUBSCRIBE`` was answered before the cursor came.
+
+A client keeps of each key the value with the highest **version** and drops what is not
+newer; an edge may send a version again, never one that is missing. ``REMOVED`` voids what
+the client has of a key: it forgets the key with its version, and takes whatever comes next.
+With ``recovered: false`` it forgets all that it has of the ids it asked for, and its
+cursor: until the next one comes it has nothing to go on from.
+
+The values that an edge sends unasked on connecting come before ``HELLO`` can be said: they
+are of the base protocol, and a client that resumes need not look at them.
 """
 
 from typing import Annotated, Literal
@@ -36,7 +51,8 @@ FEATURES: tuple[Feature, ...] = (
 
 # Opaque to clients; of letters, digits, ``-``, ``_`` and ``.``, so that it can stand in a
 # URL, in a header and in the ``id`` of a server-sent event.
-Cursor = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,2048}$")]
+# Some 10 characters a partition.
+Cursor = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,16384}$")]
 
 ErrorCode = Literal[
     "bad-format",  # not JSON, or not of the shape its type asks for
@@ -61,7 +77,7 @@ class Welcome(Outbound):
     """Grants features, from the next message on.
 
     ``log`` names the log that cursors belong to. ``heartbeatMs`` is there with
-    ``heartbeat`` alone.
+    ``heartbeat`` alone. Of long lists of features that are not known the rest is not named.
     """
 
     type: Literal["WELCOME"] = "WELCOME"
@@ -86,34 +102,45 @@ class Subscribed(Outbound):
     ``accepted`` is ``null`` for "all". ``recovered`` is there if the request had ``since``:
     true when only what changed since that cursor follows, false when all values follow
     because completeness could not be proved (``why`` says so). Without ``ack`` it is sent
-    only when there was a ``since``.
+    only when there was a ``since``, and ``ignored`` is empty. ``ignoredMore`` is there if
+    more were ignored than are named.
     """
 
     type: Literal["SUBSCRIBED"] = "SUBSCRIBED"
     party: Party
     accepted: tuple[str, ...] | None
     ignored: tuple[Ignored, ...] = ()
+    ignored_more: Count | None = None
     recovered: bool | None = None
     why: Literal["unreadable", "other-log", "too-old", "ahead"] | None = None
     timestamp: Millis
 
 
 class Unsubscribed(Outbound):
-    """What became of an ``UNSUBSCRIBE``; nothing follows for the ids ``accepted``."""
+    """What became of an ``UNSUBSCRIBE``; nothing follows for the ids ``accepted``.
+
+    ``ignoredMore`` is there if more were ignored than are named.
+    """
 
     type: Literal["UNSUBSCRIBED"] = "UNSUBSCRIBED"
     party: Party
     accepted: tuple[str, ...] | None
     ignored: tuple[Ignored, ...] = ()
+    ignored_more: Count | None = None
     timestamp: Millis
 
 
 class Removed(Outbound):
-    """A key was withdrawn: the balances of a user whom nobody has watched for long."""
+    """What was sent of a key is void; a new value may follow at once.
+
+    Of a balance (with ``userId``): it was withdrawn, because nobody had watched the user for
+    long. Of a price: it was withdrawn, or a subnet token has another base, the versions of
+    whose price are others.
+    """
 
     type: Literal["REMOVED"] = "REMOVED"
-    user_id: UserId
-    contract_id: ContractId
+    user_id: UserId | None = None
+    contract_id: str
     timestamp: Millis
 
 

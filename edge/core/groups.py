@@ -60,7 +60,9 @@ class Groups:
             self._close(group)
             group = None
         if selection is None or selection:
-            (group or self._open(member.form, selection)).take(member)
+            if group is None:
+                group = self._open(member.form, selection)
+            group.take(member)
 
     def concerned(
         self, changed: Sequence[tuple[_Key, int]], named: Callable[[_Key], str]

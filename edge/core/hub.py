@@ -60,8 +60,7 @@ class Hub:
         self._outgoing = Outgoing(self._table, self._feeds, self._rules)
         self._requests = Requests(self._table, self._feeds, self._outgoing, self._rules)
         self._members: dict[ClientId, Member] = {}
-        # What became of changes for clients that were behind, since the start.
-        self.offers: Counter[Offer] = Counter()
+        self._offers: Counter[Offer] = Counter()
 
     @property
     def identity(self) -> LogIdentity | None:
@@ -93,13 +92,6 @@ class Hub:
         """Keys in the table."""
         return len(self._table)
 
-    @property
-    def watermark_ms(self) -> int | None:
-        """The oldest of the shards' watermarks; ``None`` before every shard has one."""
-        marks = self._watermarks()
-        known = [mark for mark in marks if mark is not None]
-        return min(known) if known and len(known) == len(marks) else None
-
     def apply(
         self,
         records: Iterable[tuple[bytes, bytes | None]],
@@ -122,8 +114,13 @@ class Hub:
                 now_ms=now_ms,
             )
             writes += fan_out.writes(feed.changed(changed))
-            self.offers.update(fan_out.offers)
+            self._offers.update(fan_out.offers)
         return writes
+
+    def take_offers(self) -> "Counter[Offer]":
+        """Return what became of changes for clients that were behind, since last asked."""
+        offers, self._offers = self._offers, Counter()
+        return offers
 
     def connect(self, client: ClientId, party: Party, *, now_ms: int) -> Effects:
         """Greet a client; on prices with all prices."""

@@ -77,10 +77,6 @@ class Outbox(Generic[_Key]):
         """Whether nothing waits."""
         return not (self.is_answering or self.changes)
 
-    def __len__(self) -> int:
-        """Return how many keys and owners wait by name."""
-        return len(self.owners) + len(self.answer) + len(self.changes)
-
     def offer(self, key: _Key, owner: str, flags: int) -> Offer:
         """Take a key that changed."""
         for waiting in (self.answer, self.changes):

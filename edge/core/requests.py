@@ -30,6 +30,7 @@ from schemas.ids import UserId
 from schemas.wire import Party
 
 _NOBODY: frozenset[UserId] = frozenset()
+RECOVERED = "recovered"
 _REFRESH = {"prices": RefreshKind.PRICES, "balances": RefreshKind.BALANCES}
 
 
@@ -45,6 +46,7 @@ class Effects(NamedTuple):
 
     Each of ``frames`` is one or more whole WebSocket frames. The next is pulled when the
     one before was written and the socket has drained: pulling takes the newest values.
+    ``resumed`` tells what became of a cursor: ``recovered``, or why not.
     ``waiting``: nothing yet; the request is to be handed in again (``Hub.resume``) when the
     table has reached its cursor, or after a while.
     """
@@ -54,6 +56,7 @@ class Effects(NamedTuple):
     unwatch: frozenset[UserId] = _NOBODY
     refresh: RefreshKind | None = None
     waiting: Waiting | None = None
+    resumed: str | None = None
 
 
 class Requests:
@@ -94,20 +97,13 @@ class Requests:
 
         ``waited``: it was waited for long enough that the table reach the cursor.
         """
-        feed = self._feeds[member.party]
         since = said.since if member.form.resume else None
         cursor, why = self._judged(since, now_ms)
         if why is Refusal.AHEAD and cursor is not None and not waited:
             return Effects(waiting=Waiting(said, cursor))
         ids = None if said.ids is None else self._accepted(member, said.ids)
-        fresh = feed.groups.subscribe(member, ids)
-        outbox = member.outbox or Outbox()
-        if cursor is None or why is not None:
-            feed.ask(outbox, ids)
-        else:
-            outbox.ask(feed.since(cursor.by_partition, ids))
-        member.outbox = outbox
-        feed.groups.place(member)
+        fresh = self._feeds[member.party].groups.subscribe(member, ids)
+        self._ask(member, ids, None if why else cursor)
         head = []
         if since is not None or "ack" in member.features:
             said_so = extras.subscribed(
@@ -119,8 +115,24 @@ class Requests:
                 now_ms=now_ms,
             )
             head.append(said_so)
-        frames = self._outgoing.answer(member, now_ms=now_ms, head=head)
-        return Effects(frames, watch=_users(member, fresh))
+        return Effects(
+            self._outgoing.answer(member, now_ms=now_ms, head=head),
+            watch=_users(member, fresh),
+            resumed=None if since is None else why.value if why else RECOVERED,
+        )
+
+    def _ask(
+        self, member: Member, ids: list[str] | None, cursor: Cursor | None
+    ) -> None:
+        """Let an answer wait for a client: all values, or those since a cursor."""
+        feed = self._feeds[member.party]
+        outbox: Outbox[Any] = member.outbox or Outbox()
+        if cursor is None:
+            feed.ask(outbox, ids)
+        else:
+            outbox.ask(feed.since(cursor.by_partition, ids))
+        member.outbox = outbox
+        feed.groups.place(member)
 
     def leave(self, member: Member) -> frozenset[UserId]:
         """Forget what a client asked for; return the users nobody names any more."""

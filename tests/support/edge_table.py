@@ -25,9 +25,18 @@ WELSH = ContractId(f"{BOB}.welshcorgicoin-token")
 MARKET = Market(change1h="0.5", change24h="-1.25", change7d=None, market_cap="1000000")
 
 
-def identity(world: World = World.LIVE, network: Network = Network.MAINNET) -> Record:
+def identity(
+    world: World = World.LIVE,
+    network: Network = Network.MAINNET,
+    *,
+    partitions: int = 2,
+) -> Record:
     said = LogIdentity(
-        id="0" * 32, network=network, world=world, partitions=2, created_at=0
+        id="0" * 32,
+        network=network,
+        world=world,
+        partitions=partitions,
+        created_at=0,
     )
     return IDENTITY_KEY, encode(said)
 

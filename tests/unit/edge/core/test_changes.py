@@ -1,25 +1,22 @@
-"""What a batch of records changes, and in which bytes for whom."""
+"""What a batch of records changes, derived values included."""
 
 from edge.core.changes import Changed, Changes
-from edge.core.subscriptions import ClientId, Subscriptions
+from edge.core.places import NOWHERE
 from edge.core.table import Table
-from schemas.ids import STX, ContractId, UserId
+from schemas.ids import ContractId
 from tests.support.edge_table import (
     ANNE,
     BOB,
     CHA,
     CHA_SUBNET,
-    NOW_MS,
     WELSH,
     Record,
     balance,
     gone,
-    heard,
     price,
     token,
 )
 
-ONE, TWO, THREE = map(ClientId, (1, 2, 3))
 SECOND = ContractId(f"{ANNE}.charisma-token-subnet-v2")
 SUBNET = token(CHA_SUBNET, type="SUBNET", base=CHA)
 KNOWN = (token(CHA, decimals=6), token(WELSH, decimals=6))
@@ -27,21 +24,12 @@ KNOWN = (token(CHA, decimals=6), token(WELSH, decimals=6))
 
 def changes(*records: Record) -> Changes:
     made = Changes(Table())
-    made.take(records)
+    made.take(records, NOWHERE)
     return made
 
 
 def take(made: Changes, *records: Record) -> Changed:
-    return made.take(records)
-
-
-def prices_to(
-    changed: Changed, index: Subscriptions[str]
-) -> dict[tuple[ClientId, ...], list[tuple[str, float]]]:
-    return {
-        write.clients: [(m["contractId"], m["price"]) for m in heard([write.frames])]
-        for write in changed.price_writes(index)
-    }
+    return made.take(records, NOWHERE)
 
 
 def test_a_base_price_moves_its_subnet_tokens_too() -> None:
@@ -61,7 +49,10 @@ def test_a_token_has_another_price_when_its_base_changes() -> None:
     assert take(made, SUBNET).prices == (CHA_SUBNET,)
     assert take(made, SUBNET).prices == ()
     moved = token(CHA_SUBNET, type="SUBNET", base=WELSH)
-    assert take(made, moved).prices == (CHA_SUBNET,)
+    changed = take(made, moved)
+    assert changed.prices == (CHA_SUBNET,)
+    assert changed.void_prices == {CHA_SUBNET}
+    assert changed.tokens == (CHA_SUBNET,)
     assert take(made, price(CHA, "4")).prices == (CHA,)
     assert take(made, token(CHA_SUBNET, type="SUBNET")).prices == (CHA_SUBNET,)
     assert take(made, token(CHA_SUBNET, type="SIP10")).prices == ()
@@ -74,97 +65,47 @@ def test_a_withdrawn_subnet_token_is_its_own_base_again() -> None:
     assert take(made, price(CHA_SUBNET, "2")).prices == (CHA_SUBNET,)
 
 
-def test_clients_that_want_the_same_share_their_bytes() -> None:
-    index: Subscriptions[str] = Subscriptions()
-    for client in (ONE, TWO):
-        index.add(client, CHA)
-    index.add(THREE, WELSH)
-    changed = take(changes(), price(WELSH, "1"), price(CHA, "2"))
-    assert prices_to(changed, index) == {
-        (ONE, TWO): [(CHA, 2)],
-        (THREE,): [(WELSH, 1)],
-    }
-
-
-def test_all_has_both_spellings_of_stx_once_though_named_as_well() -> None:
-    index: Subscriptions[str] = Subscriptions()
-    index.add_all(ONE)
-    index.add(ONE, "stx")
-    index.add(TWO, "stx")
-    index.add(TWO, STX)
-    index.add(THREE, "stx")
-    changed = take(changes(), price(STX, "0.5"))
-    assert prices_to(changed, index) == {
-        (TWO, ONE): [(STX, 0.5), ("stx", 0.5)],
-        (THREE,): [("stx", 0.5)],
-    }
-
-
-def test_nothing_is_written_where_nothing_changed_or_nobody_asked() -> None:
-    index: Subscriptions[str] = Subscriptions()
-    assert take(changes(), price(CHA, "1")).price_writes(index) == []
-    index.add_all(ONE)
-    assert take(changes()).price_writes(index) == []
-    made = take(changes(), token(CHA_SUBNET, type="SUBNET", base=CHA))
-    assert made.price_writes(index) == []
-
-
-def balances_to(
-    changed: Changed,
-    index: Subscriptions[UserId],
-    behind: dict[ClientId, set[UserId]] | None = None,
-) -> dict[tuple[ClientId, ...], list[object]]:
-    writes = changed.balance_writes(index, behind or {}, now_ms=NOW_MS)
-    return {
-        write.clients: [
-            (m["type"], [e["balance"] for e in m.get("balances", [m])])
-            for m in heard([write.frames])
-        ]
-        for write in writes
-    }
-
-
-def test_one_balance_is_an_update_and_several_are_a_batch() -> None:
-    index: Subscriptions[UserId] = Subscriptions()
-    index.add(ONE, ANNE)
-    index.add(TWO, BOB)
-    index.add_all(THREE)
-    records = balance(ANNE, CHA, 1), balance(BOB, CHA, 2), balance(ANNE, WELSH, 3)
-    assert balances_to(take(changes(*KNOWN), *records), index) == {
-        (ONE,): [("BALANCE_BATCH", [1, 3])],
-        (TWO,): [("BALANCE_UPDATE", [2])],
-        (THREE,): [("BALANCE_BATCH", [1, 2, 3])],
-    }
-
-
-def test_who_is_behind_with_a_user_gets_nothing_of_it_yet() -> None:
-    index: Subscriptions[UserId] = Subscriptions()
-    index.add(ONE, ANNE)
-    index.add_all(TWO)
-    behind = {ONE: {ANNE}, TWO: {ANNE}}
-    changed = take(changes(*KNOWN), balance(ANNE, CHA, 1))
-    assert balances_to(changed, index, behind) == {}
-    changed = take(changes(*KNOWN), balance(ANNE, CHA, 1), balance(BOB, CHA, 2))
-    assert balances_to(changed, index, behind) == {(TWO,): [("BALANCE_UPDATE", [2])]}
+def test_a_withdrawn_price_is_void_and_so_are_those_that_follow_it() -> None:
+    made = changes(SUBNET, price(CHA, "2"), price(WELSH, "2"))
+    changed = take(made, price(WELSH, "3"), gone(price(CHA, "2")))
+    assert changed.prices == (WELSH, CHA, CHA_SUBNET)
+    assert changed.void_prices == {CHA, CHA_SUBNET}
 
 
 def test_balances_of_unknown_decimals_wait_for_them() -> None:
-    index: Subscriptions[UserId] = Subscriptions()
-    index.add_all(ONE)
     made = changes()
     early = take(made, balance(BOB, CHA, 2), balance(ANNE, CHA, 1))
-    assert (balances_to(early, index), made.held_back) == ({}, 2)
-    assert balances_to(take(made, token(CHA, name="Charisma")), index) == {}
-    late = take(made, token(CHA, decimals=6))
-    assert balances_to(late, index) == {(ONE,): [("BALANCE_BATCH", [1, 2])]}
+    assert (len(early.balances), made.held_back) == (2, 2)
+    assert take(made, token(CHA, name="Charisma")).balances == ()
+    assert take(made, token(CHA, decimals=6)).balances == ((ANNE, CHA), (BOB, CHA))
     assert made.held_back == 0
 
 
-def test_a_withdrawn_balance_is_neither_held_back_nor_sent() -> None:
-    index: Subscriptions[UserId] = Subscriptions()
-    index.add_all(ONE)
+def test_a_withdrawn_balance_is_void_and_held_back_no_more() -> None:
     record = balance(ANNE, CHA, 1)
     made = changes(record)
     withdrawn = take(made, gone(record))
-    assert (balances_to(withdrawn, index), made.held_back) == ({}, 0)
-    assert balances_to(take(made, KNOWN[0]), index) == {}
+    assert withdrawn.balances == ((ANNE, CHA),)
+    assert withdrawn.void_balances == {(ANNE, CHA)}
+    assert made.held_back == 0
+    assert take(made, KNOWN[0]).balances == ()
+
+
+def test_whose_price_may_follow_from_a_record() -> None:
+    chained = token(SECOND, type="SUBNET", base=CHA_SUBNET)
+    lost = ContractId(f"{ANNE}.lost")
+    made = changes(SUBNET, chained, token(lost, type="SUBNET"))
+
+    def priced(
+        prices: list[ContractId], tokens: list[ContractId]
+    ) -> tuple[set[ContractId], set[ContractId]]:
+        whose, moved = made.priced_by(prices, tokens)
+        return set(whose), set(moved)
+
+    family = {CHA_SUBNET, SECOND}
+    assert priced([CHA], []) == ({CHA, *family}, set())
+    assert priced([CHA_SUBNET], []) == (set(), set())
+    assert priced([WELSH], [SECOND]) == ({WELSH, *family}, family)
+    assert priced([], [CHA]) == ({CHA, *family}, {CHA, *family})
+    assert priced([], [lost]) == ({lost}, {lost})
+    assert priced([], [WELSH]) == ({WELSH}, {WELSH})

@@ -59,6 +59,15 @@ def held_to(kind: type[BaseModel], text: bytes) -> dict[str, Any]:
     return said
 
 
+def update_of(value: Balance, table: Table) -> bytes:
+    """Return a balance as the party joins it."""
+    told = table.tokens[value.contract_id]
+    joined = messages.metadata(told, table.prices.get(value.contract_id))
+    decimals = told.fields.decimals
+    assert decimals is not None
+    return messages.balance_update(value, table, decimals=decimals, joined=joined)
+
+
 balances = records.EVENTS[Balance]
 tokens = records.EVENTS[Token]
 usd = st.builds(
@@ -143,8 +152,7 @@ def _known(value: Balance, told: Token, cost: Price | None) -> Table:
 def test_a_balance_goes_out_with_exact_numbers(
     value: Balance, told: Token, cost: Price | None
 ) -> None:
-    text = messages.balance_update(value, _known(value, told, cost))
-    assert text is not None
+    text = update_of(value, _known(value, told, cost))
     said = held_to(wire.BalanceUpdate, text)
     main = value.mainnet
     assert said["balance"] == int(main.balance if main else "0")
@@ -164,9 +172,10 @@ def test_a_balance_goes_out_with_exact_numbers(
 @given(balances, tokens)
 def test_balances_stand_whole_in_batch_and_body(value: Balance, told: Token) -> None:
     table = _known(value, told, None)
-    held = messages.balance_update(value, table)
-    zero = messages.zero_update(ANNE, value.contract_id, table, now_ms=NOW_MS)
-    assert held is not None
+    held = update_of(value, table)
+    contract = value.contract_id
+    joined = messages.metadata(table.tokens[contract], None)
+    zero = messages.zero_update(ANNE, contract, joined=joined, now_ms=NOW_MS)
     assert held_to(wire.BalanceUpdate, zero)["source"] == "default-zero"
     for kind, text in (
         (wire.BalanceBatch, messages.balance_batch([held, zero], now_ms=NOW_MS)),
@@ -177,18 +186,11 @@ def test_balances_stand_whole_in_batch_and_body(value: Balance, told: Token) -> 
         ]
 
 
-def test_a_balance_is_held_back_until_its_decimals_are_known() -> None:
-    for known in ((), (token(CHA, name="Charisma"),)):
-        table = a_table(balance(ANNE, CHA, 5), *known)
-        assert messages.balance_update(table.balances[ANNE][CHA], table) is None
-
-
 def test_a_spent_subnet_balance_is_zero_and_not_absent() -> None:
     table = a_table(
         balance(ANNE, CHA, None, subnets={CHA_SUBNET: 0}), token(CHA, decimals=6)
     )
-    text = messages.balance_update(table.balances[ANNE][CHA], table)
-    assert text is not None
+    text = update_of(table.balances[ANNE][CHA], table)
     said = json.loads(text)
     assert (said["balance"], said["subnetBalance"]) == (0, 0)
     assert said["subnetContractId"] == CHA_SUBNET
@@ -205,8 +207,7 @@ def test_market_data_is_joined_into_the_metadata() -> None:
 def test_any_token_fits_into_a_message(letter: str) -> None:
     longest = dict.fromkeys(_METADATA_TEXTS, letter * 8_192)
     table = a_table(token(CHA, decimals=6, **longest), balance(ANNE, CHA, 2**128 - 1))
-    text = messages.balance_update(table.balances[ANNE][CHA], table)
-    assert text is not None
+    text = update_of(table.balances[ANNE][CHA], table)
     held_to(wire.BalanceUpdate, text)
     assert len(messages.balance_batch([text], now_ms=NOW_MS)) <= MAX_MESSAGE_BYTES
 

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.core.patience import Pulse, delay_s, is_late
+from edge.core.patience import Progress, Pulse, Timetable, delay_s, is_late
 
 
 @given(st.integers(0, 10_000), st.floats(0, 1, exclude_max=True))
@@ -37,3 +37,27 @@ def test_a_late_beat_judges_nobody_but_the_next_one_does() -> None:
     pulse.beat(late=False)
     assert pulse.beat(late=True)
     assert not pulse.beat(late=False)
+
+
+def test_a_client_stalls_while_nothing_is_taken() -> None:
+    progress = Progress()
+    assert progress.stalled_s(100, now_s=10) == 0
+    assert progress.stalled_s(100, now_s=15) == 5
+    # A ping on top of it is no progress; what is taken is, however little.
+    assert progress.stalled_s(102, now_s=20) == 10
+    assert progress.stalled_s(101, now_s=25) == 0
+    assert progress.stalled_s(101, now_s=30) == 5
+    progress.took()
+    assert progress.stalled_s(200, now_s=31) == 0
+
+
+def test_tasks_come_each_in_its_interval() -> None:
+    table = Timetable({"a": 2, "b": 5}, now_s=0)
+    assert (table.wait_s(now_s=0), table.due(now_s=1)) == (2, [])
+    assert table.due(now_s=2) == ["a"]
+    assert table.due(now_s=5) == ["a", "b"]
+    assert table.wait_s(now_s=5) == 2
+    # What was missed is not made up for.
+    assert table.due(now_s=50) == ["a", "b"]
+    assert (table.due(now_s=51), table.wait_s(now_s=51)) == ([], 1)
+    assert table.wait_s(now_s=60) == 0

@@ -7,8 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.core.frames import MAX_MESSAGE_BYTES
-from edge.core.messages import BAD_FORMAT, UNKNOWN_TYPE, pong
+from edge.core.messages import BAD_FORMAT, pong
 from edge.core.session import (
+    UNKNOWN,
+    Hello,
     ManualUpdate,
     Ping,
     Refused,
@@ -18,7 +20,7 @@ from edge.core.session import (
     parse,
 )
 
-BAD, UNKNOWN = Refused(BAD_FORMAT), Refused(UNKNOWN_TYPE)
+BAD = Refused(BAD_FORMAT, "bad-format")
 
 
 @pytest.mark.parametrize(
@@ -29,8 +31,15 @@ BAD, UNKNOWN = Refused(BAD_FORMAT), Refused(UNKNOWN_TYPE)
         ('{"type":"SUBSCRIBE","contractIds":null}', Subscribe(None)),
         ('{"type":"SUBSCRIBE"}', Subscribe(None)),
         ('{"type":"SUBSCRIBE","userIds":["a"]}', Subscribe(None)),
-        ('{"type":"SUBSCRIBE","contractIds":[1,null]}', Subscribe(())),
-        ('{"type":"SUBSCRIBE","contractIds":["a",{}]}', Subscribe(("a",))),
+        ('{"type":"SUBSCRIBE","contractIds":[1,null]}', Subscribe((), ("1", "null"))),
+        ('{"type":"SUBSCRIBE","contractIds":["a",{}]}', Subscribe(("a",), ("{}",))),
+        (
+            '{"type":"SUBSCRIBE","contractIds":["a"],"since":"1.2"}',
+            Subscribe(("a",), since="1.2"),
+        ),
+        ('{"type":"SUBSCRIBE","since":null}', Subscribe(None)),
+        ('{"type":"SUBSCRIBE","since":7}', Subscribe(None, since="")),
+        ('{"type":"UNSUBSCRIBE","contractIds":[7]}', Unsubscribe((), ("7",))),
         ('{"type":"SUBSCRIBE","contractIds":"a"}', BAD),
         ('{"type":"SUBSCRIBE","contractIds":false}', BAD),
         ('{"type":"UNSUBSCRIBE","contractIds":["a"]}', Unsubscribe(("a",))),
@@ -42,7 +51,13 @@ BAD, UNKNOWN = Refused(BAD_FORMAT), Refused(UNKNOWN_TYPE)
         ('{"type":"PING","timestamp":NaN}', BAD),
         ('{"type":"PING","timestamp":1e999}', BAD),
         ('{"type":"MANUAL_UPDATE","x":1}', ManualUpdate()),
-        ('{"type":"HELLO"}', UNKNOWN),
+        ('{"type":"HELLO"}', Hello((), ())),
+        ('{"type":"HELLO","features":null}', BAD),
+        (
+            '{"type":"HELLO","features":["seq","x","ack","x",7,"seq"]}',
+            Hello(("ack", "seq"), ("x", "7")),
+        ),
+        ('{"type":"REFRESH_METADATA"}', UNKNOWN),
         ('{"type":["SUBSCRIBE"]}', UNKNOWN),
         ("{}", UNKNOWN),
         ("[]", UNKNOWN),

@@ -1,13 +1,16 @@
 """The table after each kind of record."""
 
-from edge.core.table import NOTHING, Change, Table
+from edge.core.places import Place
+from edge.core.table import NOTHING, PRICE, TOKEN, Change, Table
 from schemas.base import encode
 from schemas.latest import IDENTITY_KEY, watermark_key
 from schemas.log import Watermark
 from tests.support.edge_table import (
     ANNE,
     CHA,
+    NOW_MS,
     WELSH,
+    Record,
     a_table,
     balance,
     gone,
@@ -23,11 +26,15 @@ A_PRICE, A_TOKEN, A_BALANCE = (
 )
 
 
+def put(table: Table, record: Record, offset: int = 0) -> Change:
+    return table.apply(*record, Place(0, offset, NOW_MS))
+
+
 def test_each_record_says_what_it_changed() -> None:
     table = Table()
-    assert table.apply(*A_PRICE) == Change(price=CHA)
-    assert table.apply(*A_TOKEN) == Change(token=CHA)
-    assert table.apply(*A_BALANCE) == Change(balance=(ANNE, CHA))
+    assert put(table, A_PRICE) == Change(price=CHA)
+    assert put(table, A_TOKEN) == Change(token=CHA)
+    assert put(table, A_BALANCE) == Change(balance=(ANNE, CHA))
     assert table.prices[CHA].usd == "2"
     assert table.tokens[CHA].fields.decimals == 6
     assert table.balances[ANNE][CHA].version == 1
@@ -37,8 +44,8 @@ def test_each_record_says_what_it_changed() -> None:
 def test_the_log_says_which_it_is_and_how_far_it_was_read() -> None:
     mark = Watermark(shard=1, log_time=7)
     table = Table()
-    assert table.apply(*identity()) == NOTHING
-    assert table.apply(watermark_key(1), encode(mark)) == NOTHING
+    assert put(table, identity()) == NOTHING
+    assert put(table, (watermark_key(1), encode(mark))) == NOTHING
     assert table.identity is not None
     assert table.watermarks == {1: mark}
     assert len(table) == 0
@@ -46,8 +53,8 @@ def test_the_log_says_which_it_is_and_how_far_it_was_read() -> None:
 
 def test_what_cannot_be_read_is_counted_and_changes_nothing() -> None:
     table = a_table(A_PRICE)
-    assert table.apply(A_PRICE[0], b'{"schema":"price/2"}') == NOTHING
-    assert table.apply(b"of another kind", b"{}") == NOTHING
+    assert put(table, (A_PRICE[0], b'{"schema":"price/2"}')) == NOTHING
+    assert put(table, (b"of another kind", b"{}")) == NOTHING
     assert table.unreadable == 2
     assert table.prices[CHA].usd == "2"
 
@@ -55,18 +62,46 @@ def test_what_cannot_be_read_is_counted_and_changes_nothing() -> None:
 def test_a_tombstone_withdraws_its_key() -> None:
     other = balance(ANNE, WELSH, 1)
     table = a_table(A_PRICE, A_TOKEN, A_BALANCE, other, identity())
-    assert table.apply(*gone(A_PRICE)) == NOTHING
-    assert table.apply(*gone(A_TOKEN)) == Change(token=CHA)
-    assert table.apply(*gone(A_BALANCE)) == Change(balance=(ANNE, CHA))
+    assert put(table, gone(A_PRICE)) == Change(price=CHA)
+    assert put(table, gone(A_TOKEN)) == Change(token=CHA)
+    assert put(table, gone(A_BALANCE)) == Change(balance=(ANNE, CHA))
     assert list(table.balances[ANNE]) == [WELSH]
-    assert table.apply(*gone(other)) == Change(balance=(ANNE, WELSH))
-    assert table.apply(IDENTITY_KEY, None) == NOTHING
+    assert put(table, gone(other)) == Change(balance=(ANNE, WELSH))
+    assert put(table, (IDENTITY_KEY, None)) == NOTHING
     assert (len(table), table.balances, table.identity) == (0, {}, None)
 
 
 def test_a_tombstone_of_what_was_never_held_is_harmless() -> None:
     table = Table()
     for record in (A_PRICE, A_TOKEN, A_BALANCE):
-        table.apply(*gone(record))
-    assert table.apply(watermark_key(0), None) == NOTHING
+        put(table, gone(record))
+    assert put(table, (watermark_key(0), None)) == NOTHING
     assert len(table) == 0
+
+
+def test_the_place_of_each_record_is_known() -> None:
+    table = a_table(A_PRICE, A_TOKEN, A_BALANCE, gone(A_PRICE))
+    assert (table.positions, table.log_times, table.newest_ms) == (
+        {0: 4},
+        {0: NOW_MS},
+        NOW_MS,
+    )
+    assert list(table.registry_places.new({})) == [(CHA, TOKEN)]
+    assert list(table.registry_places.gone({})) == [(CHA, PRICE)]
+    assert list(table.balance_places.new({})) == [(ANNE, CHA)]
+    assert Table().newest_ms == 0
+
+
+def test_decimals_stand_where_they_became_what_they_are() -> None:
+    table = Table()
+    records = (
+        token(CHA, name="Charisma"),
+        token(CHA, decimals=6),
+        token(CHA, decimals=6, name="Charisma"),
+        token(CHA, decimals=7),
+    )
+    found = []
+    for offset, record in enumerate(records):
+        put(table, record, offset)
+        found.append(table.decimals_places[CHA].offset)
+    assert found == [0, 1, 1, 3]
