@@ -1,0 +1,258 @@
+"""One connection, from ``HELLO`` to its end."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Generic
+
+from stacks_feed_client.core import writing
+from stacks_feed_client.core.ids import ALL, NOTHING, normal, selects
+from stacks_feed_client.core.liveness import Liveness
+from stacks_feed_client.core.party import Party
+from stacks_feed_client.core.reading import Message, count, message, text
+from stacks_feed_client.core.requests import Request, Requests
+from stacks_feed_client.core.standing import Standing
+from stacks_feed_client.core.status import Counts, State
+from stacks_feed_client.core.values import K, Update, V
+from stacks_feed_client.core.view import View
+
+
+@dataclass(slots=True)
+class Effects(Generic[K, V]):
+    """What is to be done: texts to send, news to tell, and why to leave, if so."""
+
+    send: list[str] = field(default_factory=list)
+    updates: list[Update[K, V]] = field(default_factory=list)
+    leave: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Books(Generic[K, V]):
+    """What outlives connections; each of them writes into it."""
+
+    party: Party[K, V]
+    view: View[K, V]
+    numbers: Iterator[int]
+    standing: Standing = field(default_factory=Standing)
+    counts: Counts = field(default_factory=Counts)
+    ignored: dict[str, str] = field(default_factory=dict)
+
+
+class Conversation(Generic[K, V]):
+    """Hears a server and knows what to say.
+
+    ``features`` are those granted, ``None`` before that is known. ``back_at_s``: the server
+    will close, and is to be come back to, or another, then. ``recovered`` is ``None``
+    where there was nothing to go on from. ``last_error`` is what the server complained of
+    last. ``is_cut_off``: what it sends may be old, or it sends nothing.
+    """
+
+    def __init__(self, books: Books[K, V], *, now_s: float) -> None:
+        self._books, self._standing = books, books.standing
+        self._liveness = Liveness(now_s=now_s)
+        self._greeting = next(books.numbers)
+        self._requests = Requests(books.standing, acks=False)
+        self._asked = NOTHING
+        self._seq = 0
+        self._had = books.standing.complete
+        self._rebuilt = self._is_filled = self.is_cut_off = False
+        self.features: frozenset[str] | None = None
+        self.back_at_s: float | None = None
+        self.last_error: str | None = None
+
+    @property
+    def state(self) -> State:
+        """How the values stand."""
+        if not self._is_filled:
+            return State.FILLING
+        return State.STALE if self.is_cut_off else State.LIVE
+
+    @property
+    def recovered(self) -> bool | None:
+        """Whether nothing was missed since the last connection."""
+        return not self._rebuilt if self._had else None
+
+    def open(self) -> Effects[K, V]:
+        """Begin: a server that knows no ``HELLO`` answers an error, or the ``PING`` alone."""
+        return Effects(send=[writing.hello(), writing.ping(self._greeting)])
+
+    def received(self, said: str | bytes, *, now_s: float) -> Effects[K, V]:
+        """Take in one message."""
+        effects: Effects[K, V] = Effects()
+        counts, read = self._books.counts, message(said)
+        self._liveness.heard(now_s=now_s)
+        counts.messages += 1
+        if not read:
+            counts.unreadable += 1
+        elif self.features is None:
+            self._greet(read, effects)
+        elif self._is_next(read):
+            self._hear(read, effects, now_s)
+            cursor = text(read.get("cursor"))
+            if cursor is not None:
+                self._requests.take(cursor)
+        else:
+            counts.gaps += 1
+            effects.leave = "a message is missing"
+        return effects
+
+    def tick(self, *, now_s: float) -> Effects[K, V]:
+        """Look whether the server is alive; to be called every second."""
+        if self._liveness.is_dead(now_s=now_s):
+            self.is_cut_off = True
+            why = f"silent for more than {self._liveness.patience_s:g} s"
+            return Effects(leave=why)
+        if self.back_at_s is not None and now_s >= self.back_at_s:
+            return Effects(leave="the server restarts")
+        if self._liveness.is_due(now_s=now_s):
+            return Effects(send=[writing.ping(next(self._books.numbers))])
+        return Effects()
+
+    def sync(self) -> Effects[K, V]:
+        """Ask for what is wanted and was not asked for, and the other way round."""
+        effects: Effects[K, V] = Effects()
+        wanted = self._standing.wanted
+        if self.features is None or wanted == self._asked:
+            return effects
+        dropped = self._asked - wanted
+        if ALL in dropped:
+            # One id cannot be taken out of all: everything is, and the rest asked for.
+            dropped, pieces = self._asked, [frozenset({ALL})]
+        else:
+            pieces = list(writing.pieces(dropped))
+        ids_field = self._books.party.ids_field
+        effects.send += [writing.unsubscribe(ids_field, each) for each in pieces]
+        self._requests.drop(dropped)
+        self._ask(wanted - (self._asked - dropped), effects)
+        self._asked = wanted
+        return effects
+
+    # ---- what the server says
+
+    def _greet(self, said: Message, effects: Effects[K, V]) -> None:
+        """Learn what the server can do; values that come before are left alone.
+
+        They are asked for again, and then come with versions if the server has them.
+        """
+        match said.get("type"):
+            case "WELCOME":
+                granted = said.get("features")
+                named = granted if isinstance(granted, list) else []
+                self.features = frozenset(f for f in named if f in writing.FEATURES)
+            case "ERROR":
+                self.features = frozenset()
+            case "PONG" if said.get("timestamp") == self._greeting:
+                self.features = frozenset()
+            case _:
+                return
+        self._begin(count(said.get("heartbeatMs")), self.features, effects)
+
+    def _begin(
+        self, heartbeat_ms: int | None, features: frozenset[str], effects: Effects[K, V]
+    ) -> None:
+        if heartbeat_ms and "heartbeat" in features:
+            self._liveness.promised(heartbeat_ms / 1_000)
+        if "resume" not in features:
+            # Values without versions follow: no cursor can be gone on from after them.
+            self._standing.void(self._standing.covered)
+        self._requests = Requests(self._standing, acks="ack" in features)
+        effects.send += self.sync().send
+        self._is_filled = self._requests.is_empty
+
+    def _is_next(self, said: Message) -> bool:
+        if self.features is None or "seq" not in self.features:
+            return True
+        self._seq += 1
+        return said.get("seq") == self._seq
+
+    def _hear(self, said: Message, effects: Effects[K, V], now_s: float) -> None:
+        kind = said.get("type")
+        if kind in self._books.party.types:
+            self._take(said, effects)
+            return
+        match kind:
+            case "REMOVED":
+                self._remove(said, effects)
+            case "SUBSCRIBED":
+                self._subscribed(said)
+            case "PONG":
+                self._whole(count(said.get("timestamp")), effects)
+            case "HEARTBEAT":
+                self.is_cut_off = said.get("stale") is True
+            case "SHUTDOWN":
+                wait_ms = count(said.get("reconnectInMs")) or 0
+                self.back_at_s = now_s + wait_ms / 1_000
+            case "ERROR":
+                self.last_error = text(said.get("message"))
+            case _:
+                pass  # of a later server
+
+    def _take(self, said: Message, effects: Effects[K, V]) -> None:
+        party, view, counts = self._books.party, self._books.view, self._books.counts
+        for value in party.read(said):
+            if value is None:
+                counts.unreadable += 1
+            elif selects(self._standing.wanted, party.owner(party.key(value))):
+                update = view.take(value)
+                if update is not None:
+                    effects.updates.append(update)
+        counts.repeats = view.repeats
+
+    def _remove(self, said: Message, effects: Effects[K, V]) -> None:
+        key = self._books.party.removed(said)
+        update = None if key is None else self._books.view.remove(key)
+        if update is not None:
+            effects.updates.append(update)
+
+    def _subscribed(self, said: Message) -> None:
+        resumed = said.get("recovered") is True
+        request = self._requests.subscribed(resumed=resumed)
+        if request is not None and request.since is not None and not resumed:
+            self._rebuild(request.members, request.number)
+        ignored = said.get("ignored")
+        for each in ignored if isinstance(ignored, list) else []:
+            name = text(each.get("id")) if isinstance(each, dict) else None
+            if name is not None:
+                self._books.ignored[normal(name)] = text(each.get("why")) or "ignored"
+
+    def _whole(self, number: int | None, effects: Effects[K, V]) -> None:
+        if number is None:
+            return
+        for request in self._requests.whole(number):
+            if request.is_refused:
+                self._standing.void(request.members)
+                self._asked -= request.members
+            else:
+                self._standing.complete |= request.members & self._standing.wanted
+                effects.updates += self._books.view.settle(request.number)
+        effects.send += self.sync().send
+        self._is_filled = self._is_filled or self._requests.is_empty
+
+    # ---- what is asked for
+
+    def _ask(self, members: frozenset[str], effects: Effects[K, V]) -> None:
+        """Ask for values: of ids that a cursor covers for what changed since."""
+        covered = members & self._standing.covered
+        for piece in writing.pieces(covered):
+            self._subscribe(piece, self._standing.cursor, effects)
+        for piece in writing.pieces(members - covered):
+            number = self._subscribe(piece, None, effects)
+            self._rebuild(piece, number)
+
+    def _subscribe(
+        self, piece: frozenset[str], since: str | None, effects: Effects[K, V]
+    ) -> int:
+        number = next(self._books.numbers)
+        self._requests.add(Request(number, piece, since))
+        effects.send += [
+            writing.subscribe(self._books.party.ids_field, piece, since),
+            writing.ping(number),
+        ]
+        return number
+
+    def _rebuild(self, members: frozenset[str], number: int) -> None:
+        """Expect all values of these ids anew, and believe none that is held."""
+        self._standing.void(members)
+        named = self._standing.wanted
+        self._books.view.doubt(members, request=number, named=named)
+        # Ids that were never answered have nothing to be rebuilt.
+        self._rebuilt = self._rebuilt or bool(self._had & members)

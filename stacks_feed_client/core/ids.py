@@ -1,0 +1,33 @@
+"""Ids in the form in which a server answers, and sets of them."""
+
+from collections.abc import Iterable
+
+# A member of a set of ids that stands for all of them; no id looks like it.
+ALL = "*"
+EVERYTHING = frozenset({ALL})
+NOTHING: frozenset[str] = frozenset()
+
+# Letters that addresses do not use are read as the digits they look like.
+_ALIKE = str.maketrans("OIL", "011")
+
+
+def normal(text: str) -> str:
+    """Return a contract or user id in normal form; what is none stays something else.
+
+    The address in capitals, ``stx`` as ``.stx``, without the asset after ``::``.
+    """
+    contract, _, _ = text.partition("::")
+    if contract == "stx":
+        return ".stx"
+    address, dot, name = contract.partition(".")
+    return f"{address.upper().translate(_ALIKE)}{dot}{name}"
+
+
+def selection(ids: Iterable[str]) -> frozenset[str]:
+    """Return the set that is meant by ids as written; none of them means all."""
+    return frozenset(map(normal, ids)) or EVERYTHING
+
+
+def selects(wanted: frozenset[str], each: str) -> bool:
+    """Tell whether what belongs to an id is in a selection."""
+    return ALL in wanted or each in wanted

@@ -1,0 +1,180 @@
+"""From the text of a message to values; nothing that a server sends raises.
+
+Numbers never pass through a float: they are read from their digits.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from decimal import Decimal, InvalidOperation
+from typing import Any, NoReturn
+
+from stacks_feed_client.core.ids import normal
+from stacks_feed_client.core.values import Balance, Price, SubnetBalance, Token
+
+Message = Mapping[str, Any]
+
+# The largest amount is 2**128 - 1.
+_MAX_AMOUNT_DIGITS = 39
+# Python refuses to read longer integers, and takes long to read these.
+_MAX_TEXT_DIGITS = 4_000
+
+
+class Unreadable(ValueError):
+    """A message, or an entry of one, is not what it should be."""
+
+
+def message(text: str | bytes) -> Message:
+    """Return a message; one that cannot be read is an empty one."""
+    if isinstance(text, bytes):
+        return {}
+    try:
+        read = json.loads(text, parse_float=_decimal, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        return {}
+    return read if isinstance(read, dict) else {}
+
+
+def prices(said: Message) -> Iterator[Price | None]:
+    """Yield the prices of an update or a batch, ``None`` for each that is unreadable."""
+    for entry in _entries(said, "PRICE_BATCH", "prices"):
+        try:
+            yield _price(entry)
+        except Unreadable:
+            yield None
+
+
+def balances(said: Message) -> Iterator[Balance | None]:
+    """Yield the balances of an update or a batch, ``None`` for each that is unreadable."""
+    for entry in _entries(said, "BALANCE_BATCH", "balances"):
+        try:
+            yield _balance(entry)
+        except Unreadable:
+            yield None
+
+
+def text(value: object) -> str | None:
+    """Return a text that is not empty, else ``None``."""
+    return value if isinstance(value, str) and value else None
+
+
+def count(value: object) -> int | None:
+    """Return an integer that is not negative, else ``None``."""
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    return None
+
+
+def _entries(said: Message, batch: str, name: str) -> Iterator[Message]:
+    if said.get("type") != batch:
+        yield said
+        return
+    listed = said.get(name)
+    for entry in listed if isinstance(listed, list) else [None]:
+        yield entry if isinstance(entry, dict) else {}
+
+
+def _price(entry: Message) -> Price:
+    return Price(
+        contract_id=normal(_text(entry, "contractId")),
+        price=_number(entry.get("price")),
+        observed_at_ms=_amount(entry.get("timestamp")),
+        source=_text(entry, "source"),
+        version=count(entry.get("version")),
+    )
+
+
+def _balance(entry: Message) -> Balance:
+    contract = normal(_text(entry, "contractId"))
+    return Balance(
+        user_id=normal(_text(entry, "userId")),
+        contract_id=contract,
+        balance=_amount_or_none(entry.get("balance")),
+        formatted=_number_or_none(entry.get("formattedBalance")),
+        total_sent=_amount_or_none(entry.get("totalSent")),
+        total_received=_amount_or_none(entry.get("totalReceived")),
+        subnets=tuple(_subnets(entry)),
+        token=_token(contract, entry.get("metadata")),
+        observed_at_ms=_amount(entry.get("timestamp")),
+        source=_text(entry, "source"),
+        version=count(entry.get("version")),
+    )
+
+
+def _subnets(entry: Message) -> Iterator[SubnetBalance]:
+    """Yield every part with ``exact``, else the one that the message carries."""
+    listed = entry.get("subnets")
+    if isinstance(listed, list):
+        for part in listed:
+            if not isinstance(part, dict):
+                raise Unreadable("a subnet part is no object")
+            yield SubnetBalance(
+                contract_id=normal(_text(part, "contractId")),
+                balance=_amount(part.get("balance")),
+                formatted=_number(part.get("formattedBalance")),
+            )
+    elif entry.get("subnetBalance") is not None:
+        yield SubnetBalance(
+            contract_id=normal(_text(entry, "subnetContractId")),
+            balance=_amount(entry["subnetBalance"]),
+            formatted=_number(entry.get("formattedSubnetBalance")),
+        )
+
+
+def _token(contract: str, said: object) -> Token:
+    fields = said if isinstance(said, dict) else {}
+    return Token(
+        contract_id=contract,
+        name=text(fields.get("name")),
+        symbol=text(fields.get("symbol")),
+        decimals=count(fields.get("decimals")),
+        image=text(fields.get("image")),
+        price=_number_or_none(fields.get("price")),
+        fields=fields,
+    )
+
+
+def _text(entry: Message, name: str) -> str:
+    found = text(entry.get(name))
+    if found is None:
+        raise Unreadable(f"{name} is missing or no text")
+    return found
+
+
+def _number(value: object) -> Decimal:
+    if isinstance(value, str | int | Decimal) and not isinstance(value, bool):
+        return _decimal(f"{value}")
+    raise Unreadable("a number is missing or none")
+
+
+def _number_or_none(value: object) -> Decimal | None:
+    return None if value is None else _number(value)
+
+
+def _amount(value: object) -> int:
+    """Return an integer however it is written: a number, its digits, or ``1e21``."""
+    number = _number(value)
+    # Looked at first: the digits of 1e999999999 would fill the memory.
+    fits = number >= 0 and number.adjusted() < _MAX_AMOUNT_DIGITS
+    if not fits or number != number.to_integral_value():
+        raise Unreadable(f"{value} is no amount")
+    return int(number)
+
+
+def _amount_or_none(value: object) -> int | None:
+    return None if value is None else _amount(value)
+
+
+def _decimal(digits: str) -> Decimal:
+    if len(digits) > _MAX_TEXT_DIGITS:
+        raise Unreadable("a number of thousands of digits")
+    try:
+        number = Decimal(digits)
+    except InvalidOperation:
+        raise Unreadable(f"{digits} is no number") from None
+    if not number.is_finite():
+        raise Unreadable(f"{digits} is no number")
+    return number
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise Unreadable(f"{name} is no number")

@@ -1,0 +1,46 @@
+"""How a feed stands, as its user is told."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class State(Enum):
+    """``LIVE`` alone says that the values are those of now."""
+
+    CONNECTING = "connecting"  # there is no connection; the values are as old as that
+    FILLING = "filling"  # connected; the answer is on its way
+    LIVE = "live"
+    STALE = "stale"  # connected, but the server is silent or cut off from its log
+    CLOSED = "closed"  # for good
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """``why`` says what is wrong, if something is.
+
+    ``recovered`` is there in the first ``LIVE`` of a connection after an earlier one:
+    true when nothing published in between was missed (of each key the newest value came);
+    false when everything was sent anew: values may have stepped back, and keys that are
+    gone were reported as removed.
+    """
+
+    state: State
+    url: str
+    why: str | None = None
+    recovered: bool | None = None
+
+
+@dataclass(slots=True)
+class Counts:
+    """What happened since the feed was opened.
+
+    ``repeats`` are values that were dropped because they were not newer, ``unreadable``
+    those that could not be read, ``gaps`` the breaks in the numbers of messages.
+    """
+
+    connections: int = 0
+    messages: int = 0
+    gaps: int = 0
+    unreadable: int = 0
+    repeats: int = 0
+    conflated: int = 0

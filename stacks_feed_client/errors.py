@@ -1,0 +1,23 @@
+"""What a feed raises, by what can be done about it."""
+
+
+class FeedError(Exception):
+    """Any of these."""
+
+
+class FeedRefused(FeedError):
+    """The server will not serve us; coming back would be no better.
+
+    The request is wrong (an address, a token, far too many ids) and must be changed.
+    """
+
+    def __init__(self, url: str, why: str) -> None:
+        super().__init__(f"{url} refused: {why}")
+        self.url, self.why = url, why
+
+
+class FeedClosed(FeedError):
+    """The feed was closed by us: its context was left."""
+
+    def __init__(self) -> None:
+        super().__init__("the feed is closed")

@@ -1,0 +1,255 @@
+"""The client library against a real edge: what is published is what a program gets."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from eventlog.port import EventLog
+from schemas.latest import balance_key, price_key
+from schemas.log import World
+from stacks_feed_client import BalanceKey, Options, Price, State, Subscription, connect
+from tests.support.clock import ManualClock
+from tests.support.feeding import (
+    Publisher,
+    Relay,
+    a_token,
+    eager,
+    next_of,
+    relaying,
+    until_status,
+)
+from tests.support.serving import (
+    ANNE,
+    BOB,
+    CHA,
+    LONG_S,
+    WELSH,
+    a_log,
+    balance,
+    demanded,
+    identity,
+    put,
+    serving,
+    serving_from,
+    the_tokens,
+    two_prices,
+)
+
+ALL_FEATURES = {"ack", "seq", "resume", "heartbeat", "exact", "shutdown"}
+
+
+async def test_all_prices_come_first_and_then_every_change(tmp_path: Path) -> None:
+    async with (
+        serving(tmp_path, before=two_prices) as running,
+        connect(f"ws://{running.host}", options=eager()) as feed,
+    ):
+        updates = feed.subscribe()
+        async with asyncio.timeout(LONG_S):
+            snapshot = await updates.snapshot()
+        assert {k: v.price for k, v in snapshot.items()} == {
+            ".stx": Decimal("0.63"),
+            CHA: Decimal("0.4684"),
+        }
+        assert feed.features == ALL_FEATURES
+        assert {(await next_of(updates)).key for _ in range(2)} == {".stx", CHA}
+        await Publisher(running.log, {WELSH: 4}).price(WELSH)
+        update = await next_of(updates)
+        assert update.value is not None
+        assert (update.key, update.value.version) == (WELSH, 5)
+        assert feed.view[WELSH] == update.value
+
+
+async def test_a_server_without_extras_is_read_in_the_base_protocol(
+    tmp_path: Path,
+) -> None:
+    async with (
+        serving(tmp_path, before=two_prices, features=()) as running,
+        connect(f"ws://{running.host}", options=eager()) as feed,
+    ):
+        updates = feed.subscribe("stx")
+        async with asyncio.timeout(LONG_S):
+            snapshot = await feed.snapshot()
+        assert feed.features == set()
+        assert {k: v.price for k, v in snapshot.items()} == {".stx": Decimal("0.63")}
+        assert snapshot[".stx"].version is None
+        assert (await next_of(updates)).value == snapshot[".stx"]
+
+
+async def test_balances_of_a_user_come_with_every_digit_and_every_subnet(
+    tmp_path: Path,
+) -> None:
+    largest = 2**128 - 1
+    async with (
+        serving(tmp_path, before=the_tokens) as running,
+        connect(f"ws://{running.host}", party="balances", options=eager()) as feed,
+    ):
+        await balance(running.log, ANNE, CHA, largest, charisma_token_subnet_v1=500_000)
+        await running.taken_in()
+        updates = feed.subscribe(ANNE)
+        async with asyncio.timeout(LONG_S):
+            snapshot = await updates.snapshot()
+        found = snapshot[BalanceKey(ANNE, CHA)]
+        assert found.balance == largest
+        assert found.formatted == Decimal("340282366920938463463374607431768.211455")
+        assert [part.balance for part in found.subnets] == [500_000]
+        assert found.token.symbol == "CHA"
+        assert not snapshot[BalanceKey(ANNE, WELSH)].is_held
+        heard = [await next_of(updates) for _ in snapshot]
+        assert {update.key for update in heard} == snapshot.keys()
+        await balance(running.log, BOB, CHA, 1)
+        await put(running.log, "latest", balance_key(ANNE, CHA), None)
+        gone = await next_of(updates)
+        assert (gone.key, gone.value) == (BalanceKey(ANNE, CHA), None)
+        assert gone.key not in feed.view
+
+
+async def test_a_refresh_asked_for_reaches_the_log(tmp_path: Path) -> None:
+    async with (
+        serving(tmp_path, before=two_prices) as running,
+        connect(f"ws://{running.host}", options=eager()) as feed,
+    ):
+        feed.refresh()
+        await until_status(feed, State.LIVE)
+        async with asyncio.timeout(LONG_S):
+            while "refresh:prices" not in dict(await demanded(running.log)):
+                pass  # reading the log takes turns of the loop
+
+
+async def test_closing_a_subscription_ends_it_and_leaves_the_others(
+    tmp_path: Path,
+) -> None:
+    async with (
+        serving(tmp_path, before=two_prices) as running,
+        connect(f"ws://{running.host}", options=eager()) as feed,
+    ):
+        publisher = Publisher(running.log, {CHA: 1, ".stx": 1})
+        kept = feed.subscribe(CHA)
+        async with feed.subscribe() as everything:
+            async with asyncio.timeout(LONG_S):
+                await everything.snapshot()
+        assert [update async for update in everything] == []
+        await next_of(kept)
+        await until_status(feed, State.LIVE)
+        await publisher.price(".stx")
+        await publisher.price(CHA)
+        update = await next_of(kept)
+        assert update.value is not None
+        assert update.value.version == 2
+        assert set(feed.view) == {CHA}
+
+
+@dataclass
+class TwoEdges:
+    """Two edges over one log, each behind a relay, that die and come back."""
+
+    log: EventLog
+    relays: list[Relay]
+    edges: list[AsyncExitStack] = field(
+        default_factory=lambda: [AsyncExitStack(), AsyncExitStack()]
+    )
+
+    @property
+    def urls(self) -> list[str]:
+        return [f"ws://127.0.0.1:{relay.port}" for relay in self.relays]
+
+    async def start(self, which: int) -> None:
+        running = await self.edges[which].enter_async_context(serving_from(self.log))
+        self.relays[which].target = running.edge.port
+
+    async def kill(self, which: int) -> None:
+        self.relays[which].cut()
+        await self.edges[which].aclose()
+
+
+@asynccontextmanager
+async def two_edges(folder: Path) -> AsyncIterator[TwoEdges]:
+    async with a_log(folder) as log, relaying() as one, relaying() as other:
+        await identity(log, World.SIMULATED)
+        edges = TwoEdges(log, [one, other])
+        for which in range(2):
+            await edges.start(which)
+        try:
+            yield edges
+        finally:
+            for which in range(2):
+                await edges.kill(which)
+
+
+async def test_two_edges_one_killed_and_back_no_gap_and_no_repeat(
+    tmp_path: Path,
+) -> None:
+    tokens = [a_token("followed") for _ in range(4)]
+    async with (
+        two_edges(tmp_path) as edges,
+        connect(*edges.urls, options=eager()) as feed,
+    ):
+        publisher = Publisher(edges.log)
+        updates, heard = feed.subscribe(*tokens), dict.fromkeys(tokens, 0)
+        for died in (0, 1, 0, 1):
+            # An edge sends of what it reads at once the newest: one round at a time.
+            for _ in range(3):
+                await publisher.round(tokens)
+                await hear_all(updates, heard, publisher.versions)
+            await edges.kill(died)
+            # Published while nobody may be listening.
+            await publisher.round(tokens)
+            await hear_all(updates, heard, publisher.versions)
+            status = await until_status(feed, State.LIVE)
+            assert status.recovered is not False
+            await edges.start(died)
+        assert feed.counts.connections > 2
+        assert feed.counts.gaps == feed.counts.conflated == 0
+
+
+async def hear_all(
+    updates: Subscription[str, Price], heard: dict[Any, int], published: dict[str, int]
+) -> None:
+    """Hear every version that was published, each after the one before."""
+    while heard != published:
+        update = await next_of(updates)
+        assert update.value is not None
+        assert update.value.version == heard[update.key] + 1
+        heard[update.key] += 1
+
+
+async def test_what_was_withdrawn_while_away_is_reported_as_removed(
+    tmp_path: Path,
+) -> None:
+    async with serving(tmp_path, before=two_prices) as running, relaying() as relay:
+        relay.target = running.edge.port
+        async with connect(f"ws://127.0.0.1:{relay.port}", options=eager()) as feed:
+            updates = feed.subscribe()
+            await until_status(feed, State.LIVE)
+            assert {(await next_of(updates)).key for _ in range(2)} == {".stx", CHA}
+            relay.cut()
+            await put(running.log, "latest", price_key(CHA), None)
+            await running.taken_in()
+            relay.target = running.edge.port
+            status = await until_status(feed, State.LIVE, recovered=True)
+            assert status.recovered
+            assert {key for key in feed.view if key in {CHA, ".stx"}} == {".stx"}
+
+
+async def test_a_restart_is_announced_and_come_back_from(tmp_path: Path) -> None:
+    clock = ManualClock()
+    async with a_log(tmp_path) as log:
+        await identity(log, World.SIMULATED)
+        await two_prices(log)
+        first = AsyncExitStack()
+        running = await first.enter_async_context(serving_from(log))
+        async with serving_from(log) as other:
+            urls = [f"ws://{running.host}", f"ws://{other.host}"]
+            options = Options(clock=clock, draw=lambda: 0.0)
+            async with connect(*urls, options=options) as feed:
+                feed.subscribe()
+                await until_status(feed, State.LIVE)
+                await first.aclose()
+                await until_status(feed, State.CONNECTING)
+                # The notice asks to stay away for up to five seconds.
+                await clock.advance(5.0)
+                status = await until_status(feed, State.LIVE, recovered=True)
+                assert other.host in status.url
