@@ -1,19 +1,16 @@
-"""Clients that do not read, do not answer, stay until the end; and the sockets they have."""
+"""Clients that do not answer, or stay until the end; and the sockets they have."""
 
 import asyncio
-import socket
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 from websockets.asyncio.client import connect
 
-from schemas.ids import ContractId
+from tests.support.deaf import by_hand, closes
 from tests.support.serving import (
-    BOB,
     CHA,
     LONG_S,
-    Serving,
     price,
     serving,
     two_prices,
@@ -22,114 +19,6 @@ from tests.support.serving import (
 
 CLIENTS_A_TURN = 300
 CROWD = 2 * CLIENTS_A_TURN + 50
-
-
-TOKENS = [ContractId(f"{BOB}.token-{number}") for number in range(200)]
-
-
-async def closes(running: Serving, reason: str) -> float:
-    """Return how many connections were closed for a reason, in this process so far."""
-    async with running.http() as http:
-        lines = (await http.get("/metrics")).text.splitlines()
-    wanted = f'stacks_feed_client_closes_total{{reason="{reason}"}} '
-    found = [line.removeprefix(wanted) for line in lines if line.startswith(wanted)]
-    return float(found[0]) if found else 0.0
-
-
-async def test_who_does_not_read_is_dropped_and_costs_the_others_nothing(
-    tmp_path: Path,
-) -> None:
-    async with (
-        serving(tmp_path, client_buffer_bytes=20_000) as running,
-        running.listener() as listener,
-    ):
-        before = await closes(running, "does not read")
-        writer = await deaf(running)
-        writer.write(_subscribe_to_all())
-        usd = 0
-        while await closes(running, "does not read") == before:
-            usd += 1
-            await many_prices(running, f"{usd}")
-            assert await listener.asks("SUBSCRIBE", contractIds=[TOKENS[-1]])
-        writer.transport.abort()
-
-
-async def stuck(running: Serving) -> asyncio.StreamWriter:
-    """Return a client for which the edge holds an answer that it does not read."""
-    await many_prices(running, "1")
-    writer = await deaf(running)
-    writer.write(_subscribe_to_all() * 200)
-    async with running.listener() as listener:
-        for _ in range(100):
-            await listener.until_now()
-    return writer
-
-
-@pytest.mark.parametrize("ends", [True, False])
-async def test_an_answer_that_is_not_read_holds_up_nobody(
-    tmp_path: Path, *, ends: bool
-) -> None:
-    async with serving(tmp_path) as running, running.listener() as listener:
-        writer = await stuck(running)
-        if ends:
-            writer.transport.abort()
-        await listener.asks("SUBSCRIBE", contractIds=[CHA])
-        await price(running.log, CHA, "0.5")
-        await running.taken_in()
-        assert [m["price"] for m in await listener.until_now()] == [0.5]
-    writer.transport.abort()
-
-
-async def test_who_takes_nothing_of_an_answer_for_two_pings_is_dropped(
-    tmp_path: Path,
-) -> None:
-    async with serving(tmp_path) as running:
-        writer = await stuck(running)
-        before = await closes(running, "no pong")
-        for _ in range(2):
-            await running.clock.until_asleep(1)
-            await running.clock.advance(20)
-        assert await closes(running, "no pong") == before + 1
-        writer.transport.abort()
-
-
-async def deaf(running: Serving) -> asyncio.StreamWriter:
-    """Connect a client that never reads; its receive buffer is as small as can be."""
-    reader, writer = await by_hand(running)
-    raw = writer.get_extra_info("socket")
-    raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2_048)
-    reader._transport.pause_reading()  # type: ignore[attr-defined]
-    return writer
-
-
-async def many_prices(running: Serving, usd: str) -> None:
-    """Publish a price of every token and wait until it was sent."""
-    for token in TOKENS:
-        await price(running.log, token, usd)
-    await running.taken_in()
-
-
-async def by_hand(
-    running: Serving,
-) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """Open a WebSocket that does nothing by itself."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", running.edge.port)
-    writer.write(_HANDSHAKE)
-    await reader.readuntil(b"\r\n\r\n")
-    return reader, writer
-
-
-_HANDSHAKE = (
-    b"GET /prices HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n"
-    b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-    b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
-)
-
-
-def _subscribe_to_all() -> bytes:
-    # A masked frame whose mask is zero: the payload stands as it is.
-    said = b'{"type":"SUBSCRIBE"}'
-    return bytes((0x81, 0x80 | len(said))) + b"\0\0\0\0" + said
 
 
 async def test_a_client_is_pinged_and_stays_while_it_answers(tmp_path: Path) -> None:

@@ -79,7 +79,6 @@ async def test_what_cannot_be_read_is_an_error(
         '{"type":null}',
         '{"type":["PING"]}',
         '{"type":"ping"}',
-        '{"type":"HELLO","features":[]}',
         '{"type":"REFRESH_METADATA"}',
     ],
 )

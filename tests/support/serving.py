@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import json
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -105,7 +105,7 @@ class Listener:
         mark = f"now {next(self._pings)}"
         await self.send("PING", timestamp=mark)
         heard = []
-        while (message := await self.next()) != {"type": "PONG", "timestamp": mark}:
+        while (message := await self.next()).get("timestamp") != mark:
             heard.append(message)
         return heard
 
@@ -241,6 +241,7 @@ async def price(
     contract_id: str,
     usd: str,
     *,
+    version: int = 1,
     observed_at: int = SEEN_MS,
     market: Market | None = None,
 ) -> None:
@@ -248,12 +249,29 @@ async def price(
     value = Price(
         contract_id=ContractId(contract_id),
         usd=usd,
-        version=1,
+        version=version,
         observed_at=observed_at,
         origins=(),
         market=market,
     )
     await put(log, LATEST, price_key(value.contract_id), encode(value))
+
+
+async def prices(log: EventLog, contract_ids: Sequence[str], usd: str) -> None:
+    """Publish one price of many tokens at once."""
+    placed = []
+    for each in contract_ids:
+        value = Price(
+            contract_id=ContractId(each),
+            usd=usd,
+            version=1,
+            observed_at=SEEN_MS,
+            origins=(),
+        )
+        key = price_key(value.contract_id)
+        place = partition_of(partition_key(key), PARTITIONS)
+        placed.append((place, Entry(key, encode(value))))
+    await log.append(LATEST, placed)
 
 
 async def token(log: EventLog, contract_id: str, **fields: Any) -> None:
