@@ -270,6 +270,9 @@ def edge_config(settings: Settings) -> "EdgeConfig":
         refresh_interval_s=settings.refresh_interval_s,
         message_bytes=settings.message_bytes,
         client_buffer_bytes=settings.client_buffer_bytes,
+        stall_s=settings.client_stall_s,
+        heartbeat_s=settings.heartbeat_s,
+        tombstones_s=settings.resume_s,
     )
 
 

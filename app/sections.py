@@ -223,7 +223,20 @@ class Edge(BaseModel):
         65_536, description="Longest message of a client; a longer one closes with 1009"
     )
     client_buffer_bytes: Positive = Field(
-        262_144, description="What may wait in a client's socket before it is closed"
+        262_144,
+        description="What a client has not read is at most this, the system's buffer "
+        "included; of what changes after that it gets the newest values when it reads on",
+    )
+    client_stall_s: Seconds = Field(
+        30, description="A client that takes nothing for so long is dropped"
+    )
+    heartbeat_s: Seconds = Field(
+        5, description="Between two heartbeats, for clients that asked for them"
+    )
+    resume_s: Annotated[float, Field(gt=0, le=82_800)] = Field(
+        82_800,
+        description="How old a cursor may be that a client resumes from; at most an hour "
+        "less than the log keeps tombstones",
     )
     origins: tuple[str, ...] | None = Field(
         None,

@@ -27,6 +27,7 @@ class Prices:
         self._updates: dict[Form, dict[str, bytes]] = {}
         # Every token that may have a price, sorted; and the parts of the batch of all, by
         # form and first token: where the next part begins, and the updates.
+        self._known: set[ContractId] = set()
         self._contracts: tuple[ContractId, ...] = ()
         self._parts: dict[tuple[Form, int], tuple[int, list[bytes]]] = {}
 
@@ -170,6 +171,7 @@ class Prices:
         source = "local-dev" if is_simulated(self._table) else "api"
         if source != self._source:
             self._source, self._updates = source, {}
-        fresh = {*changed.prices, *changed.tokens}.difference(self._contracts)
-        if fresh:
-            self._contracts = tuple(sorted(fresh.union(self._contracts)))
+        seen = {*changed.prices, *changed.tokens}
+        if not seen <= self._known:
+            self._known |= seen
+            self._contracts = tuple(sorted(self._known))
