@@ -45,6 +45,8 @@ class Follower:
     edge: Edge | None = None
     id: ClientId = field(default_factory=lambda: ClientId(0))
     seq: int = 0
+    # The last version of each key on this connection.
+    told: dict[Key, int] = field(default_factory=dict)
     frames: Iterator[bytes] = field(default_factory=lambda: iter(()))
 
     def connect(self, edge: Edge, catch_up: Callable[[], None] | None = None) -> None:
@@ -54,6 +56,7 @@ class Follower:
         """
         self.leave()
         self.edge, self.id, self.seq = edge, ClientId(next(_numbers)), 0
+        self.told = {}
         list(edge.hub.connect(self.id, self.party, now_ms=edge.log.now_ms).frames)
         # What came before WELCOME has no versions and is not looked at.
         self._say({"type": "HELLO", "features": self.features})
@@ -117,6 +120,7 @@ class Follower:
                     self.view, self.cursor = {}, None
             case "REMOVED":
                 self.view.pop(_key(message), None)
+                self.told.pop(_key(message), None)
             case _:
                 for update in message.get(self.party, [message]):
                     self._update(update)
@@ -124,10 +128,14 @@ class Follower:
     def _update(self, update: dict[str, Any]) -> None:
         key, version = _key(update), update["version"]
         assert self.ids is None or key[0] in self.ids, "not asked for"
+        value = float(update["price" if self.party == "prices" else "balance"])
+        # What is published of a key is the number of its version.
+        assert value == version, "never true"
+        assert version > self.told.get(key, -1), "older, or twice"
+        self.told[key] = version
         held = self.view.get(key)
         if held is None or version > held[0]:
-            value = update["price" if self.party == "prices" else "balance"]
-            self.view[key] = version, float(value)
+            self.view[key] = version, value
 
 
 def _key(message: dict[str, Any]) -> Key:
