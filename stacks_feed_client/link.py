@@ -8,14 +8,16 @@ from typing import Any
 
 from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as open_websocket
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
 from stacks_feed_client.core.itinerary import retry_after_s
 from stacks_feed_client.core.machine import Lost
 
 # What an attempt to connect may raise; all of it may be over the next time.
-TROUBLE = (OSError, TimeoutError, InvalidHandshake, ConnectionClosed)
+TROUBLE = (OSError, TimeoutError, WebSocketException)
 _CLOSE_S = 1.0
+# Of what a server says instead of opening a WebSocket.
+_SHOWN_BYTES = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,8 @@ def lost_because(error: Exception) -> Lost:
         wait_s = retry_after_s(
             response.headers.get("Retry-After"), date=response.headers.get("Date")
         )
-        why = f"HTTP {response.status_code} {response.reason_phrase}".rstrip()
+        body = (response.body or b"")[:_SHOWN_BYTES].decode(errors="replace").strip()
+        said = f": {body}" if body else ""
+        why = f"HTTP {response.status_code} {response.reason_phrase}{said}"
         return Lost(why, status=response.status_code, retry_after_s=wait_s)
     return Lost(f"{error}" or type(error).__name__)

@@ -69,7 +69,7 @@ class Conversation(Generic[K, V]):
     @property
     def recovered(self) -> bool | None:
         """Whether nothing was missed since the last connection."""
-        return not self._rebuilt if self._had else None
+        return not self._rebuilt if self._had or self._rebuilt else None
 
     def open(self) -> Effects[K, V]:
         """Begin: a server that knows no ``HELLO`` answers an error, or the ``PING`` alone."""
@@ -79,7 +79,6 @@ class Conversation(Generic[K, V]):
         """Take in one message."""
         effects: Effects[K, V] = Effects()
         counts, read = self._books.counts, message(said)
-        self._liveness.heard(now_s=now_s)
         counts.messages += 1
         if not read:
             counts.unreadable += 1
@@ -93,6 +92,9 @@ class Conversation(Generic[K, V]):
         else:
             counts.gaps += 1
             effects.leave = "a message is missing"
+        # What it says unasked does not show that it hears us: the greeting does.
+        if self.features is not None:
+            self._liveness.heard(now_s=now_s)
         return effects
 
     def tick(self, *, now_s: float) -> Effects[K, V]:
@@ -206,8 +208,8 @@ class Conversation(Generic[K, V]):
     def _subscribed(self, said: Message) -> None:
         resumed = said.get("recovered") is True
         request = self._requests.subscribed(resumed=resumed)
-        if request is not None and request.since is not None and not resumed:
-            self._rebuild(request.members, request.number)
+        if request is not None and not resumed:
+            self._rebuild(request)
         ignored = said.get("ignored")
         for each in ignored if isinstance(ignored, list) else []:
             name = text(each.get("id")) if isinstance(each, dict) else None
@@ -217,6 +219,9 @@ class Conversation(Generic[K, V]):
     def _whole(self, number: int | None, effects: Effects[K, V]) -> None:
         if number is None:
             return
+        begun = self._requests.begun(number)
+        if begun is not None:
+            self._rebuild(begun)
         for request in self._requests.whole(number):
             if request.is_refused:
                 self._standing.void(request.members)
@@ -235,24 +240,31 @@ class Conversation(Generic[K, V]):
         for piece in writing.pieces(covered):
             self._subscribe(piece, self._standing.cursor, effects)
         for piece in writing.pieces(members - covered):
-            number = self._subscribe(piece, None, effects)
-            self._rebuild(piece, number)
+            self._subscribe(piece, None, effects)
 
     def _subscribe(
         self, piece: frozenset[str], since: str | None, effects: Effects[K, V]
-    ) -> int:
-        number = next(self._books.numbers)
-        self._requests.add(Request(number, piece, since))
+    ) -> None:
+        numbers, begins = self._books.numbers, None
+        if not self._requests.is_announced(since):
+            begins = next(numbers)
+            effects.send.append(writing.ping(begins))
+        request = Request(next(numbers), piece, since, begins)
+        self._requests.add(request)
         effects.send += [
             writing.subscribe(self._books.party.ids_field, piece, since),
-            writing.ping(number),
+            writing.ping(request.number),
         ]
-        return number
 
-    def _rebuild(self, members: frozenset[str], number: int) -> None:
-        """Expect all values of these ids anew, and believe none that is held."""
+    def _rebuild(self, request: Request) -> None:
+        """Expect all values anew from here on, and believe none that is held.
+
+        Not before: what is still on its way from an earlier subscription is older than
+        what this answer leaves out.
+        """
+        members, view = request.members, self._books.view
         self._standing.void(members)
         named = self._standing.wanted
-        self._books.view.doubt(members, request=number, named=named)
-        # Ids that were never answered have nothing to be rebuilt.
-        self._rebuilt = self._rebuilt or bool(self._had & members)
+        held = view.doubt(members, request=request.number, named=named)
+        # Of ids that were never answered, and of which nothing is held, nothing is.
+        self._rebuilt = self._rebuilt or held or bool(self._had & members)

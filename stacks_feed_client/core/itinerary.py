@@ -24,6 +24,8 @@ def address(url: str, party: PartyName) -> str:
     parts = urlsplit(url)
     if parts.scheme not in _SCHEMES or not parts.hostname:
         raise ValueError(f"{url!r} is no ws:// or wss:// address")
+    # Raise ValueError now for what could not be connected to later.
+    _ = parts.port, parts.hostname.encode("idna")
     path = parts.path if parts.path not in {"", "/"} else f"/parties/{party}/main"
     return urlunsplit((_SCHEMES[parts.scheme], parts.netloc, path, parts.query, ""))
 

@@ -2,6 +2,7 @@
 
 Each is followed by a ``PING`` with its number. A server handles messages in order, so the
 ``PONG`` with that number says that the answer is whole, whatever else the server can do.
+Where the answer begins is told by ``SUBSCRIBED``; where there is none, by another ``PONG``.
 """
 
 from dataclasses import dataclass, replace
@@ -14,12 +15,13 @@ from stacks_feed_client.core.standing import Standing
 class Request:
     """One ``SUBSCRIBE``; with ``since`` it asks for what changed since a cursor.
 
-    ``heard``: its ``SUBSCRIBED`` came.
+    ``begins`` is the number of a ``PING`` before it. ``heard``: its ``SUBSCRIBED`` came.
     """
 
     number: int
     members: frozenset[str]
     since: str | None = None
+    begins: int | None = None
     heard: bool = False
 
     @property
@@ -60,13 +62,21 @@ class Requests:
         ``resumed``: only what changed follows. Returns the request.
         """
         for number, request in self._open.items():
-            if not request.heard and (self._acks or request.since is not None):
+            if not request.heard and self.is_announced(request.since):
                 heard = self._open[number] = replace(request, heard=True)
                 self._said |= heard.members
                 if resumed:
                     self._done |= heard.members
                 return heard
         return None
+
+    def is_announced(self, since: str | None) -> bool:
+        """Tell whether a ``SUBSCRIBED`` will say where the answer begins."""
+        return self._acks or since is not None
+
+    def begun(self, number: int) -> Request | None:
+        """Return the request before which a ``PING`` with this number was sent."""
+        return next((r for r in self._open.values() if r.begins == number), None)
 
     def whole(self, number: int) -> list[Request]:
         """Note the ``PONG`` of a request; return those that are wholly answered by it."""

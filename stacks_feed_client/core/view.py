@@ -45,16 +45,20 @@ class View(Generic[K, V]):
 
     def doubt(
         self, members: frozenset[str], *, request: int, named: frozenset[str]
-    ) -> None:
+    ) -> bool:
         """Put in doubt what belongs to these ids, until the answer to ``request`` is whole.
 
         All does not stand for those ``named`` beside it: their answers have more in them.
+        Tells whether anything was held of them.
         """
         owner = self._party.owner
-        for key in self._values:
-            each = owner(key)
-            if each in members or (ALL in members and each not in named):
-                self._doubts[key] = request
+        doubted = {
+            key: request
+            for key in self._values
+            if owner(key) in members or (ALL in members and owner(key) not in named)
+        }
+        self._doubts |= doubted
+        return bool(doubted)
 
     def settle(self, request: int) -> Iterator[Update[K, V]]:
         """Remove what a whole answer did not mention; yield that as news."""
