@@ -17,7 +17,9 @@ PACKAGES = (
     "runtime",
     "schemas",
     "simulator",
+    "stacks_feed_client",
 )
+SERVICES = ("ingest", "processor", "edge", "simulator", "stacks_feed_client")
 MAX_LINES = 400
 MAX_FUNCTION_LINES = 50
 UNIT = ROOT / "tests" / "unit"
@@ -41,9 +43,9 @@ def name_of(path: Path) -> str:
 
 
 def is_shell(path: Path) -> bool:
-    """Tell a service's shell, which meets the world, from its core."""
+    """Tell the shell of a service or of the client, which meets the world, from its core."""
     name = name_of(path)
-    in_service = name.split("/")[0] in {"ingest", "processor", "edge", "simulator"}
+    in_service = name.split("/")[0] in SERVICES
     return (
         name in SHELLS
         or name.startswith(TESTED_AS_A_WHOLE)
