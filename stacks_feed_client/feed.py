@@ -111,22 +111,14 @@ class Feed(Generic[K, V]):
         self._machine.refresh()
         self.wanted.set()
 
-    async def statuses(self) -> AsyncGenerator[Status, None]:
-        """Yield how the feed stands, now and after every change, to the end.
+    def statuses(self) -> AsyncGenerator[Status, None]:
+        """Return an iterator over how the feed stands, now and after every change.
 
-        A reader that is slow misses the oldest.
+        It ends with ``CLOSED``. A reader that is slow misses the oldest.
         """
         waiting = deque([self._status], maxlen=_STATUSES)
         self._status_readers.append(waiting)
-        try:
-            while True:
-                while waiting:
-                    yield waiting.popleft()
-                if self.is_closed:
-                    return
-                await self.changes.wait()
-        finally:
-            self._status_readers.remove(waiting)
+        return self._read_statuses(waiting)
 
     async def wait_closed(self) -> None:
         """Return when it is over; raise ``FeedRefused`` if the server refused."""
@@ -178,6 +170,21 @@ class Feed(Generic[K, V]):
         if subscription in self._subscriptions:
             self._subscriptions.remove(subscription)
             self._want()
+
+    async def _read_statuses(
+        self, waiting: deque[Status]
+    ) -> AsyncGenerator[Status, None]:
+        try:
+            while True:
+                while waiting:
+                    yield waiting.popleft()
+                if self.is_closed:
+                    return
+                await self.changes.wait()
+        finally:
+            # By identity: two readers may have the same waiting.
+            readers = self._status_readers
+            self._status_readers = [each for each in readers if each is not waiting]
 
     def _want(self) -> None:
         self._machine.want(self._selected())

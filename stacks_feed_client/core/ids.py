@@ -12,7 +12,7 @@ _ALIKE = str.maketrans("OIL", "011")
 
 
 def normal(text: str) -> str:
-    """Return a contract or user id in normal form; what is none stays something else.
+    """Return a contract or user id in normal form; what is none stays as it is.
 
     The address in capitals, ``stx`` as ``.stx``, without the asset after ``::``.
     """
@@ -20,6 +20,8 @@ def normal(text: str) -> str:
     if contract == "stx":
         return ".stx"
     address, dot, name = contract.partition(".")
+    if address[:1] not in {"S", "s"}:
+        return contract  # no address
     return f"{address.upper().translate(_ALIKE)}{dot}{name}"
 
 

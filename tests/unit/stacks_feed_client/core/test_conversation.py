@@ -156,7 +156,7 @@ def test_ids_that_the_server_does_not_take_are_known() -> None:
     talk = filled()
     ignored = [{"id": "stx", "why": "too-many"}, {"id": "x"}, {}, 5]
     talk.hears({"type": "SUBSCRIBED", "ignored": ignored})
-    assert talk.machine.books.ignored == {".stx": "too-many", "X": "ignored"}
+    assert talk.machine.books.ignored == {".stx": "too-many", "x": "ignored"}
 
 
 def test_a_server_that_is_cut_off_from_its_log_is_stale() -> None:

@@ -14,6 +14,7 @@ ANNE = "SP2ZNGJ85ENDY6QRHQ5P2D4FXKGZWCKTB2T0Z55KS"
         pytest.param(".stx", ".stx", id="stx in normal form"),
         pytest.param(ANNE.lower(), ANNE, id="small letters"),
         pytest.param(ANNE.replace("0", "O"), ANNE, id="a letter like a digit"),
+        pytest.param("nonsense", "nonsense", id="no id"),
         pytest.param(f"{ANNE}.Il-o::cha", f"{ANNE}.Il-o", id="names stay, assets go"),
     ],
 )
