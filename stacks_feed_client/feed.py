@@ -167,9 +167,8 @@ class Feed(Generic[K, V]):
 
     def leave(self, subscription: "Subscription[K, V]") -> None:
         """Forget a subscription."""
-        if subscription in self._subscriptions:
-            self._subscriptions.remove(subscription)
-            self._want()
+        self._subscriptions.remove(subscription)
+        self._want()
 
     async def _read_statuses(
         self, waiting: deque[Status]

@@ -113,7 +113,7 @@ class Conversation(Generic[K, V]):
         """Ask for what is wanted and was not asked for, and the other way round."""
         effects: Effects[K, V] = Effects()
         wanted = self._standing.wanted
-        if self.features is None or wanted == self._asked:
+        if self.features is None or wanted is self._asked:
             return effects
         dropped = self._asked - wanted
         if ALL in dropped:

@@ -146,7 +146,8 @@ class Machine(Generic[K, V]):
         return f"{lost.why}: {said}" if said else lost.why
 
     def _settle(self) -> None:
-        if self._wanted != self.books.standing.wanted:
+        # Not compared by content: there may be thousands, and this is asked at every message.
+        if self._wanted is not self.books.standing.wanted:
             self.books.standing.want(self._wanted)
             self.books.view.keep(self._wanted)
 

@@ -46,6 +46,8 @@ class Requests:
         self._done = NOTHING
         self._cursor: str | None = None
         self._about = NOTHING
+        # What the standing took of that, while nothing here changed.
+        self._given: frozenset[str] | None = None
 
     @property
     def is_empty(self) -> bool:
@@ -65,6 +67,7 @@ class Requests:
             if not request.heard and self.is_announced(request.since):
                 heard = self._open[number] = replace(request, heard=True)
                 self._said |= heard.members
+                self._given = None
                 if resumed:
                     self._done |= heard.members
                 return heard
@@ -94,14 +97,18 @@ class Requests:
         It is about the ids whose ``SUBSCRIBED`` came before it, and is gone on from once
         their values are whole: having more than it covers does no harm.
         """
-        self._cursor, self._about = cursor, self._said
-        self._adopt()
+        self._cursor = cursor
+        unchanged = self._about is self._said
+        if not (unchanged and self._standing.renew(cursor, self._given)):
+            self._about = self._said
+            self._adopt()
 
     def drop(self, members: frozenset[str]) -> None:
         """Forget ids that were unsubscribed: no cursor from now on is about them."""
         self._said -= members
         self._done -= members
         self._about -= members
+        self._given = None
         self._open = {
             number: replace(request, members=request.members - members)
             for number, request in self._open.items()
@@ -109,4 +116,5 @@ class Requests:
 
     def _adopt(self) -> None:
         if self._cursor is not None:
-            self._standing.advance(self._cursor, self._about & self._done)
+            covered = self._about & self._done
+            self._given = self._standing.advance(self._cursor, covered)

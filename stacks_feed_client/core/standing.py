@@ -28,12 +28,24 @@ class Standing:
         """Give up the cursor for these ids."""
         self.covered -= members
 
-    def advance(self, cursor: str, covered: frozenset[str]) -> None:
+    def advance(self, cursor: str, covered: frozenset[str]) -> frozenset[str] | None:
         """Take a cursor that covers ``covered``, unless the one held covers more ids.
 
         One that covers nothing yet, early in a connection, must not replace one that can
-        be gone on from.
+        be gone on from. Returns what it covers, ``None`` if it was not taken.
         """
         covered &= self.wanted
-        if covered and self.covered <= covered:
-            self.cursor, self.covered = cursor, covered
+        if not (covered and self.covered <= covered):
+            return None
+        self.cursor, self.covered = cursor, covered
+        return covered
+
+    def renew(self, cursor: str, covered: frozenset[str] | None) -> bool:
+        """Take a later cursor of what ``advance`` returned, if nothing changed since.
+
+        Cursors come with most messages, and sets of thousands of ids take long to compare.
+        """
+        if covered is not self.covered:
+            return False
+        self.cursor = cursor
+        return True

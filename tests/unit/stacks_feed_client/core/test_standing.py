@@ -39,3 +39,12 @@ def test_what_is_void_must_be_asked_for_anew() -> None:
     standing.advance("1", AB)
     standing.void(A)
     assert standing.covered == B
+
+
+def test_a_later_cursor_of_the_same_ids_is_taken_while_nothing_changed() -> None:
+    standing = Standing(wanted=AB)
+    given = standing.advance("1", AB)
+    assert standing.renew("2", given)
+    standing.want(AB)
+    assert not standing.renew("3", given)
+    assert standing.cursor == "2"
