@@ -46,7 +46,7 @@ class Requests:
         self._done = NOTHING
         self._cursor: str | None = None
         self._about = NOTHING
-        # What the standing took of that, while nothing here changed.
+        # What the standing took of that when it was last looked at.
         self._given: frozenset[str] | None = None
 
     @property
@@ -67,7 +67,6 @@ class Requests:
             if not request.heard and self.is_announced(request.since):
                 heard = self._open[number] = replace(request, heard=True)
                 self._said |= heard.members
-                self._given = None
                 if resumed:
                     self._done |= heard.members
                 return heard
@@ -98,6 +97,7 @@ class Requests:
         their values are whole: having more than it covers does no harm.
         """
         self._cursor = cursor
+        # Whatever is done was said: while that is the same, so is what a cursor covers.
         unchanged = self._about is self._said
         if not (unchanged and self._standing.renew(cursor, self._given)):
             self._about = self._said
@@ -108,7 +108,6 @@ class Requests:
         self._said -= members
         self._done -= members
         self._about -= members
-        self._given = None
         self._open = {
             number: replace(request, members=request.members - members)
             for number, request in self._open.items()
