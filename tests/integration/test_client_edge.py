@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from eventlog.port import EventLog
-from schemas.latest import balance_key, price_key
-from schemas.log import World
+from schemas.base import encode
+from schemas.ids import Network
+from schemas.latest import IDENTITY_KEY, balance_key, price_key
+from schemas.log import LogIdentity, World
 from stacks_feed_client import BalanceKey, Options, Price, State, Subscription, connect
 from tests.support.clock import ManualClock
 from tests.support.feeding import (
@@ -27,11 +29,13 @@ from tests.support.serving import (
     BOB,
     CHA,
     LONG_S,
+    PARTITIONS,
     WELSH,
     a_log,
     balance,
     demanded,
     identity,
+    price,
     put,
     serving,
     serving_from,
@@ -253,3 +257,38 @@ async def test_a_restart_is_announced_and_come_back_from(tmp_path: Path) -> None
                 await clock.advance(5.0)
                 status = await until_status(feed, State.LIVE, recovered=True)
                 assert other.host in status.url
+
+
+async def test_on_another_log_everything_is_told_anew_and_what_is_gone_removed(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "other").mkdir()
+    async with serving(tmp_path, before=two_prices) as running, relaying() as relay:
+        relay.target = running.edge.port
+        async with (
+            serving(tmp_path / "other", before=another_log) as other,
+            connect(f"ws://127.0.0.1:{relay.port}", options=eager()) as feed,
+        ):
+            updates = feed.subscribe()
+            assert {(await next_of(updates)).key for _ in range(2)} == {".stx", CHA}
+            await until_status(feed, State.LIVE)
+            relay.cut()
+            relay.target = other.edge.port
+            await until_status(feed, State.LIVE, recovered=False)
+            assert feed.view.keys() == {CHA}
+            news = [await next_of(updates) for _ in range(2)]
+            values = {update.key: update.value for update in news}
+            assert values[".stx"] is None
+            assert values[CHA] == feed.view[CHA]
+
+
+async def another_log(log: EventLog) -> None:
+    said = LogIdentity(
+        id="1" * 32,
+        network=Network.MAINNET,
+        world=World.SIMULATED,
+        partitions=PARTITIONS,
+        created_at=0,
+    )
+    await put(log, "latest", IDENTITY_KEY, encode(said))
+    await price(log, CHA, "0.25")
