@@ -73,6 +73,8 @@ class Clients:
     def __init__(self, hub: Hub, *, mark_bytes: int, clock: Clock) -> None:
         self._hub, self._mark_bytes, self._clock = hub, mark_bytes, clock
         self._open: dict[ClientId, Client] = {}
+        # Of those to whom changes may still be written: one look-up, nothing to ask.
+        self._transports: dict[ClientId, asyncio.Transport] = {}
         # What a delivery under way has not yet written: the writes, in parts; and by
         # client, once somebody had to be written to out of turn.
         self._left: deque[Write] = deque()
@@ -92,13 +94,19 @@ class Clients:
             high=self._mark_bytes, low=self._mark_bytes // 4
         )
         self._open[client.id] = client
+        self._transports[client.id] = client.transport
         CLIENTS.labels(client.party).inc()
         CONNECTIONS.labels(client.party).inc()
 
     def remove(self, client: Client) -> None:
         """Forget a connection and what it was to get."""
         del self._open[client.id]
+        self.mute(client.id)
         CLIENTS.labels(client.party).dec()
+
+    def mute(self, client_id: ClientId) -> None:
+        """Write no more changes to a client: a close frame is about to be sent."""
+        self._transports.pop(client_id, None)
 
     # ---- changes
 
@@ -136,24 +144,24 @@ class Clients:
             self._fan_out(write._replace(clients=(client_id,)))
 
     def _fan_out(self, write: Write) -> None:
-        """Write to each client: the hot path, where each call counts."""
+        """Write to each client: the hot path, where each call counts.
+
+        A transport whose connection was lost takes writes and ignores them.
+        """
         clients: Iterable[ClientId] = write.clients
         if self._by_client is not None:
             pop = self._by_client.pop
             clients = [each for each in clients if pop(each, None) is not None]
         frames, more, mark_bytes = write.frames, write.more, self._mark_bytes
-        find, written = self._open.get, 0
+        find, written = self._transports.get, 0
         for client_id in clients:
-            client = find(client_id)
-            if client is None or client.socket.closed:
-                continue
-            transport = client.transport
-            if transport.is_closing():
+            transport = find(client_id)
+            if transport is None:
                 continue
             transport.write(frames)
             written += 1
             if more or transport.get_write_buffer_size() > mark_bytes:
-                self._fall_behind(client)
+                self._fall_behind(self._open[client_id])
         SENT_BYTES.inc(written * len(frames))
         SENT_WRITES.inc(written)
 
@@ -190,6 +198,7 @@ class Clients:
     def drop(self, client: Client, reason: str) -> None:
         """End a connection at once: a close frame would only wait with the rest."""
         CLOSED.labels(reason).inc()
+        self.mute(client.id)
         client.transport.abort()
 
     def _write(self, client: Client, frames: bytes) -> None:

@@ -4,8 +4,10 @@ import asyncio
 import itertools
 import logging
 import socket
+from collections.abc import Callable
+from functools import partial
 
-from aiohttp import WSMessage, WSMsgType, web
+from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 
 from edge.clients import Client
 from edge.core.hub import ClientId, Effects
@@ -24,7 +26,7 @@ async def serve(
     request: web.Request, party: Party, parts: Parts
 ) -> web.WebSocketResponse:
     """Serve one client until it leaves or is dropped."""
-    accepted = web.WebSocketResponse(
+    accepted = _Socket(
         compress=False,
         autoping=False,
         timeout=_CLOSE_S,
@@ -39,6 +41,7 @@ async def serve(
         ClientId(next(_ids)), party, accepted, request.transport, request.writer.drain
     )
     parts.clients.add(client)
+    accepted.before_close = partial(parts.clients.mute, client.id)
     try:
         await _Conversation(client, parts).run()
     except ConnectionError as error:
@@ -47,6 +50,19 @@ async def serve(
         parts.clients.remove(client)
         parts.demand.unwatch(parts.hub.disconnect(client.id).unwatch)
     return accepted
+
+
+class _Socket(web.WebSocketResponse):
+    """Tells before it sends a close frame, whoever closes: nothing may follow one."""
+
+    before_close: Callable[[], None] | None = None
+
+    async def close(
+        self, *, code: int = WSCloseCode.OK, message: bytes = b"", drain: bool = True
+    ) -> bool:
+        if self.before_close is not None:
+            self.before_close()
+        return await super().close(code=code, message=message, drain=drain)
 
 
 class _Conversation:
