@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -33,6 +33,7 @@ from app.topics import (
 )
 from eventlog.port import EventLog
 from runtime.clock import Clock
+from runtime.health import Health
 from schemas.log import LogIdentity
 
 logger = logging.getLogger(__name__)
@@ -147,15 +148,25 @@ async def opened_service(
             yield partial(_run_simulator, settings)
             return
         if settings.metrics_port and name != "edge":
-            stack.callback(_serve_metrics(settings.metrics_port))
+            await stack.enter_async_context(_told(health, settings))
         opened = await stack.enter_async_context(open_checked(settings, clock=clock))
         where, identity = opened.log.where, opened.identity
         logger.info("log opened", extra={"log": where, "id": identity.id})
-        yield partial(_RUN[name], opened, settings, clock=clock)
+        yield partial(_run, name, opened, settings, clock=clock, health=health)
+
+
+async def _run(
+    name: str, opened: Opened, settings: Settings, *, clock: Clock, health: Health
+) -> None:
+    # The service's own checks stand before anybody can ask: its first step adds them.
+    health.drop("start")
+    await _RUN[name](opened, settings, clock=clock, health=health)
 
 
 def _check_ports(name: str, settings: Settings) -> None:
     if name == "edge":
+        health = Health()
+        health.add("start", lambda: "the service is starting")
         check_free(
             settings.host, settings.port, what="edge", setting="STACKS_FEED_PORT"
         )
@@ -168,11 +179,12 @@ def _check_ports(name: str, settings: Settings) -> None:
         )
 
 
-def _serve_metrics(port: int) -> Callable[[], None]:
-    from runtime.metrics import serve  # noqa: PLC0415 - only where asked for
+def _told(health: Health, settings: Settings) -> AbstractAsyncContextManager[int]:
+    from runtime.serving import serving  # noqa: PLC0415 - only where asked for
 
-    check_free("127.0.0.1", port, what="metrics", setting="STACKS_FEED_METRICS_PORT")
-    return serve(port)
+    host, port = settings.metrics_host, settings.metrics_port
+    check_free(host, port, what="metrics", setting="STACKS_FEED_METRICS_PORT")
+    return serving(health, host=host, port=port)
 
 
 async def _run_simulator(settings: Settings) -> None:
@@ -181,7 +193,9 @@ async def _run_simulator(settings: Settings) -> None:
     await serve(simulator_config(settings))
 
 
-async def _run_ingest(opened: Opened, settings: Settings, *, clock: Clock) -> None:
+async def _run_ingest(
+    opened: Opened, settings: Settings, *, clock: Clock, health: Health
+) -> None:
     from ingest.service import run  # noqa: PLC0415 - each process loads its service alone
 
     await run(
@@ -192,13 +206,18 @@ async def _run_ingest(opened: Opened, settings: Settings, *, clock: Clock) -> No
     )
 
 
-async def _run_processor(opened: Opened, settings: Settings, *, clock: Clock) -> None:
+async def _run_processor(
+    opened: Opened, settings: Settings, *, clock: Clock, health: Health
+) -> None:
     from processor.service import run  # noqa: PLC0415 - each process loads its service alone
 
-    await run(opened.log, processor_config(settings), clock)
+    await run(opened.log, processor_config(settings), clock, health=health)
 
 
-async def _run_edge(opened: Opened, settings: Settings, *, clock: Clock) -> None:
+async def _run_edge(
+    opened: Opened, settings: Settings, *, clock: Clock, health: Health
+) -> None:
+        health=health,
     from edge.service import run  # noqa: PLC0415 - each process loads its service alone
 
     await run(
@@ -214,3 +233,4 @@ _RUN: Mapping[str, Callable[..., Coroutine[Any, Any, None]]] = {
     "processor": _run_processor,
     "edge": _run_edge,
 }
+        health=health,

@@ -94,6 +94,14 @@ def _add_backfill(parser: argparse.ArgumentParser) -> None:
     _add_json(parser)
 
 
+def _add_health(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "url",
+        metavar="URL",
+        help="where the service answers, as http://127.0.0.1:1999",
+    )
+
+
 def _add_nothing(parser: argparse.ArgumentParser) -> None:
     """The command has no options."""
 
@@ -112,6 +120,9 @@ COMMANDS = (
     Command("tail", "follow the published values", "app.commands.tail", _add_tail),
     Command(
         "doctor", "check everything, say what to do", "app.commands.doctor", _add_doctor
+    ),
+    Command(
+        "health", "ask a service if it is ready", "app.commands.health", _add_health
     ),
     Command("settings", "list every setting", "app.commands.settings", _add_nothing),
 )

@@ -47,8 +47,12 @@ class General(BaseModel):
     )
     metrics_port: Port = Field(
         0,
-        description="Port on 127.0.0.1 where ingest or the processor serves its metrics; "
-        "0 is none. The edge has them at `/metrics`",
+        description="Port where ingest or the processor serves `/metrics`, `/health/live` and "
+        "`/health/ready`; 0 is none. The edge has them on its own port",
+    )
+    metrics_host: str = Field(
+        "127.0.0.1",
+        description="Address of that port; whoever reaches it can read it",
     )
 
 

@@ -3,8 +3,6 @@
 No label takes an id of a user or of a contract.
 """
 
-from collections.abc import Callable
-
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
     REGISTRY,
@@ -12,7 +10,6 @@ from prometheus_client import (
     Gauge,
     Histogram,
     generate_latest,
-    start_http_server,
 )
 
 _SECONDS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
@@ -155,18 +152,3 @@ LOG_ERRORS = Counter(
 def render() -> tuple[bytes, str]:
     """Return all metrics of this process as text, and its content type."""
     return generate_latest(REGISTRY), CONTENT_TYPE_LATEST
-
-
-def serve(port: int, host: str = "127.0.0.1") -> Callable[[], None]:
-    """Serve the metrics of a process that has no HTTP of its own, from a thread.
-
-    Returns what stops it. Raises ``OSError`` when the port is taken.
-    """
-    server, thread = start_http_server(port, addr=host)
-
-    def stop() -> None:
-        server.shutdown()
-        server.server_close()
-        thread.join()
-
-    return stop
