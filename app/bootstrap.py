@@ -33,6 +33,7 @@ from app.topics import (
 )
 from eventlog.port import EventLog
 from runtime.clock import Clock
+from runtime.crash import crash_at
 from runtime.health import Health
 from schemas.log import LogIdentity
 
@@ -61,7 +62,10 @@ async def open_log(
             from eventlog.sqlite import SqliteConfig, open_sqlite  # noqa: PLC0415 - only the adapter in use is loaded
 
             config = SqliteConfig(
-                path=path, now_ms=clock.now_ms, full_sync=settings.sqlite_full_sync
+                path=path,
+                now_ms=clock.now_ms,
+                full_sync=settings.sqlite_full_sync,
+                on_step=crash_at(settings.crash_at),
             )
             async with open_sqlite(config) as log:
                 yield log
@@ -127,7 +131,13 @@ async def apply_topics(settings: Settings, *, clock: Clock) -> Applied:
             )
             if settings.partitions is None:
                 wanted = replace(wanted, partitions=found.partitions)
-        return await apply(log, wanted, new_id=uuid4().hex, now_ms=clock.now_ms)
+        return await apply(
+            log,
+            wanted,
+            new_id=uuid4().hex,
+            now_ms=clock.now_ms,
+            on_step=crash_at(settings.crash_at),
+        )
 
 
 Running = Callable[[], Coroutine[Any, Any, None]]
@@ -147,6 +157,8 @@ async def opened_service(
         if name == "simulator":
             yield partial(_run_simulator, settings)
             return
+        health = Health()
+        health.add("start", lambda: "the service is starting")
         if settings.metrics_port and name != "edge":
             await stack.enter_async_context(_told(health, settings))
         opened = await stack.enter_async_context(open_checked(settings, clock=clock))
@@ -165,8 +177,6 @@ async def _run(
 
 def _check_ports(name: str, settings: Settings) -> None:
     if name == "edge":
-        health = Health()
-        health.add("start", lambda: "the service is starting")
         check_free(
             settings.host, settings.port, what="edge", setting="STACKS_FEED_PORT"
         )
@@ -203,6 +213,7 @@ async def _run_ingest(
         ingest_config(settings),
         partitions=opened.identity.partitions,
         clock=clock,
+        health=health,
     )
 
 
@@ -217,7 +228,6 @@ async def _run_processor(
 async def _run_edge(
     opened: Opened, settings: Settings, *, clock: Clock, health: Health
 ) -> None:
-        health=health,
     from edge.service import run  # noqa: PLC0415 - each process loads its service alone
 
     await run(
@@ -225,6 +235,7 @@ async def _run_edge(
         edge_config(settings),
         partitions=opened.identity.partitions,
         clock=clock,
+        health=health,
     )
 
 
@@ -233,4 +244,3 @@ _RUN: Mapping[str, Callable[..., Coroutine[Any, Any, None]]] = {
     "processor": _run_processor,
     "edge": _run_edge,
 }
-        health=health,

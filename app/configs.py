@@ -10,6 +10,7 @@ from app.places import Broker, Place, parse_place
 from app.sections import SIMULATED_AUDIT_DAYS
 from app.settings import Settings
 from app.topics import Wanted
+from runtime.crash import crash_at
 from schemas.journal import FoldSettings
 from schemas.log import World
 
@@ -64,6 +65,7 @@ def kafka_config(settings: Settings, broker: Broker) -> "KafkaConfig":
         security=_kafka_security(settings),
         replication=settings.kafka_replication or replication,
         session_timeout_ms=round(settings.kafka_session_timeout_s * 1_000),
+        on_step=crash_at(settings.crash_at),
     )
 
 
@@ -166,6 +168,7 @@ def ingest_config(settings: Settings) -> "IngestConfig":
         generation=int(settings.accounts_api.removeprefix("v")),
         watch_max=settings.watch_max,
         buffer_records=settings.buffer_records,
+        on_step=crash_at(settings.crash_at),
     )
 
 
@@ -252,7 +255,9 @@ def processor_config(settings: Settings) -> "ProcessorConfig":
     from processor.config import ProcessorConfig  # noqa: PLC0415 - each process loads its service alone
 
     return ProcessorConfig(
-        instance=instance_name(settings), fold=fold_settings(settings)
+        instance=instance_name(settings),
+        fold=fold_settings(settings),
+        on_step=crash_at(settings.crash_at),
     )
 
 
@@ -270,6 +275,7 @@ def edge_config(settings: Settings) -> "EdgeConfig":
         refresh_interval_s=settings.refresh_interval_s,
         message_bytes=settings.message_bytes,
         client_buffer_bytes=settings.client_buffer_bytes,
+        on_step=crash_at(settings.crash_at),
     )
 
 

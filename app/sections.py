@@ -6,8 +6,9 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field, SecretStr
+from pydantic import BaseModel, Field, SecretStr, ValidationInfo, field_validator
 
+from runtime.crash import crash_at
 from schemas.ids import Network
 
 Port = Annotated[int, Field(ge=0, le=65_535)]
@@ -54,6 +55,20 @@ class General(BaseModel):
         "127.0.0.1",
         description="Address of that port; whoever reaches it can read it",
     )
+    crash_at: str = Field(
+        "",
+        description="For tests: the process kills itself at this step of its work, as in "
+        "`commit-written`, or `commit-written:3` at its third pass. The steps are in "
+        "`runtime/crash.py`; refused in production",
+    )
+
+    @field_validator("crash_at")
+    @classmethod
+    def _can_crash(cls, spec: str, others: ValidationInfo) -> str:
+        if spec and others.data.get("environment") == "production":
+            raise ValueError("not in production")
+        crash_at(spec)  # raises for what is no step
+        return spec
 
 
 class Log(BaseModel):

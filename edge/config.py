@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from runtime.crash import OnStep, no_step
+
 ANY_ORIGIN = "*"
 
 
@@ -15,6 +17,7 @@ class EdgeConfig:
     ``refresh_interval_s``. A message of a client is at most ``message_bytes``, and a
     client whose socket still holds more than ``client_buffer_bytes`` when something new
     comes is dropped. A client is pinged every ``ping_s`` and has as long to answer.
+    ``on_step`` is told each step of the work.
     """
 
     instance: str
@@ -27,3 +30,4 @@ class EdgeConfig:
     client_buffer_bytes: int = 262_144
     ping_s: float = 20.0
     keepalive_s: float = 30.0
+    on_step: OnStep = no_step

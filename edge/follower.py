@@ -9,6 +9,7 @@ from edge.core.hub import Hub
 from edge.core.patience import delay_s
 from eventlog.port import Batches, EventLog, LogUnavailable, Partition, Reader
 from runtime.clock import Clock
+from runtime.crash import OnStep, no_step
 from runtime.metrics import LOG_ERRORS, UNREADABLE_LATEST
 from schemas.topics import LATEST
 
@@ -29,10 +30,11 @@ class Follower:
         partitions: int,
         clock: Clock,
         draw: Callable[[], float],
+        on_step: OnStep = no_step,
     ) -> None:
         self._hub, self._clients = hub, clients
         self._parts = [Partition(LATEST, number) for number in range(partitions)]
-        self._clock, self._draw = clock, draw
+        self._clock, self._draw, self._on_step = clock, draw, on_step
         self._positions: dict[Partition, int] = {}
         self._ends: dict[Partition, int] = {}
         # Set when all that stood in the table at the start has been read.
@@ -77,6 +79,7 @@ class Follower:
         unreadable = self._hub.unreadable
         writes = self._hub.apply(_records(batches), now_ms=self._clock.now_ms())
         UNREADABLE_LATEST.inc(self._hub.unreadable - unreadable)
+        self._on_step("table-updated")
         await self._clients.deliver(writes)
 
     def _note(self, reader: Reader) -> None:

@@ -85,7 +85,14 @@ async def running(
         hub=hub,
         clients=clients,
         demand=Demand(config, clock=clock, draw=draw),
-        follower=Follower(hub, clients, partitions=partitions, clock=clock, draw=draw),
+        follower=Follower(
+            hub,
+            clients,
+            partitions=partitions,
+            clock=clock,
+            draw=draw,
+            on_step=config.on_step,
+        ),
         health=health or Health(),
     )
     parts.health.add("table", parts.closed_because)

@@ -77,14 +77,7 @@ async def run(
     Survives upstreams and the log being away. Raises for what an operator must see to:
     ``UnknownTopic``, ``LogFull``, ``LogCorrupt``.
     """
-    writer = Writer(
-        log,
-        partitions=partitions,
-        clock=clock,
-        draw=draw,
-        limit=config.buffer_records,
-        batch=config.batch_records,
-    )
+    writer = Writer(log, config, partitions=partitions, clock=clock, draw=draw)
     tools = Tools(clock, draw, MomentSource(clock), writer)
     if health is not None:
         health.add("log", lambda: writer.stalled)
@@ -229,6 +222,7 @@ class _Ingest:
                 RefreshKind.PRICES: self._prices.refresh,
                 RefreshKind.BALANCES: self._readings.refresh,
             },
+            on_step=self._config.on_step,
         )
 
     # ---- what they tell one another

@@ -6,6 +6,7 @@ from uuid import uuid4
 
 from eventlog.port import Entry, EventLog, Fenced, Partition, Reader, ShardWriter
 from processor.core.shard_state import ShardState
+from runtime.crash import OnStep, no_step
 from schemas.base import encode
 from schemas.journal import Barrier
 from schemas.states import BARRIER_KEY
@@ -20,14 +21,16 @@ _BATCH, _REPORT_EVERY = 2_000, 100_000
 class Restored:
     """The state of one shard and how far it follows ``state``; outlives its owners.
 
-    ``progress`` is told how many records were read so far.
+    ``progress`` is told how many records were read so far, ``on_step`` each step.
     """
 
-    def __init__(self, shard: int, *, progress: Progress) -> None:
+    def __init__(
+        self, shard: int, *, progress: Progress, on_step: OnStep = no_step
+    ) -> None:
         self.state = ShardState(shard)
         self._partition = Partition(STATE, shard)
         self._read_to: int | None = None
-        self._progress = progress
+        self._progress, self._on_step = progress, on_step
 
     async def catch_up(self, log: EventLog, writer: ShardWriter, owner: str) -> int:
         """Read all that earlier owners committed; return how many records.
@@ -39,6 +42,7 @@ class Restored:
         # What is written by a dead owner under our name is not ours.
         barrier = encode(Barrier(owner=f"{owner}/{uuid4().hex}"))
         await writer.commit({STATE: [Entry(BARRIER_KEY, barrier)]})
+        self._on_step("barrier-made")
         at = self._partition
         start = self._read_to
         if start is None:
@@ -54,6 +58,7 @@ class Restored:
                 # A newer owner's barrier has replaced ours.
                 raise Fenced(self.state.shard)
             batches = await reader.read(max_records=_BATCH, wait_s=1.0)
+            self._on_step("state-read")
             for record in batches.get(self._partition, ()):
                 if record.key == BARRIER_KEY and record.value == barrier:
                     self._read_to = record.offset + 1

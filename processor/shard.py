@@ -47,7 +47,7 @@ class Shard:
     ) -> None:
         self._log, self._shard = log, shard
         self._config, self._clock, self._notice = config, clock, notice
-        self._restored = Restored(shard, progress=self._report)
+        self._restored = Restored(shard, progress=self._report, on_step=config.on_step)
         self._inputs = [Partition(topic, shard) for topic in RAW]
         self._failures = 0
 
@@ -84,6 +84,7 @@ class Shard:
 
     async def _own_and_serve(self) -> None:
         async with self._log.own(self._shard) as writer:
+            self._config.on_step("shard-acquired")
             await self._restore(writer)
             state = self._state
             start = {at: state.position.positions[at.topic] for at in self._inputs}
@@ -127,6 +128,7 @@ class Shard:
             while True:
                 inputs = await inbox.take()
                 if inputs:
+                    self._config.on_step("inputs-taken")
                     await self._fold(inputs, writer, marks)
                 elif marks.due_when_idle():
                     # All that was read is folded: the inbox was just emptied.
@@ -149,6 +151,7 @@ class Shard:
                 self._state, inputs, settings=config.fold, limits=config.limits
             )
             inputs = batch.rest(inputs)
+            config.on_step("folded")
             await self._commit(batch, writer, marks)
 
     async def _commit(
@@ -157,6 +160,7 @@ class Shard:
         started_s = self._clock.monotonic_s()
         entries = _entries(batch, marks.riding(batch.record.log_time))
         await writer.commit(entries)
+        self._config.on_step("commit-returned")
         # A crash before this line loses nothing: the log has it all.
         batch.apply()
         self._failures = 0

@@ -54,7 +54,9 @@ class Appender:
         producer = await self._started()
         try:
             async with border(self._config.where, limit_s=self._config.request_limit_s):
-                firsts = await answers(await send(producer, batches))
+                sent = await send(producer, batches)
+                self._config.on_step("append-written")
+                firsts = await answers(sent)
         except LogUnavailable:
             await self._drop(producer)
             raise

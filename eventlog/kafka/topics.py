@@ -100,6 +100,7 @@ class Topics:
         wanted = [self._new_topic(spec) for spec in specs]
         async with border(self._config.where, limit_s=self._config.request_limit_s):
             response: Any = await self._admin.create_topics(wanted)
+            self._config.on_step("topics-written")
             # The driver raises nothing: each topic has its own error code.
             errors = {row[0]: for_code(row[1]) for row in response.topic_errors}
             for name, error in errors.items():

@@ -90,7 +90,9 @@ class KafkaShardWriter:
             await self._producer.begin_transaction()
             sent = await send(self._producer, batches)
             firsts = await answers(sent)
+            self._config.on_step("commit-written")
             await self._producer.commit_transaction()
+            self._config.on_step("commit-made")
             await self._until_visible(sent, firsts)
 
     async def _until_visible(self, sent: Sequence[Sent], firsts: Sequence[int]) -> None:
