@@ -95,11 +95,15 @@ class Drift:
 
 @dataclass(frozen=True, slots=True)
 class TopicState:
-    """A topic as it is: its partitions and how it differs from the spec asked for."""
+    """A topic as it is: its partitions and how it differs from the spec asked for.
+
+    ``retention_ms`` is how long its records surely stand; ``None`` is for ever.
+    """
 
     name: str
     partitions: int
     drift: tuple[Drift, ...] = field(default=())
+    retention_ms: int | None = None
 
 
 class LogError(Exception):

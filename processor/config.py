@@ -16,6 +16,8 @@ class ProcessorConfig:
     with the log the shell waits ``backoff_s``, twice as long each time it goes on, at
     most ``max_backoff_s``; ``fenced_s`` before it takes a shard again that was taken from
     it while the group says it is its own. ``on_step`` is told each step of a shard's work.
+    Every ``retention_check_s`` a shard looks how near retention is; of what is deleted
+    before it was read only the gaps named in ``accept_loss`` are passed over.
     """
 
     instance: str
@@ -27,3 +29,5 @@ class ProcessorConfig:
     max_backoff_s: float = 5.0
     fenced_s: float = 1.0
     on_step: OnStep = no_step
+    retention_check_s: float = 30.0
+    accept_loss: frozenset[str] = frozenset()

@@ -11,6 +11,7 @@ from eventlog.port import (
     EventLog,
     LogError,
     LogUnavailable,
+    OffsetOutOfRange,
     Partition,
     Reader,
     Record,
@@ -21,6 +22,7 @@ from processor.core.batch import Batch, fold_batch
 from processor.core.shard_state import ShardState
 from processor.inbox import Inbox
 from processor.restore import Restored
+from processor.retention import RetentionGuard, loss_of, positions_within
 from processor.watermark import Watermarks
 from runtime import metrics
 from runtime.clock import Clock
@@ -60,8 +62,9 @@ class Shard:
 
         Trouble with the log is waited out. Raises ``Fenced`` once another owner has the
         shard, ``FoldError`` for a bug, ``UnreadableState`` for what a newer program wrote,
-        and what an operator must see to: ``OffsetOutOfRange`` where retention has passed
-        the shard, ``LogFull``, ``LogCorrupt``, ``UnknownTopic``.
+        and what an operator must see to: ``ObservationsLost`` where retention has passed
+        the shard, ``OffsetOutOfRange`` where the log ends before it, ``LogFull``,
+        ``LogCorrupt``, ``UnknownTopic``.
         """
         while True:
             try:
@@ -69,6 +72,8 @@ class Shard:
                     await self._own_and_serve()
             except LogUnavailable as error:
                 await self._wait_out(error)
+            except OffsetOutOfRange as error:
+                raise loss_of(error, self._state.position.positions) from error
 
     async def _wait_out(self, error: LogError) -> None:
         config = self._config
@@ -97,9 +102,7 @@ class Shard:
         started_s = self._clock.monotonic_s()
         self._report(0)
         read = await self._restored.catch_up(self._log, writer, self._config.instance)
-        # Of a shard that never read a topic.
-        oldest = await self._log.oldest(self._inputs)
-        self._state.start_at({at.topic: offset for at, offset in oldest.items()})
+        self._state.read_on(await self._starts())
         took_s = self._clock.monotonic_s() - started_s
         metrics.RESTORE_SECONDS.observe(took_s)
         metrics.RESTORED_KEYS.labels(self._shard).set(len(self._state))
@@ -114,6 +117,14 @@ class Shard:
             },
         )
 
+    async def _starts(self) -> dict[str, int]:
+        """Return where to read on in each topic; see ``positions_within``."""
+        oldest = await self._log.oldest(self._inputs)
+        accepted = self._config.accept_loss
+        return positions_within(
+            self._state.position.positions, oldest, accepted=accepted
+        )
+
     def _report(self, records: int) -> None:
         self._notice(f"being restored, {records} records read")
 
@@ -122,9 +133,14 @@ class Shard:
         marks = Watermarks(
             self._shard, self._log, config=self._config, clock=self._clock
         )
+        guard = RetentionGuard(
+            self._shard, self._log, config=self._config, clock=self._clock
+        )
+        watching = guard.run(lambda: self._state.position.positions)
         async with asyncio.TaskGroup() as group:
             group.create_task(inbox.fill(), name=f"read shard {self._shard}")
             group.create_task(self._tick(inbox), name=f"ticks of shard {self._shard}")
+            group.create_task(watching, name=f"retention of shard {self._shard}")
             while True:
                 inputs = await inbox.take()
                 if inputs:

@@ -90,6 +90,23 @@ SHARD_LOG_TIME = Gauge(
     "Log time up to which a shard has read, in seconds since 1970",
     ("shard",),
 )
+WAITING_RECORDS = Gauge(
+    "stacks_feed_waiting_records",
+    "Observations in the log that a shard has not read yet",
+    ("topic", "shard"),
+)
+RETENTION_RECORDS = Gauge(
+    "stacks_feed_retention_margin_records",
+    "Offsets from the oldest observation in the log to the next a shard reads",
+    ("topic", "shard"),
+)
+RETENTION_SECONDS = Gauge(
+    "stacks_feed_retention_margin_seconds",
+    "Until retention may delete the next observation a shard reads; +Inf: nothing waits, "
+    "or it is kept for ever",
+    ("topic", "shard"),
+)
+RETENTION = (WAITING_RECORDS, RETENTION_RECORDS, RETENTION_SECONDS)
 RESTORED_KEYS = Gauge(
     "stacks_feed_restored_keys", "Keys in the restored state of a shard", ("shard",)
 )

@@ -81,6 +81,13 @@ def drift_of(
     )
 
 
+def retention_of(found: Mapping[str, str]) -> int | None:
+    """Return how long a topic with these settings keeps its records; ``None``: for ever."""
+    kept_ms = int(found.get("retention.ms", -1))
+    deletes = "delete" in found.get("cleanup.policy", "")
+    return kept_ms if deletes and kept_ms >= 0 else None
+
+
 def _normal(value: str) -> list[str]:
     """Policies are a set; brokers list them in any order."""
     return sorted(value.replace(" ", "").split(","))
@@ -127,7 +134,12 @@ class Topics:
             partitions = await self._partitions(names)
             settings = await self._settings(partitions)
         return tuple(
-            TopicState(s.name, count, drift_of(s, partitions=count, found=found))
+            TopicState(
+                s.name,
+                count,
+                drift_of(s, partitions=count, found=found),
+                retention_of(found),
+            )
             for s in specs
             if (count := partitions.get(s.name)) is not None
             and (found := settings.get(s.name)) is not None
