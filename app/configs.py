@@ -257,6 +257,7 @@ def processor_config(settings: Settings) -> "ProcessorConfig":
     return ProcessorConfig(
         instance=instance_name(settings),
         fold=fold_settings(settings),
+        accept_loss=frozenset(filter(None, settings.accept_loss.split(","))),
         on_step=crash_at(settings.crash_at),
     )
 

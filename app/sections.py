@@ -16,6 +16,8 @@ Seconds = Annotated[float, Field(gt=0, le=30 * 86_400)]
 Number = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(ge=1)]
 Url = Annotated[str, Field(pattern=r"^(https?|wss?)://[^\s]+$")]
+_GAP = r"(?:prices|balances|tokens)\.raw\[[0-9]{1,4}\]@[0-9]{1,15}"
+_GAPS = rf"^(?:{_GAP}(?:,{_GAP})*)?$"
 Source = Literal["kraxel", "stxtools", "internal"]
 
 # In a simulated world nobody reads history for long; a laptop's disk is small.
@@ -224,6 +226,11 @@ class Processor(BaseModel):
     )
     future_tolerance_s: Annotated[float, Field(ge=0)] = Field(
         60, description="An observation this far past its append time is refused"
+    )
+    accept_loss: Annotated[str, Field(pattern=_GAPS)] = Field(
+        "",
+        description="Observations that retention deleted unread and that a shard is to go on "
+        "without: `TOPIC[SHARD]@OFFSET[,…]`, as the processor names them when it stops",
     )
 
 

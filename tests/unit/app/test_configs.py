@@ -126,6 +126,7 @@ def test_the_processor_is_told_its_name_and_the_settings_of_the_fold() -> None:
     config = configs.processor_config(given)
     assert config.instance == "me"
     assert config.fold == configs.fold_settings(given)
+    assert config.accept_loss == frozenset()
 
 
 def test_the_edge_is_told_where_it_listens_and_who_may_read_it() -> None:
