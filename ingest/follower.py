@@ -48,8 +48,31 @@ async def follow(
     Goes on where it was after ``LogUnavailable``. When retention passed it, it goes on
     with the oldest record there is.
     """
-    parts = [Partition(topic, number) for number in range(partitions)]
-    following = _Following(log, parts, taker)
+    following = _Following(log, _parts(topic, partitions), taker)
+    await _follow(following, topic, clock=clock, draw=draw)
+
+
+async def follow_new(
+    log: EventLog,
+    topic: str,
+    partitions: int,
+    *,
+    taker: Taker,
+    clock: Clock,
+    draw: Callable[[], float],
+) -> None:
+    """Hand every record that comes after this call to ``taker``; else as ``follow``."""
+    following = _Following(log, _parts(topic, partitions), taker, from_now=True)
+    await _follow(following, topic, clock=clock, draw=draw)
+
+
+def _parts(topic: str, partitions: int) -> list[Partition]:
+    return [Partition(topic, number) for number in range(partitions)]
+
+
+async def _follow(
+    following: "_Following", topic: str, *, clock: Clock, draw: Callable[[], float]
+) -> None:
     attempt = 0
     while True:
         try:
@@ -69,8 +92,16 @@ async def follow(
 class _Following:
     """Where a topic has been read to, across readers."""
 
-    def __init__(self, log: EventLog, parts: list[Partition], taker: Taker) -> None:
+    def __init__(
+        self,
+        log: EventLog,
+        parts: list[Partition],
+        taker: Taker,
+        *,
+        from_now: bool = False,
+    ) -> None:
         self._log, self._parts, self._taker = log, parts, taker
+        self._from_now = from_now
         self._positions: dict[Partition, int] = {}
         self._ends: dict[Partition, int] = {}
         self._reached = False
@@ -78,8 +109,9 @@ class _Following:
 
     async def run(self) -> None:
         if not self._ends:
-            self._positions = dict(await self._log.oldest(self._parts))
+            oldest = await self._log.oldest(self._parts)
             self._ends = dict(await self._log.ends(self._parts))
+            self._positions = dict(self._ends if self._from_now else oldest)
         async with self._log.reader(self._positions) as reader:
             while True:
                 self._note(reader)

@@ -77,6 +77,12 @@ class Writer:
             self._changed.notify_all()
         await parcel.durable
 
+    def full(self) -> str | None:
+        """Return that nothing more is taken, if so: then upstream is not read."""
+        if self._has_room():
+            return None
+        return f"full: {self._count} observations wait for the log, nothing is read"
+
     async def run(self) -> None:
         """Append what is brought, until ``close`` and nothing waits."""
         while parcels := await self._next():

@@ -50,6 +50,41 @@ BUFFERED = Gauge(
     "stacks_feed_ingest_buffer_records",
     "Observations that wait for the log",
 )
+DOUBTED = Counter(
+    "stacks_feed_readings_doubted_total",
+    "Accounts that went back (older totals) or lost all they held, and are read again",
+    ("kind",),
+)
+REFUSED_READINGS = Counter(
+    "stacks_feed_readings_refused_total",
+    "Account readings of ours that the processor refused, by reason",
+    ("reason",),
+)
+PRICE_DISAGREEMENTS = Gauge(
+    "stacks_feed_price_disagreements",
+    "Tokens whose price of a source is less than half or more than twice the others'",
+    ("source",),
+)
+PRICE_UNCHECKED = Gauge(
+    "stacks_feed_price_unchecked_tokens",
+    "Tokens that one source alone has a price of: nothing holds it back if it lies",
+)
+PRICE_SPREAD = Gauge(
+    "stacks_feed_price_spread_ratio",
+    "Largest ratio between the prices that two sources have of one token",
+)
+CLOCK_BEHIND = Gauge(
+    "stacks_feed_clock_behind_seconds",
+    "How far this clock is behind the newest observation; above 30 nothing is read",
+)
+CLOCK_AHEAD = Gauge(
+    "stacks_feed_upstream_clock_ahead_seconds",
+    "How far this clock is ahead of that of a host, by the Date of its answers",
+    ("host",),
+)
+INGEST_SHARDS = Gauge(
+    "stacks_feed_ingest_shards_owned", "Shards whose users this ingest reads"
+)
 WATCHED = Gauge("stacks_feed_watched_users", "Users that are polled by this instance")
 PUSH_CONNECTIONS = Gauge(
     "stacks_feed_push_connections", "Open push connections to upstream"

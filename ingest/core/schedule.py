@@ -180,7 +180,10 @@ class Schedule:
         if known is None:
             return
         pending, known.pending = known.pending, None
-        known.reason = Reason.POLL
+        # A first reading that failed, or one upon a hint, is still to come: it goes
+        # before the polls when the upstream is back.
+        urgent = failed and reading.reason in {Reason.FIRST, Reason.HINT}
+        known.reason = reading.reason if urgent else Reason.POLL
         known.due_s = self._due_s(known, failed=failed, draw=draw, now_s=now_s)
         self._push(reading.user, known)
         if pending is not None:

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import sha256
 from urllib.parse import quote
@@ -10,9 +10,11 @@ from urllib.parse import quote
 from ingest.core.normalize.accounts import (
     Account,
     Chosen,
+    Doubt,
     Page,
     account_of_pages,
     account_v1,
+    doubt,
     page_v2,
     page_v3,
     same_content,
@@ -47,12 +49,16 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class AccountSeen:
-    """One reading, ready for the log; ``kept`` becomes true once the log has it."""
+    """One reading, ready for the log; ``kept`` becomes true once the log has it.
+
+    One with a ``doubt`` counts like any other, and should soon be followed by the next.
+    """
 
     user: UserId
     observation: AccountRead | AccountConfirmed
     value: bytes
     kept: Kept
+    doubt: Doubt | None = None
 
 
 class Accounts:
@@ -98,6 +104,10 @@ class Accounts:
     def forget(self, user: UserId) -> None:
         """Drop what is known of a user: the next reading is written whole."""
         self._kept.pop(user, None)
+
+    def forget_all(self) -> None:
+        """Drop what is known of all users."""
+        self._kept.clear()
 
     def _move_on(self, gone: int) -> None:
         # Several readings may meet the same 410; it moves us on once.
@@ -171,7 +181,8 @@ class Accounts:
         young = kept and answer.observed_at - kept.read_ms < self._rewrite_after_ms
         if kept and young and same_content(kept.account, account):
             return self._confirmed(user, kept, answer)
-        return self._whole(user, account, answer, generation)
+        why = doubt(kept.account, account) if kept else None
+        return replace(self._whole(user, account, answer, generation), doubt=why)
 
     def _confirmed(
         self, user: UserId, kept: Kept, answer: Answer[Account]
