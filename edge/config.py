@@ -17,7 +17,9 @@ class EdgeConfig:
     ``refresh_interval_s``. A message of a client is at most ``message_bytes``, and a
     client whose socket still holds more than ``client_buffer_bytes`` when something new
     comes is dropped. A client is pinged every ``ping_s`` and has as long to answer.
-    ``on_step`` is told each step of the work.
+    ``on_step`` is told each step of the work. What is served counts as stale when log or
+    processor gave no sign for ``stale_s``. After ``longest_away_s`` without the log the
+    table is read again: it must be less than tombstones are kept in ``latest``.
     """
 
     instance: str
@@ -31,3 +33,5 @@ class EdgeConfig:
     ping_s: float = 20.0
     keepalive_s: float = 30.0
     on_step: OnStep = no_step
+    stale_s: float = 30.0
+    longest_away_s: float = 43_200.0

@@ -2,14 +2,23 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 
 from edge.clients import Clients
+from edge.config import EdgeConfig
+from edge.core.freshness import oldest_ms, stale_because
 from edge.core.hub import Hub
 from edge.core.patience import delay_s
-from eventlog.port import Batches, EventLog, LogUnavailable, Partition, Reader
+from eventlog.port import (
+    Batches,
+    EventLog,
+    LogUnavailable,
+    Partition,
+    Reader,
+    read_to,
+)
 from runtime.clock import Clock
-from runtime.crash import OnStep, no_step
 from runtime.metrics import LOG_ERRORS, UNREADABLE_LATEST
 from schemas.topics import LATEST
 
@@ -27,16 +36,17 @@ class Follower:
         hub: Hub,
         clients: Clients,
         *,
+        config: EdgeConfig,
         partitions: int,
         clock: Clock,
         draw: Callable[[], float],
-        on_step: OnStep = no_step,
     ) -> None:
-        self._hub, self._clients = hub, clients
+        self._hub, self._clients, self._config = hub, clients, config
         self._parts = [Partition(LATEST, number) for number in range(partitions)]
-        self._clock, self._draw, self._on_step = clock, draw, on_step
+        self._clock, self._draw = clock, draw
         self._positions: dict[Partition, int] = {}
         self._ends: dict[Partition, int] = {}
+        self._heard = clock.monotonic_s(), clock.now_ms()
         # Set when all that stood in the table at the start has been read.
         self.caught_up = asyncio.Event()
 
@@ -47,8 +57,33 @@ class Follower:
         left = sum(end - self._positions.get(p, 0) for p, end in self._ends.items())
         return f"the table is not read yet, {left} offsets are left"
 
+    def stale(self) -> str | None:
+        """Return why newer values may exist than those we have."""
+        return stale_because(
+            self._hub.watermarks_ms,
+            shards=len(self._parts),
+            silent_s=self.silent_s(),
+            now_ms=self._clock.now_ms(),
+            limit_s=self._config.stale_s,
+        )
+
+    def oldest_watermark_ms(self) -> int:
+        """Return the watermark of the shard that is furthest behind; 0 without one."""
+        return oldest_ms(self._hub.watermarks_ms, shards=len(self._parts))
+
+    def silent_s(self) -> float:
+        """Return how long the log has not answered.
+
+        By the clock that says more: one stands still while a machine sleeps.
+        """
+        heard_s, heard_ms = self._heard
+        by_wall_s = (self._clock.now_ms() - heard_ms) / 1_000
+        return max(self._clock.monotonic_s() - heard_s, by_wall_s)
+
     async def run(self, log: EventLog) -> None:
         """Follow, for ever; a log that is away is waited out.
+
+        Whoever was away too long misses tombstones: then the whole table is read again.
 
         Raises ``OffsetOutOfRange`` when the log is no longer the one we read: the table
         is then wrong, and a new start reads the right one.
@@ -68,21 +103,43 @@ class Follower:
         if not self._ends:
             self._positions = dict(await log.oldest(self._parts))
             self._ends = dict(await log.ends(self._parts))
+        elif self._was_away_long():
+            await self._read_again(log)
         async with log.reader(self._positions) as reader:
             while True:
                 self._note(reader)
                 batches = await reader.read(max_records=_MAX_RECORDS, wait_s=_WAIT_S)
+                if self._was_away_long():  # the process or the machine stood still
+                    return
                 if batches:
-                    await self._take(batches)
+                    await self._take(_records(batches))
 
-    async def _take(self, batches: Batches) -> None:
+    def _was_away_long(self) -> bool:
+        return self.silent_s() > self._config.longest_away_s
+
+    async def _read_again(self, log: EventLog) -> None:
+        """Take the newest value of each key, and withdraw what is not there any more."""
+        _logger.warning("table read again", extra={"away_s": round(self.silent_s())})
+        ends = await log.ends(self._parts)
+        newest: dict[bytes, bytes | None] = {}
+        async with log.reader(await log.oldest(self._parts)) as reader:
+            async for batches in read_to(reader, ends):
+                newest.update(_records(batches))
+            gone = dict.fromkeys(self._hub.vanished(newest))
+            records = iter((newest | gone).items())
+            while some := list(islice(records, _MAX_RECORDS)):
+                await self._take(some)
+            self._note(reader)
+
+    async def _take(self, records: Iterable[tuple[bytes, bytes | None]]) -> None:
         unreadable = self._hub.unreadable
-        writes = self._hub.apply(_records(batches), now_ms=self._clock.now_ms())
+        writes = self._hub.apply(records, now_ms=self._clock.now_ms())
         UNREADABLE_LATEST.inc(self._hub.unreadable - unreadable)
-        self._on_step("table-updated")
+        self._config.on_step("table-updated")
         await self._clients.deliver(writes)
 
     def _note(self, reader: Reader) -> None:
+        self._heard = self._clock.monotonic_s(), self._clock.now_ms()
         for part in self._parts:
             self._positions[part] = reader.position(part)
         read = all(self._positions[part] >= end for part, end in self._ends.items())

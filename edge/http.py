@@ -9,7 +9,15 @@ from edge import websocket
 from edge.config import ANY_ORIGIN, EdgeConfig
 from edge.core.messages import triggered
 from edge.parts import Parts
-from runtime.metrics import HELD_BACK, HTTP_REQUESTS, TABLE_KEYS, render
+from runtime.metrics import (
+    HELD_BACK,
+    HTTP_REQUESTS,
+    LOG_SILENCE_SECONDS,
+    STALE,
+    TABLE_KEYS,
+    WATERMARK_SECONDS,
+    render,
+)
 from schemas.demand import RefreshKind
 from schemas.wire import Party
 
@@ -145,15 +153,17 @@ async def _live(request: web.Request) -> web.Response:
 
 async def _ready(parts: Parts, request: web.Request) -> web.Response:
     del request
-    reasons = [f"{name}: {why}" for name, why in parts.health.reasons().items()]
-    body = orjson.dumps({"ready": not reasons, "reasons": reasons})
-    return _json(body, status=503 if reasons else 200)
+    report = parts.health.report()
+    return _json(orjson.dumps(report.body()), status=200 if report.ready else 503)
 
 
 async def _metrics(parts: Parts, request: web.Request) -> web.Response:
     del request
     HELD_BACK.set(parts.hub.held_back)
     TABLE_KEYS.set(parts.hub.keys)
+    WATERMARK_SECONDS.set(parts.follower.oldest_watermark_ms() / 1_000)
+    LOG_SILENCE_SECONDS.set(parts.follower.silent_s())
+    STALE.set(parts.follower.stale() is not None)
     body, content_type = render()
     return web.Response(body=body, headers={hdrs.CONTENT_TYPE: content_type})
 

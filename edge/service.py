@@ -88,14 +88,15 @@ async def running(
         follower=Follower(
             hub,
             clients,
+            config=config,
             partitions=partitions,
             clock=clock,
             draw=draw,
-            on_step=config.on_step,
         ),
         health=health or Health(),
     )
     parts.health.add("table", parts.closed_because)
+    parts.health.warn("stale", parts.follower.stale)
     async with _listening(parts) as port, asyncio.TaskGroup() as group:
         tasks = [
             group.create_task(parts.follower.run(log), name="follow the table"),

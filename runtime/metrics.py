@@ -182,7 +182,14 @@ HELD_BACK = Gauge(
 TABLE_KEYS = Gauge("stacks_feed_table_keys", "Keys in the edge's table")
 WATERMARK_SECONDS = Gauge(
     "stacks_feed_watermark_seconds",
-    "Oldest watermark of the shards, in seconds since 1970",
+    "Oldest watermark of the shards, in seconds since 1970; 0 if one has none yet",
+)
+LOG_SILENCE_SECONDS = Gauge(
+    "stacks_feed_log_silence_seconds", "How long the log has not answered this edge"
+)
+STALE = Gauge(
+    "stacks_feed_table_stale",
+    "1 while newer values may exist than those served; /health/ready says why",
 )
 LEASES = Gauge("stacks_feed_demand_leases", "Users this edge asks ingest to watch")
 UNREADABLE_LATEST = Counter(

@@ -4,7 +4,7 @@ It does no I/O and asks no clock. A client's messages are handled one after the 
 the frames that answer one are pulled to the end before the next is handed in.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from typing import NamedTuple, assert_never
 
 from edge.core import snapshots
@@ -96,6 +96,15 @@ class Hub:
     def keys(self) -> int:
         """Keys in the table."""
         return len(self._table)
+
+    @property
+    def watermarks_ms(self) -> dict[int, int]:
+        """Up to which log time each shard is processed, of those that have said it."""
+        return {n: mark.log_time for n, mark in self._table.watermarks.items()}
+
+    def vanished(self, present: Container[bytes]) -> list[bytes]:
+        """Return the keys of the table that are not ``present`` in the log any more."""
+        return sorted(key for key in self._table.held_keys() if key not in present)
 
     def apply(
         self, records: Iterable[tuple[bytes, bytes | None]], *, now_ms: int

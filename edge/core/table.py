@@ -8,8 +8,11 @@ from schemas.ids import ContractId, UserId
 from schemas.latest import (
     IDENTITY_KEY,
     Latest,
+    balance_key,
     decode_latest,
     parse_balance_key,
+    price_key,
+    token_key,
 )
 from schemas.log import LogIdentity, Watermark
 from schemas.prices import Price
@@ -45,6 +48,14 @@ class Table:
         """Return the number of keys held."""
         held = sum(map(len, self.balances.values()))
         return len(self.prices) + len(self.tokens) + held
+
+    def held_keys(self) -> set[bytes]:
+        """Return the keys of all values held."""
+        return {
+            *map(price_key, self.prices),
+            *map(token_key, self.tokens),
+            *(balance_key(u, c) for u, held in self.balances.items() for c in held),
+        }
 
     def apply(self, key: bytes, value: bytes | None) -> Change:
         """Take one record of ``latest``; return what it changed.

@@ -8,8 +8,11 @@ import pytest
 
 from edge.core.hub import ClientId, Hub
 from edge.core.messages import BAD_FORMAT
+from schemas.base import encode
 from schemas.demand import RefreshKind
 from schemas.ids import STX
+from schemas.latest import watermark_key
+from schemas.log import Watermark
 from schemas.wire import Party
 from tests.support.edge_table import (
     ANNE,
@@ -234,3 +237,12 @@ def test_a_user_whose_entries_went_out_is_followed_at_once() -> None:
     changed = written(hub, balance(ANNE, CHA, 1), balance(BOB, CHA, 2))
     assert values(changed) == [(ANNE, CHA, 1)]
     assert values(heard(frames)) == [(BOB, CHA, 2), (BOB, WELSH, 0)]
+
+
+def test_it_says_how_far_shards_are_and_what_left_the_log() -> None:
+    mark = (watermark_key(1), encode(Watermark(shard=1, log_time=7)))
+    hub = a_hub(*KNOWN, price(CHA, "2"), mark)
+    assert hub.watermarks_ms == {1: 7}
+    assert hub.vanished({KNOWN[0][0], mark[0]}) == sorted(
+        [KNOWN[1][0], price(CHA, "2")[0]]
+    )

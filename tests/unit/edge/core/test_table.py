@@ -70,3 +70,13 @@ def test_a_tombstone_of_what_was_never_held_is_harmless() -> None:
         table.apply(*gone(record))
     assert table.apply(watermark_key(0), None) == NOTHING
     assert len(table) == 0
+
+
+def test_it_knows_the_keys_of_what_it_holds() -> None:
+    table = Table()
+    records = (A_PRICE, A_TOKEN, A_BALANCE, identity())
+    for record in records:
+        table.apply(*record)
+    assert table.held_keys() == {A_PRICE[0], A_TOKEN[0], A_BALANCE[0]}
+    table.apply(*gone(A_TOKEN))
+    assert table.held_keys() == {A_PRICE[0], A_BALANCE[0]}
