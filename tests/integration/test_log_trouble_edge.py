@@ -100,8 +100,8 @@ async def readiness(edge: Serving) -> tuple[int, Any]:
 async def metrics(edge: Serving) -> dict[str, float]:
     async with edge.http() as http:
         text = (await http.get("/metrics")).text
-    plain = (line.split() for line in text.splitlines() if line[:1] not in {"", "#"})
-    return {name: float(value) for name, value in plain if "{" not in name}
+    plain = [line for line in text.splitlines() if not set("#{") & set(line)]
+    return {name: float(value) for name, value in map(str.split, plain)}
 
 
 async def test_a_table_that_may_be_old_is_served_and_said_to_be_stale(
