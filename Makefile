@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(if $(shell command -v uv),uv pip install --python $(BIN)/python,$(BIN)/pip install)
-.PHONY: up test covered fast check format types imports broker bench lock schemas settings
+.PHONY: up test covered fast check format types imports broker integration bench lock schemas settings
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(INSTALL) --quiet --constraint constraints.txt --editable '.[dev]'
@@ -17,7 +17,8 @@ check: format types imports test covered
 format: .venv/ready ; $(BIN)/ruff format --check . && $(BIN)/ruff check .
 types: .venv/ready ; $(BIN)/mypy
 imports: .venv/ready ; $(BIN)/lint-imports --no-logo
-broker: .venv/ready ; docker compose up --detach --wait redpanda && KAFKA_BOOTSTRAP=localhost:19092 $(BIN)/pytest -m broker
+broker: .venv/ready ; deploy/with-broker $(BIN)/pytest -m broker
+integration: .venv/ready ; deploy/with-broker --system $(BIN)/pytest tests/integration/test_whole_system.py
 schemas: .venv/ready ; $(BIN)/python -m app.schemas_export
 settings: .venv/ready ; $(BIN)/python -m app.settings_doc
 bench: .venv/ready ; $(BIN)/python -m benchmarks

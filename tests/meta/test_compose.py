@@ -199,8 +199,8 @@ def test_tests_run_against_the_same_broker() -> None:
     assert redpanda["image"] == broker._REDPANDA_IMAGE
     assert f"external://localhost:{EXTERNAL_PORT}" in advertised(redpanda)
     assert redpanda["ports"] == [f"127.0.0.1:{EXTERNAL_PORT}:{EXTERNAL_PORT}"]
-    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    assert f"KAFKA_BOOTSTRAP=localhost:{EXTERNAL_PORT}" in makefile
+    script = (ROOT / "deploy" / "with-broker").read_text(encoding="utf-8")
+    assert f"KAFKA_BOOTSTRAP=localhost:{EXTERNAL_PORT}" in script
     assert "dev-container" not in redpanda["command"]
 
 
