@@ -51,9 +51,9 @@ def _place(path: Path) -> str | None:
 def _write_locks(lines: list[str]) -> Iterator[tuple[int, str, int]]:
     """Yield process, file and first byte of each write lock."""
     for line in lines:
-        match line.split():
-            case [_, "POSIX", _, "WRITE", pid, place, first, _]:
-                yield int(pid), place, int(first)
+        fields = line.split()
+        if fields[1::2][:2] == ["POSIX", "WRITE"]:
+            yield int(fields[4]), fields[5], int(fields[6])
 
 
 def _name(pid: int) -> str:
