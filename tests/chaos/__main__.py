@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from tempfile import mkdtemp
 
+from runtime import logs
 from tests.chaos.plan import DECKS, Plan, as_json, from_json, plan
 from tests.chaos.run import run
 
@@ -41,6 +42,7 @@ def chosen(arguments: argparse.Namespace) -> Plan:
 def main() -> int:
     arguments = read_arguments()
     planned = chosen(arguments)
+    logs.configure("chaos", human=False)
     say(f"PLAN {as_json(planned)}")
     folder = Path(mkdtemp(prefix="chaos-"))
     verdict = asyncio.run(run(planned, folder, say))

@@ -86,7 +86,10 @@ async def run(plan: Plan, folder: Path, say: Say) -> Verdict:
         say(
             f"killed {fleet.counts.killed}, starts without a log {fleet.counts.starts_refused}"
         )
+        started_s = asyncio.get_running_loop().time()
         judgement = await judged(near, watcher, notes)
+        took_s = asyncio.get_running_loop().time() - started_s
+        say(f"judged in {took_s:.1f} s")
     findings = [*findings, *fleet.counts.findings]
     for finding in [*findings, *judgement.findings]:
         say(f"FINDING {finding}")

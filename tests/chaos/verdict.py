@@ -28,7 +28,7 @@ async def judged(place: Place, watcher: Watcher, notes: Path | None) -> Judgemen
     with ProcessPoolExecutor(_JUDGES, mp_context=get_context("spawn")) as pool:
         judging = [
             loop.run_in_executor(
-                pool, judge_at, place, shard, _seen(watcher, shard, promised)
+                pool, judge_at, place, shard, seen_of(watcher, shard, promised)
             )
             for shard in SHARDS
         ]
@@ -37,7 +37,10 @@ async def judged(place: Place, watcher: Watcher, notes: Path | None) -> Judgemen
     return whole
 
 
-def _seen(watcher: Watcher, shard: int, promised: Sequence[Acknowledged]) -> Seen:
+def seen_of(
+    watcher: Watcher, shard: int, promised: Sequence[Acknowledged] = ()
+) -> Seen:
+    """Return what a judge of one shard is told of what others know."""
     return Seen(
         [each for each in promised if each.shard == shard],
         {topic: watcher.trails[Partition(topic, shard)] for topic in WATCHED},

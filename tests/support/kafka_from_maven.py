@@ -106,7 +106,7 @@ def _download(jars: Path) -> None:
         Path(folder, "jars").rename(jars)
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     """Return ports that were free a moment ago."""
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     ports = [int(s.getsockname()[1]) for s in sockets]
@@ -133,7 +133,7 @@ class MavenKafka:
         proxy_port: int | None = None,
     ) -> None:
         self._folder, self._jars = folder, jars
-        self._port, controller, self._proxied_port = _free_ports(3)
+        self._port, controller, self._proxied_port = free_ports(3)
         self._advertised_port = advertised_port or self._port
         self._process: subprocess.Popen[bytes] | None = None
         self._properties = folder / "server.properties"

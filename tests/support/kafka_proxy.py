@@ -181,10 +181,13 @@ async def _frame(reader: asyncio.StreamReader) -> bytes:
 
 
 @asynccontextmanager
-async def open_proxy() -> AsyncIterator[KafkaProxy]:
-    """Open a proxy on a free port; name its target before the first client comes."""
+async def open_proxy(port: int = 0) -> AsyncIterator[KafkaProxy]:
+    """Open a proxy on a port, else on a free one.
+
+    Name its target before the first client comes.
+    """
     proxy = KafkaProxy()
-    server = await asyncio.start_server(proxy.serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(proxy.serve, "127.0.0.1", port)
     proxy.port = server.sockets[0].getsockname()[1]
     try:
         yield proxy
