@@ -80,10 +80,11 @@ def driver_options(config: KafkaConfig, *, limit_s: float) -> DriverOptions:
         "request_timeout_ms": int(limit_s * 1000) + 1000,
         "retry_backoff_ms": 50,
     }
-    return options | _security_options(config.security)
+    return options | security_options(config.security)
 
 
-def _security_options(security: KafkaSecurity | None) -> DriverOptions:
+def security_options(security: KafkaSecurity | None) -> DriverOptions:
+    """Return how a connection of the driver is let in."""
     if security is None:
         return {}
     options: DriverOptions = {"security_protocol": security.protocol}
