@@ -52,12 +52,14 @@ class AccountSeen:
     """One reading, ready for the log; ``kept`` becomes true once the log has it.
 
     One with a ``doubt`` counts like any other, and should soon be followed by the next.
+    ``forgotten`` is how often something had been forgotten when it began.
     """
 
     user: UserId
     observation: AccountRead | AccountConfirmed
     value: bytes
     kept: Kept
+    forgotten: int
     doubt: Doubt | None = None
 
 
@@ -81,6 +83,7 @@ class Accounts:
         self.generation = generation
         self._rewrite_after_ms = round(rewrite_after_s * 1000)
         self._kept: dict[UserId, Kept] = {}
+        self._forgotten = 0
 
     async def read(self, user: UserId, *, full: bool) -> AccountSeen:
         """Read a user; with ``full`` do not let the upstream say it is unchanged.
@@ -98,16 +101,22 @@ class Accounts:
                 self._move_on(generation)
 
     def remember(self, seen: AccountSeen) -> None:
-        """The log has this reading: later ones may confirm it."""
-        self._kept[seen.user] = seen.kept
+        """The log has this reading: later ones may confirm it.
+
+        Not one that began before something was forgotten: it may rest on just that.
+        """
+        if seen.forgotten == self._forgotten:
+            self._kept[seen.user] = seen.kept
 
     def forget(self, user: UserId) -> None:
         """Drop what is known of a user: the next reading is written whole."""
         self._kept.pop(user, None)
+        self._forgotten += 1
 
     def forget_all(self) -> None:
         """Drop what is known of all users."""
         self._kept.clear()
+        self._forgotten += 1
 
     def _move_on(self, gone: int) -> None:
         # Several readings may meet the same 410; it moves us on once.
@@ -119,7 +128,7 @@ class Accounts:
             )
 
     async def _read(self, user: UserId, generation: int, *, full: bool) -> AccountSeen:
-        kept = self._kept.get(user)
+        kept, forgotten = self._kept.get(user), self._forgotten
         if kept is not None and kept.generation != generation:
             kept = None
         if generation == 1:
@@ -127,7 +136,7 @@ class Accounts:
             answer = await self._v1(user, etag)
         else:
             answer = await self._paged(user, generation)
-        return self._seen(user, answer, kept, generation)
+        return replace(self._seen(user, answer, kept, generation), forgotten=forgotten)
 
     async def _v1(self, user: UserId, etag: str | None) -> Answer[Account]:
         headers = {"if-none-match": etag} if etag else {}
@@ -195,7 +204,7 @@ class Accounts:
         )
         etag = answer.etag or kept.etag
         still = Kept(kept.generation, kept.account, kept.reading, kept.read_ms, etag)
-        return AccountSeen(user, seen, encode(seen), still)
+        return AccountSeen(user, seen, encode(seen), still, self._forgotten)
 
     def _whole(
         self, user: UserId, account: Account, answer: Answer[Account], generation: int
@@ -212,4 +221,4 @@ class Accounts:
             raise SourceDown(SOURCE, why="the account is larger than a record may be")
         reading = sha256(value).hexdigest()
         kept = Kept(generation, account, reading, answer.observed_at, answer.etag)
-        return AccountSeen(user, seen, value, kept)
+        return AccountSeen(user, seen, value, kept, self._forgotten)
