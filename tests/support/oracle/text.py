@@ -33,6 +33,7 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+@lru_cache(maxsize=100_000)
 def is_contract_id(text: str) -> bool:
     """Tell whether a text is a contract id in normal form."""
     if text == STX:
