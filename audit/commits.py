@@ -34,14 +34,16 @@ class Commits:
         """The next offset of each topic: where the commits returned so far end."""
         return {topic: stream.position for topic, stream in self._streams.items()}
 
-    async def next(self, *, wait_s: float = 0.0) -> CommitRead | None:
+    async def next(
+        self, *, wait_s: float = 0.0, before: int | None = None
+    ) -> CommitRead | None:
         """Return the next commit; ``None`` if there is none within ``wait_s``.
 
-        Raises ``DifferenceFound`` for a journal record that cannot be read.
+        ``before`` is an offset in the journal at which the commits asked for end. Raises ``DifferenceFound`` for a journal record that cannot be read.
         """
         journal = self._streams[JOURNAL]
         record = await journal.peek(wait_s=wait_s)
-        if record is None:
+        if record is None or (before is not None and record.offset >= before):
             return None
         said = read_commit(record, shard=self.shard)
         following = await journal.peek(ahead=1)

@@ -5,21 +5,28 @@ from contextlib import asynccontextmanager
 
 from eventlog.port import EventLog, Partition, Reader, Record
 
-_BATCH = 5_000
+_BATCH, _THERE_S = 5_000, 1.0
 
 
 class Stream:
     """The records of one partition, taken in order.
 
-    ``settle_s`` is how long more is waited for where more must be: the parts of a
-    transaction need not become visible at once.
+    What stands before ``end`` is there and is waited for as long as it takes. Past it,
+    ``settle_s`` is how long is waited where more must be: the parts of a transaction need
+    not become visible at once.
     """
 
     def __init__(
-        self, reader: Reader, at: Partition, *, start: int, settle_s: float
+        self,
+        reader: Reader,
+        at: Partition,
+        *,
+        start: int,
+        end: int,
+        settle_s: float,
     ) -> None:
         self._reader, self._at = reader, at
-        self._settle_s = settle_s
+        self._end, self._settle_s = end, settle_s
         self._records: list[Record] = []
         self._first = 0
         self.position = start
@@ -75,10 +82,16 @@ class Stream:
 
     async def _read(self, wait_s: float) -> bool:
         """Read on; tell whether there was anything."""
-        batches = await self._reader.read(max_records=_BATCH, wait_s=wait_s)
-        records = batches.get(self._at)
-        if not records:
-            return False
+        while True:
+            is_there = self._reader.position(self._at) < self._end
+            batches = await self._reader.read(
+                max_records=_BATCH, wait_s=_THERE_S if is_there else wait_s
+            )
+            records = batches.get(self._at)
+            if records:
+                break
+            if not is_there:
+                return False
         self._records = [*self._records[self._first :], *records]
         self._first = 0
         return True
@@ -89,5 +102,6 @@ async def open_stream(
     log: EventLog, at: Partition, *, start: int, settle_s: float
 ) -> AsyncIterator[Stream]:
     """Read a partition from ``start``."""
+    end = (await log.ends([at]))[at]
     async with log.reader({at: start}) as reader:
-        yield Stream(reader, at, start=start, settle_s=settle_s)
+        yield Stream(reader, at, start=start, end=end, settle_s=settle_s)

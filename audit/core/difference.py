@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import Enum
 
-_SHOWN = 200
+_SHOWN, _BEFORE = 200, 60
 
 
 class Check(Enum):
@@ -48,10 +48,11 @@ class Difference:
         at = "" if self.offset is None else f" at offset {self.offset}"
         key = "" if self.key is None else f", key {self.key}"
         hint = f" ({self.hint})" if self.hint else ""
+        expected, found = in_short(self.expected, self.found)
         return (
             f"{self.check.value} differs in commit {self.commit} of shard {self.shard}: "
-            f"{self.topic}[{self.shard}]{at}{key}: expected {cut(self.expected)}, "
-            f"found {cut(self.found)}{hint}"
+            f"{self.topic}[{self.shard}]{at}{key}: expected {expected}, found {found}"
+            f"{hint}"
         )
 
 
@@ -67,9 +68,18 @@ class DifferenceFound(Exception):
         return DifferenceFound, (self.difference,)
 
 
-def cut(text: str) -> str:
-    """Cut the end off a long text; differences say where it differs first."""
-    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
+def in_short(expected: str, found: str) -> tuple[str, str]:
+    """Return both around the first character at which they differ."""
+    pairs = enumerate(zip(expected, found, strict=False))
+    same = next((n for n, (ours, theirs) in pairs if ours != theirs), 0)
+    start = same - _BEFORE if same > 2 * _BEFORE else 0
+    return _window(expected, start), _window(found, start)
+
+
+def _window(text: str, start: int) -> str:
+    head = "…" if start else ""
+    tail = "…" if len(text) > start + _SHOWN else ""
+    return f"{head}{text[start : start + _SHOWN]}{tail}"
 
 
 def shown(data: bytes | None) -> str:

@@ -4,11 +4,11 @@ A change of what the fold derives makes a new generation; the old one stays, so 
 it wrote can be derived again by the fold that wrote it.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
-from .batch import GENERATION, Batch, fold_batch
+from .batch import GENERATION, Batch, Limits, fold_batch
 
 # Of the shape of ``fold_batch``.
 Fold = Callable[..., Batch]
@@ -27,6 +27,8 @@ class UnknownGeneration(Exception):
         self.generation, self.shard, self.commit = generation, shard, commit
 
 
+# What was committed is folded again whole, however it was bounded then.
+UNLIMITED: Final = Limits(inputs=2**62, outputs=2**62, size_bytes=2**62)
 GENERATIONS: Final[Generations] = MappingProxyType({GENERATION: fold_batch})
 
 
@@ -38,8 +40,3 @@ def fold_of(
     if fold is None:
         raise UnknownGeneration(generation, shard=shard, commit=commit)
     return fold
-
-
-def unbounded(inputs: Sequence[tuple[str, Sequence[Any]]]) -> int:
-    """Return a limit that no commit of ``inputs`` reaches."""
-    return sum(len(records) for _, records in inputs) + 1
