@@ -86,7 +86,8 @@ async def snapshots(log: EventLog, shard: int) -> list[FoundSnapshot]:
                 # Chunks without a header: whoever wrote them died.
                 offset -= part_in(value) + 1
                 continue
-            found.append(FoundSnapshot(offset, header))
+            if header.first >= lookup.oldest:
+                found.append(FoundSnapshot(offset, header))
             offset = header.first - 1
     return found
 
