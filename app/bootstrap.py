@@ -17,6 +17,7 @@ from app.configs import (
     processor_config,
     simulator_config,
     wanted_log,
+    watch_config,
 )
 from app.errors import OperatorError
 from app.places import Broker, File
@@ -239,8 +240,17 @@ async def _run_edge(
     )
 
 
+async def _run_audit(
+    opened: Opened, settings: Settings, *, clock: Clock, health: Health
+) -> None:
+    from audit.watch import run  # noqa: PLC0415 - each process loads its service alone
+
+    await run(opened.log, watch_config(settings), clock, health=health)
+
+
 _RUN: Mapping[str, Callable[..., Coroutine[Any, Any, None]]] = {
     "ingest": _run_ingest,
     "processor": _run_processor,
     "edge": _run_edge,
+    "audit": _run_audit,
 }

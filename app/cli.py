@@ -8,6 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
 
+from app.audit_options import add_audit
 from app.errors import in_one_line
 from runtime import logs
 from runtime.supervisor import leaves
@@ -124,6 +125,7 @@ COMMANDS = (
     Command(
         "health", "ask a service if it is ready", "app.commands.health", _add_health
     ),
+    Command("audit", "ask the log whether it is right", "app.audits", add_audit),
     Command("settings", "list every setting", "app.commands.settings", _add_nothing),
 )
 
@@ -141,8 +143,9 @@ def make_parser() -> argparse.ArgumentParser:
         own = commands.add_parser(
             command.name, help=command.help, description=command.help.capitalize() + "."
         )
-        command.options(own)
         own.set_defaults(module=command.module)
+        # An action of a command may have a module of its own.
+        command.options(own)
     return parser
 
 

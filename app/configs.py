@@ -15,6 +15,7 @@ from schemas.journal import FoldSettings
 from schemas.log import World
 
 if TYPE_CHECKING:
+    from audit.config import WatchConfig
     from edge.config import EdgeConfig
     from eventlog.kafka import KafkaConfig, KafkaSecurity
     from ingest.config import IngestConfig
@@ -257,8 +258,25 @@ def processor_config(settings: Settings) -> "ProcessorConfig":
     return ProcessorConfig(
         instance=instance_name(settings),
         fold=fold_settings(settings),
-        accept_loss=frozenset(filter(None, settings.accept_loss.split(","))),
+        accept_loss=accepted_gaps(settings),
         on_step=crash_at(settings.crash_at),
+    )
+
+
+def accepted_gaps(settings: Settings) -> frozenset[str]:
+    """Return the names of the gaps in raw topics that are to be passed over."""
+    return frozenset(filter(None, settings.accept_loss.split(",")))
+
+
+def watch_config(settings: Settings) -> "WatchConfig":
+    """Return what the audit must be told that follows the log."""
+    from audit.config import WatchConfig  # noqa: PLC0415 - each process loads its service alone
+
+    return WatchConfig(
+        instance=instance_name(settings),
+        accepted=accepted_gaps(settings),
+        snapshot_interval_ms=round(settings.snapshot_interval_s * 1_000),
+        snapshot_observations=settings.snapshot_observations,
     )
 
 

@@ -258,6 +258,22 @@ class Edge(BaseModel):
     )
 
 
+class Audit(BaseModel):
+    """Audit."""
+
+    audit_watch: bool = Field(
+        default=True, description="`up` runs `audit watch` beside the services"
+    )
+    snapshot_interval_s: Annotated[float, Field(ge=1)] = Field(
+        86_400,
+        description="Log time between two verified snapshots of a shard, from which `audit` "
+        "may start",
+    )
+    snapshot_observations: Positive = Field(
+        5_000_000, description="After so many observations there is one in any case"
+    )
+
+
 class Simulator(BaseModel):
     """Simulator."""
 
@@ -284,5 +300,6 @@ SECTIONS: tuple[type[BaseModel], ...] = (
     Ingest,
     Processor,
     Edge,
+    Audit,
     Simulator,
 )

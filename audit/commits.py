@@ -31,8 +31,12 @@ class Commits:
 
     @property
     def places(self) -> dict[str, int]:
-        """The next offset of each topic: where the commits returned so far end."""
-        return {topic: stream.position for topic, stream in self._streams.items()}
+        """The next offset of each topic: where the commits returned so far end.
+
+        That of rejects is 0 as long as retention may have dropped some of those to come.
+        """
+        places = {topic: stream.position for topic, stream in self._streams.items()}
+        return places if self._rejects_whole else {**places, REJECTS: 0}
 
     async def next(
         self, *, wait_s: float = 0.0, before: int | None = None

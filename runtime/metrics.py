@@ -202,6 +202,31 @@ HTTP_REQUESTS = Counter(
     ("route", "method", "status"),
 )
 
+# ---- audit
+AUDIT_COMMITS = Counter(
+    "stacks_feed_audit_commits_total",
+    "Commits derived again and found right",
+    ("shard",),
+)
+AUDIT_LOG_TIME = Gauge(
+    "stacks_feed_audit_log_time_seconds",
+    "Log time up to which a shard is verified, in seconds since 1970",
+    ("shard",),
+)
+AUDIT_LAG_COMMITS = Gauge(
+    "stacks_feed_audit_lag_commits", "Commits that are not verified yet", ("shard",)
+)
+AUDIT_LAG_SECONDS = Gauge(
+    "stacks_feed_audit_lag_seconds",
+    "Age of the last verified commit while others wait; 0 when none does",
+    ("shard",),
+)
+AUDIT_DIFFERENCE = Gauge(
+    "stacks_feed_audit_difference_commit",
+    "First commit of a shard that is not what the fold makes of it; the log says more",
+    ("shard",),
+)
+
 # ---- any process
 LOG_ERRORS = Counter(
     "stacks_feed_log_errors_total", "Errors of the log, by what it means", ("error",)
