@@ -125,7 +125,12 @@ COMMANDS = (
     Command(
         "health", "ask a service if it is ready", "app.commands.health", _add_health
     ),
-    Command("audit", "ask the log whether it is right", "app.audits", add_audit),
+    Command(
+        "audit",
+        "ask the log whether it is right",
+        "app.commands.audit_verify",
+        add_audit,
+    ),
     Command("settings", "list every setting", "app.commands.settings", _add_nothing),
 )
 

@@ -44,8 +44,7 @@ class ShardReport:
     """What was verified of a shard.
 
     Verified are the commits after ``start``, which is that of a snapshot or 0, up to
-    ``last``. ``waiting`` observations stand behind what the last commit read, not yet
-    folded. ``later`` keys of the public table have changed since. ``snapshots`` were
+    ``last``. Where that is the end, ``waiting`` observations are not yet folded. ``later`` keys of the public table have changed since. ``snapshots`` were
     compared on the way.
     """
 
@@ -112,22 +111,26 @@ class _Verifying:
                 await self._end(commits, claimed)
 
     async def report(self, difference: Difference | None) -> ShardReport:
-        position = self._standing.state.position
-        ends = await self._log.ends(self._partitions(*RAW))
-        oldest = await self._log.oldest(self._partitions(*RAW))
-        waiting = sum(
-            end - max(position.positions.get(at.topic, 0), oldest[at])
-            for at, end in ends.items()
-        )
+        is_whole = self._config.last is None and difference is None
         return ShardReport(
             shard=self._shard,
             start=self._start,
-            last=position.commit,
+            last=self._standing.state.position.commit,
             observations=self._standing.observations - self._observed,
-            waiting=waiting,
+            waiting=await self._waiting() if is_whole else 0,
             later=self._later,
             snapshots=self._compared,
             difference=difference,
+        )
+
+    async def _waiting(self) -> int:
+        """Return how many observations are in the log that no commit has read."""
+        positions = self._standing.state.position.positions
+        ends = await self._log.ends(self._partitions(*RAW))
+        oldest = await self._log.oldest(self._partitions(*RAW))
+        return sum(
+            end - max(positions.get(at.topic, 0), oldest[at])
+            for at, end in ends.items()
         )
 
     def _partitions(self, *topics: str) -> list[Partition]:

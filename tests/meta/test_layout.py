@@ -10,6 +10,7 @@ from tests.support.shared_data import ROOT
 
 PACKAGES = (
     "app",
+    "audit",
     "edge",
     "eventlog",
     "ingest",
@@ -25,6 +26,7 @@ UNIT = ROOT / "tests" / "unit"
 # tests/integration and tests/e2e; what decides in them is in modules with tests of their own.
 SHELLS = {
     "app/bootstrap.py",
+    "app/commands/audit_watch.py",
     "app/commands/service.py",
     "eventlog/port.py",
 }
@@ -43,7 +45,13 @@ def name_of(path: Path) -> str:
 def is_shell(path: Path) -> bool:
     """Tell a service's shell, which meets the world, from its core."""
     name = name_of(path)
-    in_service = name.split("/")[0] in {"ingest", "processor", "edge", "simulator"}
+    in_service = name.split("/")[0] in {
+        "audit",
+        "edge",
+        "ingest",
+        "processor",
+        "simulator",
+    }
     return (
         name in SHELLS
         or name.startswith(TESTED_AS_A_WHOLE)

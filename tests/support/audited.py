@@ -6,7 +6,13 @@ from decimal import ROUND_DOWN, Decimal
 from itertools import count
 from typing import Any
 
+from audit.commits import open_commits
 from audit.core.commits import CommitRead, read_commit
+from audit.core.difference import Difference
+from audit.core.table import new_standing
+from audit.core.verify import Verifier
+from audit.snapshots import write_snapshot
+from audit.verify import ShardReport, VerifyConfig, verify_shard
 from eventlog.port import Record
 from processor.core import batch as batch_module
 from processor.core import prices as prices_module
@@ -15,7 +21,7 @@ from processor.core.generations import GENERATIONS, Fold, Generations
 from processor.core.shard_state import ShardState
 from schemas.base import encode
 from schemas.journal import FoldSettings
-from schemas.topics import CHANGES, JOURNAL, RAW, REJECTS
+from schemas.topics import CHANGES, JOURNAL, RAW, REJECTS, SNAPSHOTS
 from tests.support.folding import (
     ALPHA,
     BETA,
@@ -143,6 +149,36 @@ def reads(log: ListLog, shard: int = SHARD) -> Iterator[CommitRead]:
             [next(rejects) for _ in range(said.rejects.count)],
             following=following,
         )
+
+
+# ---- asked
+
+
+async def verified(log: ListLog, **config: Any) -> ShardReport:
+    wanted = VerifyConfig(settle_s=0, **config)
+    return await verify_shard(log.as_log(), SHARD, config=wanted)
+
+
+async def difference_in(log: ListLog, **config: Any) -> Difference:
+    found = (await verified(log, **config)).difference
+    assert found is not None
+    return found
+
+
+async def snapshot_at(log: ListLog, commit: int, *, snapshot_id: str = "a") -> int:
+    """Write a snapshot of a commit that was verified; return the offset of its header."""
+    standing = new_standing(SHARD)
+    verifier = Verifier(standing, GENERATIONS)
+    async with open_commits(log.as_log(), SHARD, settle_s=0) as commits:
+        while verifier.commit < commit:
+            read = await commits.next()
+            assert read is not None
+            verifier.check(read)
+        places = commits.places
+    await write_snapshot(
+        log.as_log(), standing, places, generation=1, snapshot_id=snapshot_id * 32
+    )
+    return log.of(SNAPSHOTS, SHARD)[-1].offset
 
 
 # ---- another generation

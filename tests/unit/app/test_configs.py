@@ -138,6 +138,14 @@ def test_the_edge_is_told_where_it_listens_and_who_may_read_it() -> None:
     assert said.origins == ("https://a.example",)
 
 
+def test_the_audit_is_told_when_snapshots_are_due_and_which_gaps_are_accepted() -> None:
+    given = read(snapshot_interval_s=60, accept_loss="prices.raw[0]@5,tokens.raw[1]@7")
+    watch = configs.watch_config(given)
+    assert watch.snapshot_interval_ms == 60_000
+    assert watch.snapshot_observations == 5_000_000
+    assert watch.accepted == {"prices.raw[0]@5", "tokens.raw[1]@7"}
+
+
 def test_an_instance_has_a_name_of_its_own_that_a_record_can_hold() -> None:
     name = configs.instance_name(read())
     assert settings.read({"instance": name}, env_file=None).instance == name
