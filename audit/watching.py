@@ -46,6 +46,11 @@ class Watching:
         self._last: Mark | None = None
         self._failures = 0
 
+    @property
+    def commit(self) -> int:
+        """The last commit that was found right."""
+        return self._verifier.commit if self._verifier else 0
+
     async def run(self) -> None:
         """Verify until cancelled.
 

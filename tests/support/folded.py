@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import cache
 from pathlib import Path
@@ -45,7 +46,9 @@ def _folded() -> bytes:
 
     with TemporaryDirectory() as folder:
         path = Path(folder) / "log.sqlite"
-        asyncio.run(run(path))
+        # Whoever asks may have a loop of its own.
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(lambda: asyncio.run(run(path))).result()
         with closing(sqlite3.connect(path)) as db:
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return path.read_bytes()
