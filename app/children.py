@@ -79,8 +79,12 @@ async def _remind(child: Child, code: int, *, clock: Clock) -> None:
     """Say, again and again, that a service has given up."""
     while True:
         logger.critical(
-            "service gave up, see what it said; all others go on",
-            extra={"gave_up": child.name, "exit_code": code},
+            "service gave up",
+            extra={
+                "gave_up": child.name,
+                "exit_code": code,
+                "what_to_do": "see what it said; all others go on",
+            },
         )
         await clock.sleep(REMIND_S)
 

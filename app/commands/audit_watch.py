@@ -5,6 +5,7 @@ import asyncio
 import sys
 from functools import partial
 
+from app.audits import answering
 from app.commands.service import Starting, log_operational, overrides
 from app.errors import DIFFERENT, NotAnswered
 from app.parent import until_parent_is_gone
@@ -27,10 +28,13 @@ def run(arguments: argparse.Namespace) -> int:
         supervise([*services, Service(starting.name, starting.run)], report=report)
     )
     if found:
-        print(f"stacks-feed audit: {found[0]}", file=sys.stderr)
+        # A child among its siblings has said it in its log.
+        if not watched:
+            print(f"stacks-feed audit: {found[0]}", file=sys.stderr)
         return DIFFERENT
     if starting.trouble is not None:
-        raise starting.trouble
+        with answering():
+            raise starting.trouble
     return NotAnswered.exit_code if code else 0
 
 
