@@ -53,6 +53,32 @@ def _add_as_of(parser: argparse.ArgumentParser) -> None:
     _add_json(parser)
 
 
+def _add_explain(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "key",
+        metavar="KEY",
+        help="price:ID, balance:USER:ID, token:ID, or an observation as "
+        "reject:TOPIC:SHARD:OFFSET",
+    )
+    parser.add_argument(
+        "--at", metavar="T", help=f"{_MOMENT}, or the number of a commit; default now"
+    )
+    parser.add_argument(
+        "--bytes", action="store_true", help="show each observation as it was written"
+    )
+    parser.add_argument(
+        "--no-index", action="store_true", help="read the whole shard, trust no index"
+    )
+    _add_json(parser)
+
+
+def _add_index(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--anew", action="store_true", help="delete what there is, and begin again"
+    )
+    _add_json(parser)
+
+
 def _add_watch(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--live",
@@ -72,5 +98,11 @@ _Options = Callable[[argparse.ArgumentParser], None]
 _ACTIONS: tuple[tuple[str, str, _Options], ...] = (
     ("verify", "derive everything again and compare", _add_verify),
     ("as-of", "the public table as it stood at a moment", _add_as_of),
+    ("explain", "why a key has its value, what came of an observation", _add_explain),
+    (
+        "index",
+        "note where everything stands, so that explain need not look",
+        _add_index,
+    ),
     ("watch", "verify as the log grows, write snapshots", _add_watch),
 )

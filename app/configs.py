@@ -3,10 +3,11 @@
 import os
 import socket
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app.errors import SettingsError
-from app.places import Broker, Place, parse_place
+from app.places import Broker, File, Place, parse_place
 from app.sections import SIMULATED_AUDIT_DAYS
 from app.settings import Settings
 from app.topics import Wanted
@@ -278,6 +279,17 @@ def watch_config(settings: Settings) -> "WatchConfig":
         snapshot_interval_ms=round(settings.snapshot_interval_s * 1_000),
         snapshot_observations=settings.snapshot_observations,
     )
+
+
+def index_path(settings: Settings) -> Path:
+    """Return the file of the audit's index."""
+    if settings.audit_index is not None:
+        return settings.audit_index
+    match place_of(settings):
+        case File(path):
+            return path.with_name(f"{path.name}.index")
+        case _:
+            return Path("data/audit-index.sqlite")
 
 
 def edge_config(settings: Settings) -> "EdgeConfig":

@@ -272,6 +272,11 @@ class Audit(BaseModel):
     snapshot_observations: Positive = Field(
         5_000_000, description="After so many observations there is one in any case"
     )
+    audit_index: Path | None = Field(
+        None,
+        description="File that notes where everything stands, for `audit explain`; default "
+        "beside the log, of a broker `data/audit-index.sqlite`",
+    )
 
 
 class Simulator(BaseModel):

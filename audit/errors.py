@@ -16,3 +16,21 @@ class HistoryGone(LogError):
             "and no snapshot stands in for it"
         )
         self.topic, self.shard, self.oldest = topic, shard, oldest
+
+
+class IndexWrong(Exception):
+    """The index names an offset at which the log holds something else."""
+
+    def __init__(self, topic: str, shard: int, *, offset: int) -> None:
+        super().__init__(f"the index is wrong about {topic}[{shard}] at {offset}")
+        self.topic, self.shard, self.offset = topic, shard, offset
+
+
+class WrongKey(Exception):
+    """A text names nothing that can be explained."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(
+            f"{text!r} names nothing that can be explained; give a key as price:ID, "
+            "balance:USER:ID or token:ID, or an observation as reject:TOPIC:SHARD:OFFSET"
+        )
