@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from audit.commits import Commits, open_commits
 from audit.core.difference import Difference, DifferenceFound
-from audit.core.ends import LatestCheck, check_position, left_over
+from audit.core.ends import LatestCheck, check_left_over, check_position
 from audit.core.snapshots import Damaged, damage, difference_in
 from audit.core.table import Standing, new_standing
 from audit.core.verify import Verifier
@@ -192,10 +192,6 @@ class _Verifying:
 
     async def _end(self, commits: Commits, claimed: Mapping[Partition, int]) -> None:
         last = self._standing.state.position.commit
-        for (topic, _), end in claimed.items():
-            record = await commits.left_over(topic)
-            if record is not None and record.offset < end:
-                raise left_over(topic, record, shard=self._shard, last=last)
         latest = LatestCheck(self._standing.table, shard=self._shard, last=last)
         async for records in self._all_of(LATEST):
             latest.read(records)
@@ -205,6 +201,12 @@ class _Verifying:
                 position = record if record.key == POSITION_KEY else position
         newest = await last_commit(self._log, self._shard)
         number = newest.said.commit if newest else 0
+        for (topic, _), end in claimed.items():
+            over = await commits.left_over(topic)
+            if over is not None and over.offset < end:
+                check_left_over(
+                    topic, over, shard=self._shard, last=last, newest=number
+                )
         latest.end(number)
         self._later = latest.later
         if last or position:

@@ -6,7 +6,7 @@ from processor.core.shard_state import ShardState
 from schemas.base import Malformed, decoder
 from schemas.journal import Position
 from schemas.latest import IDENTITY_KEY
-from schemas.topics import JOURNAL, LATEST, STATE
+from schemas.topics import CHANGES, JOURNAL, LATEST, STATE
 
 from .commits import LogRecord, commit_of
 from .difference import Check, Difference, DifferenceFound, shown
@@ -115,11 +115,18 @@ def _position_differs(state: ShardState, found: str) -> DifferenceFound:
     )
 
 
-def left_over(
-    topic: str, record: LogRecord, *, shard: int, last: int
-) -> DifferenceFound:
-    """Return what a record is that no commit claims."""
-    return DifferenceFound(
+def check_left_over(
+    topic: str, record: LogRecord, *, shard: int, last: int, newest: int
+) -> None:
+    """Look at the first change or reject that none of the commits up to ``last`` claims.
+
+    It may be of a commit that came since, up to ``newest``; rejects do not say of which.
+    Raises ``DifferenceFound`` for any other.
+    """
+    commit = commit_of(record) if topic == CHANGES else newest
+    if commit is not None and last < commit <= newest:
+        return
+    raise DifferenceFound(
         Difference(
             Check.JOURNAL,
             shard,

@@ -3,7 +3,7 @@
 import pytest
 
 from audit.core.difference import Check, DifferenceFound
-from audit.core.ends import LatestCheck, check_position, left_over
+from audit.core.ends import LatestCheck, check_left_over, check_position
 from audit.core.table import Row
 from eventlog.port import Record
 from processor.core.shard_state import ShardState
@@ -79,6 +79,19 @@ def test_the_position_must_be_where_the_shard_stands() -> None:
 
 
 def test_what_no_commit_claims_is_named() -> None:
-    said = left_over("changes", latest("price:a", "1", 9, offset=4), shard=1, last=8)
-    assert "changes[1] at offset 4, key price:a" in f"{said}"
-    assert "journal ends with commit 8" in f"{said}"
+    for topic, commit in (
+        ("changes", 9),
+        ("changes", 8),
+        ("changes", None),
+        ("rejects", None),
+    ):
+        over = latest("price:a", "1", commit, offset=4)
+        with pytest.raises(DifferenceFound, match="journal ends with commit 8") as said:
+            check_left_over(topic, over, shard=1, last=8, newest=8)
+        assert f"{topic}[1] at offset 4, key price:a" in f"{said.value}"
+
+
+def test_what_a_commit_that_came_since_claims_is_passed_over() -> None:
+    for topic, commit in (("changes", 9), ("changes", 10), ("rejects", None)):
+        over = latest("price:a", "1", commit)
+        check_left_over(topic, over, shard=1, last=8, newest=10)
