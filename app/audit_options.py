@@ -79,6 +79,30 @@ def _add_index(parser: argparse.ArgumentParser) -> None:
     _add_json(parser)
 
 
+def _add_diff(parser: argparse.ArgumentParser) -> None:
+    bound = f"{_MOMENT}, or the number of a commit"
+    parser.add_argument(
+        "--set",
+        action="append",
+        metavar="NAME=VALUE",
+        help="a setting of the fold as the journal names it, as priceDeviation=0.01",
+    )
+    parser.add_argument(
+        "--generation", type=int, metavar="N", help="fold by this generation instead"
+    )
+    parser.add_argument(
+        "--from", dest="first", metavar="T", help=f"otherwise from {bound} on"
+    )
+    parser.add_argument("--to", dest="last", metavar="T", help=f"end at {bound}")
+    parser.add_argument(
+        "--shard", type=int, action="append", metavar="N", help="this shard alone"
+    )
+    parser.add_argument(
+        "--fail", action="store_true", help="exit code 1 if anything is different"
+    )
+    _add_json(parser)
+
+
 def _add_watch(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--live",
@@ -104,5 +128,6 @@ _ACTIONS: tuple[tuple[str, str, _Options], ...] = (
         "note where everything stands, so that explain need not look",
         _add_index,
     ),
+    ("diff", "what would have been published with other settings", _add_diff),
     ("watch", "verify as the log grows, write snapshots", _add_watch),
 )
