@@ -19,6 +19,7 @@ from benchmarks.latency import kafka_latency, sqlite_latency
 from benchmarks.log_cases import kafka_logs, sqlite_logs
 from benchmarks.restoring_cases import restored
 from benchmarks.results import Failed, Result, Skipped, as_json, show
+from benchmarks.verifying_cases import verified
 from tests.support.broker import has_maven, kafka_from_maven
 
 Measured = Sequence[Result | Skipped]
@@ -68,6 +69,18 @@ def _kafka_restore(bootstrap: str, _: Path, sizes: Sizes) -> Measured:
     return restored("kafka", log, count=sizes.restored, rounds=sizes.rounds)
 
 
+def _sqlite_verify(folder: Path, sizes: Sizes) -> Measured:
+    log = {"sqlite": str(folder / "verified.sqlite")}
+    count, rounds = sizes.folded, sizes.rounds
+    return verified("sqlite", log, count=count, rounds=rounds, goal=150_000)
+
+
+def _kafka_verify(bootstrap: str, _: Path, sizes: Sizes) -> Measured:
+    log = {"kafka": bootstrap, "prefix": new_prefix("verify")}
+    count, rounds = sizes.folded, sizes.rounds
+    return verified("kafka", log, count=count, rounds=rounds, goal=120_000)
+
+
 def _sqlite_latency(folder: Path, sizes: Sizes) -> Measured:
     return sqlite_latency(folder, samples=sizes.samples)
 
@@ -81,6 +94,7 @@ CASES: dict[str, tuple[OnSqlite, OnKafka]] = {
     "logs": (_sqlite_logs, _kafka_logs),
     "latency": (_sqlite_latency, _kafka_latency),
     "restore": (_sqlite_restore, _kafka_restore),
+    "verify": (_sqlite_verify, _kafka_verify),
 }
 
 

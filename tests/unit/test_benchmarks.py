@@ -12,7 +12,7 @@ from benchmarks.__main__ import main
 @pytest.mark.timeout(120)
 def test_the_quick_run_measures_all_that_needs_one_process(tmp_path: Path) -> None:
     output = tmp_path / "results.json"
-    main(["processor", "logs", "restore", "--quick", "--output", str(output)])
+    main(["processor", "logs", "restore", "verify", "--quick", "--output", str(output)])
     results = json.loads(output.read_text())["results"]
     assert {each["name"] for each in results} == {
         "sqlite processor",
@@ -20,6 +20,11 @@ def test_the_quick_run_measures_all_that_needs_one_process(tmp_path: Path) -> No
         "sqlite commit",
         "sqlite read",
         "sqlite restore",
+        "sqlite verify",
+        *(
+            f"sqlite verify: {part}"
+            for part in ("reading", "hashing", "decoding", "folding", "comparing")
+        ),
     }
     assert all(each["value"] > 0 for each in results)
 
