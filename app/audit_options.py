@@ -103,6 +103,21 @@ def _add_diff(parser: argparse.ArgumentParser) -> None:
     _add_json(parser)
 
 
+def _add_export(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("first", metavar="FROM", help="the first time, as 2026-11-24")
+    parser.add_argument("last", metavar="TO", help="the time after the last")
+    parser.add_argument(
+        "--what", choices=("observations", "changes", "journal"), default="changes"
+    )
+    parser.add_argument(
+        "--format", choices=("parquet", "csv", "jsonl"), default="parquet"
+    )
+    parser.add_argument(
+        "--out", metavar="DIR", required=True, help="where to; goes on where it ended"
+    )
+    _add_json(parser)
+
+
 def _add_watch(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--live",
@@ -129,5 +144,6 @@ _ACTIONS: tuple[tuple[str, str, _Options], ...] = (
         _add_index,
     ),
     ("diff", "what would have been published with other settings", _add_diff),
+    ("export", "history as files, by day: Parquet, CSV or JSON Lines", _add_export),
     ("watch", "verify as the log grows, write snapshots", _add_watch),
 )

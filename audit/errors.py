@@ -1,5 +1,7 @@
 """What keeps the audit from answering."""
 
+from pathlib import Path
+
 from eventlog.port import LogError
 
 
@@ -34,3 +36,18 @@ class WrongKey(Exception):
             f"{text!r} names nothing that can be explained; give a key as price:ID, "
             "balance:USER:ID or token:ID, or an observation as reject:TOPIC:SHARD:OFFSET"
         )
+
+
+class NoParquet(Exception):
+    """What writes Parquet is not installed."""
+
+    def __init__(self) -> None:
+        super().__init__("Parquet needs the extra: pip install 'stacks-feed[parquet]'")
+
+
+class WrongFolder(Exception):
+    """A folder holds the export of another log."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(f"{folder} holds the export of another log; name another one")
+        self.folder = folder
