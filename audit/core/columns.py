@@ -196,17 +196,12 @@ _JOURNAL = (
 
 def _commit(topic: str, shard: int, record: LogRecord) -> Row:
     said = _said(record.value)
-    texts = {
-        name: canonical(said[name]).decode()
-        for name in ("decisions", "inputs", "settings")
-        if name in said
-    }
-    flat: dict[str, Any] = {
-        **said,
-        **texts,
-        "published": _count(said.get("published")),
-        "rejected": _count(said.get("rejects")),
-    }
+    flat = dict(said)
+    for name in ("decisions", "inputs", "settings"):
+        if name in said:
+            flat[name] = canonical(said[name]).decode()
+    flat["published"] = _count(said.get("published"))
+    flat["rejected"] = _count(said.get("rejects"))
     return (*_place(topic, shard, record), *_picked(flat, _JOURNAL))
 
 

@@ -108,8 +108,11 @@ async def test_before_the_first_record_and_of_no_time_there_is_nothing(
     log: EventLog, tmp_path: Path
 ) -> None:
     wanted = config(tmp_path)
-    for bounds in ({"end_ms": DAY_MS}, {"start_ms": wanted.end_ms - 1}):
-        assert (await exported(log, replace(wanted, **bounds))).written == 0
+    for nothing in (
+        replace(wanted, end_ms=DAY_MS),
+        replace(wanted, start_ms=wanted.end_ms - 1),
+    ):
+        assert (await exported(log, nothing)).written == 0
 
 
 @pytest.mark.parametrize("content", [b"nonsense", None])
