@@ -144,7 +144,9 @@ def _begin(told: Any) -> None:
 
 
 def _verified_in_process(job: Job) -> ShardReport:
-    return _verified(job, _told.put)
+    # What is raised must survive the way to the other process: a line of text does.
+    with answering():
+        return _verified(job, _told.put)
 
 
 def _verified(job: Job, progress: Progress) -> ShardReport:

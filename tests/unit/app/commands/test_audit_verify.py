@@ -9,7 +9,7 @@ from app.cli import main
 from app.commands.audit_verify import as_json, in_words
 from audit.core.difference import Check, Difference
 from audit.verify import ShardReport
-from schemas.topics import PRICES_RAW
+from schemas.topics import JOURNAL, PRICES_RAW
 from tests.support.folded import a_folded_file, tamper
 
 LOG = Path("log.sqlite")
@@ -118,6 +118,26 @@ def test_a_part_is_what_lies_between_two_bounds(
     codes = [main([*busiest, str(shard)]) for shard in range(3)]
     assert 0 in codes
     assert "commits 1 to 2" in said(capsys)
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_a_fold_that_is_not_known_is_no_difference(
+    log: Path, capsys: pytest.CaptureFixture[str], jobs: str
+) -> None:
+    tamper(log, JOURNAL, b'"generation":1', b'"generation":9', after=-1)
+    assert main(["audit", "verify", "--jobs", jobs]) == 3
+    said = capsys.readouterr().err
+    assert "generation 9 of the fold" in said
+    assert "Traceback" not in said
+
+
+def test_from_a_cut_on_is_what_comes_after_it(
+    log: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["audit", "as-of", "2100-01-01", "--json"]) == 0
+    cut = json.loads(said(capsys).splitlines()[0])["cut"]
+    assert main(["audit", "verify", "--jobs", "1", "--from", cut, "--to", cut]) == 0
+    assert "48 observations" in said(capsys)
 
 
 def test_a_log_without_topics_is_no_log(
