@@ -90,7 +90,7 @@ def in_words(found: Comparison) -> Iterator[str]:
     for examples in found.examples.values():
         yield from (_line(example) for example in examples)
     if found.keys:
-        yield f"{len(found.keys):,} keys differ, most often"
+        yield f"keys that differ: {len(found.keys):,}, most often"
         for key, count in found.keys.most_common(_KEYS_SHOWN):
             yield f"  {shown(key)}: {count:,}"
     else:

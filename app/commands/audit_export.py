@@ -31,8 +31,8 @@ def run(arguments: argparse.Namespace) -> int:
         print(orjson.dumps(found._asdict()).decode())
     else:
         print(
-            f"{found.written} parts written with {found.rows:,} rows, "
-            f"{found.finished} were there"
+            f"parts written: {found.written}, with {found.rows:,} rows; "
+            f"finished before: {found.finished}"
         )
     return AS_DERIVED
 

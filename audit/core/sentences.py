@@ -106,7 +106,8 @@ def _stretch(
     counts = ", ".join(
         f"{count} {decision.value}" for decision, count in stretch.decided.items()
     )
-    yield f"{when}: {total} observations that did not change it ({counts}){silent}"
+    many = "observation" if total == 1 else "observations"
+    yield f"{when}: {total} {many} that did not change it ({counts}){silent}"
     told = list(stretch.steps)[-_TOLD:]
     if total > len(told):
         yield f"  the last {len(told)} of them:"

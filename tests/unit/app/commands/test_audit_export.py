@@ -32,7 +32,9 @@ def test_a_second_run_has_nothing_to_do(
     first = json.loads(asked(capsys, *DAYS, "--format", "csv", "--json"))
     assert first["written"] > 0
     again = asked(capsys, *DAYS, "--format", "csv")
-    assert again == f"0 parts written with 0 rows, {first['written']} were there\n"
+    assert again == (
+        f"parts written: 0, with 0 rows; finished before: {first['written']}\n"
+    )
 
 
 @pytest.mark.skipif(not HAS_ARROW, reason="pip install 'stacks-feed[parquet]'")
