@@ -14,6 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks import ROOT, new_prefix
+from benchmarks.asking_cases import asked
 from benchmarks.folding_cases import kafka_processor, sqlite_processor
 from benchmarks.latency import kafka_latency, sqlite_latency
 from benchmarks.log_cases import kafka_logs, sqlite_logs
@@ -35,9 +36,19 @@ class Sizes:
     restored: int = 1_000_000
     samples: int = 200
     rounds: int = 3
+    days: tuple[float, ...] = (0.25, 1, 3)
+    scale: float = 1.0
 
 
-QUICK = Sizes(folded=2_000, logged=2_000, restored=2_000, samples=5, rounds=2)
+QUICK = Sizes(
+    folded=2_000,
+    logged=2_000,
+    restored=2_000,
+    samples=5,
+    rounds=2,
+    days=(0.05,),
+    scale=0.02,
+)
 
 OnSqlite = Callable[[Path, Sizes], Measured]
 OnKafka = Callable[[str, Path, Sizes], Measured]
@@ -81,6 +92,16 @@ def _kafka_verify(bootstrap: str, _: Path, sizes: Sizes) -> Measured:
     return verified("kafka", log, count=count, rounds=rounds, goal=120_000)
 
 
+def _sqlite_ask(folder: Path, sizes: Sizes) -> Measured:
+    log = {"sqlite": str(folder / "year-")}
+    return asked("sqlite", log, folder, days=sizes.days, scale=sizes.scale)
+
+
+def _kafka_ask(bootstrap: str, folder: Path, sizes: Sizes) -> Measured:
+    log = {"kafka": bootstrap, "prefix": new_prefix("year")}
+    return asked("kafka", log, folder, days=sizes.days, scale=sizes.scale)
+
+
 def _sqlite_latency(folder: Path, sizes: Sizes) -> Measured:
     return sqlite_latency(folder, samples=sizes.samples)
 
@@ -95,6 +116,7 @@ CASES: dict[str, tuple[OnSqlite, OnKafka]] = {
     "latency": (_sqlite_latency, _kafka_latency),
     "restore": (_sqlite_restore, _kafka_restore),
     "verify": (_sqlite_verify, _kafka_verify),
+    "ask": (_sqlite_ask, _kafka_ask),
 }
 
 
