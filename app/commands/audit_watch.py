@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import os
 import sys
 from functools import partial
 
@@ -14,6 +15,8 @@ from audit.core.difference import DifferenceFound
 from runtime import logs
 from runtime.supervisor import Service, leaves, supervise
 
+_NICENESS = 10
+
 
 def run(arguments: argparse.Namespace) -> int:
     """Follow the log; 1 once it is not what was derived, 3 for any other trouble."""
@@ -21,6 +24,9 @@ def run(arguments: argparse.Namespace) -> int:
     logs.configure("audit", level=settings.log_level)
     starting = Starting("audit", settings)
     watched = arguments.with_parent
+    if watched:
+        # Whoever has a long history to verify must not be in the way of the feed.
+        os.nice(_NICENESS)
     services = [Service("parent", until_parent_is_gone)] if watched else []
     found: list[DifferenceFound] = []
     report = partial(_report, starting, found, is_child=watched)

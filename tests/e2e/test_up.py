@@ -117,7 +117,7 @@ async def test_a_child_killed_with_9_is_restarted_and_the_feed_goes_on(
 ) -> None:
     async with system(tmp_path) as running:
         await a_price_from_now_on(running)
-        for service in ("simulator", "ingest", "processor", "edge", "audit"):
+        for service in ("simulator", "ingest", "processor", "edge"):
             before = running.pids(service)
             os.kill(before[-1], signal.SIGKILL)
             await until(
@@ -126,7 +126,7 @@ async def test_a_child_killed_with_9_is_restarted_and_the_feed_goes_on(
             )
             await a_price_from_now_on(running)
         died = [line["died"] for line in running.events("service died")]
-        assert died == ["simulator", "ingest", "processor", "edge", "audit"]
+        assert died == ["simulator", "ingest", "processor", "edge"]
         assert running.events("service failed") == []
 
 
