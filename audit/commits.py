@@ -16,7 +16,15 @@ from schemas.topics import CHANGES, JOURNAL, RAW, REJECTS
 
 # What a shard's history is read from.
 SOURCES = (JOURNAL, *RAW, CHANGES, REJECTS)
+# Without one of these a commit cannot be derived again; rejects are kept a shorter time.
+NEEDED = (JOURNAL, *RAW, CHANGES)
 SETTLE_S = 2.0
+
+
+async def oldest_needed(log: EventLog, shard: int) -> dict[str, int]:
+    """Return below which offset retention dropped everything, of each topic needed."""
+    oldest = await log.oldest([Partition(topic, shard) for topic in NEEDED])
+    return {topic: offset for (topic, _), offset in oldest.items()}
 
 
 class Commits:

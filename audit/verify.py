@@ -2,11 +2,12 @@
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
+from typing import NoReturn
 
-from audit.commits import Commits, open_commits
+from audit.commits import Commits, oldest_needed, open_commits
 from audit.core.difference import Difference, DifferenceFound
 from audit.core.ends import LatestCheck, check_left_over, check_position
-from audit.core.snapshots import Damaged, damage, difference_in
+from audit.core.snapshots import Damaged, can_start, damage, difference_in
 from audit.core.table import Standing, new_standing
 from audit.core.verify import Verifier
 from audit.errors import HistoryGone
@@ -91,6 +92,7 @@ class _Verifying:
         self._start = self._observed = 0
         self._later = self._compared = 0
         self._snapshots: dict[int, list[FoundSnapshot]] = {}
+        self._oldest: Mapping[str, int] = {}
 
     async def run(self) -> None:
         # In this order: what was written before the journal's end is all in its commits.
@@ -140,19 +142,24 @@ class _Verifying:
 
     async def _begin(self) -> Mapping[str, int] | None:
         """Stand where the verification begins; return the places of that, if not 0."""
-        (oldest,) = (await self._log.oldest(self._partitions(JOURNAL))).values()
+        self._oldest = await oldest_needed(self._log, self._shard)
         usable: list[FoundSnapshot] = []
         for one in await snapshots(self._log, self._shard):
-            if one.header.places.get(JOURNAL, 0) >= oldest:
+            if can_start(one.header, self._oldest):
                 usable.append(one)
                 self._snapshots.setdefault(one.header.commit, []).append(one)
         before = [one for one in usable if one.header.commit < self._config.first]
         if before:
             return await self._begin_at(before[0])
-        if oldest > 0 and not usable:
-            raise HistoryGone(JOURNAL, self._shard, oldest=oldest)
-        # The first commits are gone with retention: the oldest snapshot is all there is.
-        return await self._begin_at(usable[-1]) if oldest > 0 else None
+        gone = [topic for topic in (JOURNAL, CHANGES) if self._oldest[topic]]
+        if gone and not usable:
+            self._is_gone(gone[0])
+        # The first commits may be gone with retention: begin at the oldest snapshot then.
+        needs_one = usable and any(self._oldest.values())
+        return await self._begin_at(usable[-1]) if needs_one else None
+
+    def _is_gone(self, topic: str) -> NoReturn:
+        raise HistoryGone(topic, self._shard, oldest=self._oldest[topic])
 
     async def _begin_at(self, found: FoundSnapshot) -> Mapping[str, int]:
         self._standing = await self._loaded(found)
@@ -171,6 +178,9 @@ class _Verifying:
             read = await commits.next(before=end)
             if read is None:
                 return
+            for topic, stretch in read.said.inputs.items():
+                if stretch.start < self._oldest.get(topic, 0):
+                    self._is_gone(topic)
             verifier.check(read)
             self._progress(sum(stretch.count for stretch in read.said.inputs.values()))
             for found in self._snapshots.get(verifier.commit, ()):

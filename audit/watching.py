@@ -5,21 +5,20 @@ import logging
 from collections.abc import Callable, Mapping
 from uuid import uuid4
 
-from audit.commits import Commits, open_commits
+from audit.commits import Commits, oldest_needed, open_commits
 from audit.config import WatchConfig
 from audit.core.commits import CommitRead
 from audit.core.difference import DifferenceFound
 from audit.core.pace import Mark, is_due
-from audit.core.snapshots import Damaged
+from audit.core.snapshots import Damaged, can_start
 from audit.core.table import Standing, new_standing
 from audit.core.verify import Verifier
 from audit.errors import HistoryGone
 from audit.journal import last_commit
 from audit.snapshots import load, snapshots, write_snapshot
-from eventlog.port import EventLog, LogUnavailable, Partition
+from eventlog.port import EventLog, LogUnavailable
 from runtime import metrics
 from runtime.clock import Clock
-from schemas.topics import JOURNAL
 
 logger = logging.getLogger(__name__)
 
@@ -101,10 +100,9 @@ class Watching:
         return Verifier(standing, config.generations, accepted=config.accepted)
 
     async def _newest(self) -> Standing:
-        at = Partition(JOURNAL, self._shard)
-        oldest = (await self._log.oldest([at]))[at]
+        oldest = await oldest_needed(self._log, self._shard)
         for found in await snapshots(self._log, self._shard):
-            if found.header.places.get(JOURNAL, 0) >= oldest:
+            if can_start(found.header, oldest):
                 try:
                     standing = await load(self._log, found)
                 except Damaged as error:
@@ -112,8 +110,9 @@ class Watching:
                     continue
                 self._places = found.header.places
                 return standing
-        if oldest > 0:
-            raise HistoryGone(JOURNAL, self._shard, oldest=oldest)
+        for topic, offset in oldest.items():
+            if offset > 0:
+                raise HistoryGone(topic, self._shard, oldest=offset)
         return new_standing(self._shard)
 
     def _warn(self, event: str, commit: int, why: str) -> None:

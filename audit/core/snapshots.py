@@ -161,6 +161,14 @@ class Loading:
         return self._standing
 
 
+def can_start(header: Snapshot, oldest: Mapping[str, int]) -> bool:
+    """Tell whether all that comes after a snapshot is still in the log.
+
+    ``oldest`` is, by topic, the offset below which retention dropped everything.
+    """
+    return all(header.places.get(topic, 0) >= at for topic, at in oldest.items())
+
+
 def difference_in(
     header: Snapshot, standing: Standing, places: Mapping[str, int], *, offset: int
 ) -> Difference | None:

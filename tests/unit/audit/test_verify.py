@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from audit.commits import open_commits
+from audit.commits import SOURCES, open_commits
 from audit.core.difference import Check
 from audit.errors import HistoryGone
 from audit.verify import ShardReport, VerifyConfig, verify_shard
@@ -14,10 +14,12 @@ from schemas.base import decoder
 from schemas.journal import Commit
 from schemas.latest import IDENTITY_KEY, watermark_key
 from schemas.topics import (
+    CHANGES,
     JOURNAL,
     LATEST,
     PRICES_RAW,
     REJECTS,
+    SNAPSHOTS,
 )
 from tests.support.audited import (
     SHARD,
@@ -114,13 +116,14 @@ async def test_after_retention_it_starts_from_the_oldest_snapshot_that_can_be() 
     assert (report.start, report.difference) == (5, None)
 
 
-async def forget(log: ListLog, *, commit: int) -> None:
-    """Drop all that stood before the end of a commit."""
+async def forget(log: ListLog, *, commit: int, topics: Sequence[str] = SOURCES) -> None:
+    """Drop what stood before the end of a commit, of some topics."""
     async with open_commits(log.as_log(), SHARD, settle_s=0) as commits:
         for _ in range(commit):
             await commits.next()
         places = commits.places
-    for topic, place in places.items():
+    for topic in topics:
+        place = places[topic]
         records = log.of(topic, SHARD)
         records[:] = [record for record in records if record.offset >= place]
         log.dropped[Partition(topic, SHARD)] = place
@@ -131,6 +134,21 @@ async def test_without_its_beginning_and_a_snapshot_nothing_can_be_verified() ->
     await forget(log, commit=4)
     with pytest.raises(HistoryGone, match="no snapshot stands in for it"):
         await verified(log)
+
+
+@pytest.mark.parametrize("topic", [PRICES_RAW, CHANGES, JOURNAL])
+async def test_retention_need_not_have_passed_all_topics_alike(topic: str) -> None:
+    """A broker drops segments, and those of busy topics first; nothing was forged."""
+    log = a_history()
+    for commit in (2, 4, 7):
+        await snapshot_at(log, commit, snapshot_id=f"{commit}")
+    await forget(log, commit=3, topics=[topic])
+    report = await verified(log)
+    assert (report.start, report.difference) == (4, None)
+    log.of(SNAPSHOTS, SHARD).clear()
+    with pytest.raises(HistoryGone, match="was dropped") as gone:
+        await verified(log)
+    assert gone.value.topic == topic
 
 
 async def test_rejects_may_be_gone_before_all_else() -> None:

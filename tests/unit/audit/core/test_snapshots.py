@@ -9,6 +9,7 @@ from audit.core.difference import Check
 from audit.core.snapshots import (
     Damaged,
     Loading,
+    can_start,
     chunks_of,
     damage,
     difference_in,
@@ -151,6 +152,14 @@ def test_a_header_that_says_otherwise_differs(said: dict[str, object]) -> None:
     found = difference_in(wrong, held, places, offset=9)
     assert found is not None
     assert (found.check, found.offset) == (Check.SNAPSHOT, 9)
+
+
+def test_one_can_start_where_all_that_follows_is_held() -> None:
+    held = standing()
+    header = header_of(held, list(chunks_of(held, ID)))
+    assert can_start(header, {"journal": 10, "prices.raw": 34})
+    assert not can_start(header, {"journal": 11, "prices.raw": 0})
+    assert not can_start(header, {"another": 1})
 
 
 def test_damage_is_a_difference_at_the_header() -> None:
