@@ -2,12 +2,19 @@
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import NoReturn
 
 from audit.commits import Commits, oldest_needed, open_commits
 from audit.core.difference import Difference, DifferenceFound
 from audit.core.ends import LatestCheck, check_left_over, check_position
-from audit.core.snapshots import Damaged, can_start, damage, difference_in
+from audit.core.snapshots import (
+    Damaged,
+    can_start,
+    damage,
+    difference_in,
+    of_no_commit,
+)
 from audit.core.table import Standing, new_standing
 from audit.core.verify import Verifier
 from audit.errors import HistoryGone
@@ -205,23 +212,42 @@ class _Verifying:
         latest = LatestCheck(self._standing.table, shard=self._shard, last=last)
         async for records in self._all_of(LATEST):
             latest.read(records)
-        position: Record | None = None
-        async for records in self._all_of(STATE):
-            for record in records:
-                position = record if record.key == POSITION_KEY else position
+        position = await self._position()
         newest = await last_commit(self._log, self._shard)
         number = newest.said.commit if newest else 0
-        for (topic, _), end in claimed.items():
-            over = await commits.left_over(topic)
-            if over is not None and over.offset < end:
-                check_left_over(
-                    topic, over, shard=self._shard, last=last, newest=number
-                )
+        await self._check_claims(commits, claimed, last=last, newest=number)
         latest.end(number)
         self._later = latest.later
         if last or position:
             value = position.value if position else None
             check_position(self._standing.state, value, newest=number)
+
+    async def _position(self) -> Record | None:
+        """Return the newest record of ``state`` that says where the shard stands."""
+        position: Record | None = None
+        async for records in self._all_of(STATE):
+            for record in records:
+                position = record if record.key == POSITION_KEY else position
+        return position
+
+    async def _check_claims(
+        self,
+        commits: Commits,
+        claimed: Mapping[Partition, int],
+        *,
+        last: int,
+        newest: int,
+    ) -> None:
+        """Look for outputs and snapshots that no commit claims."""
+        for (topic, _), end in claimed.items():
+            over = await commits.left_over(topic)
+            if over is not None and over.offset < end:
+                check_left_over(
+                    topic, over, shard=self._shard, last=last, newest=newest
+                )
+        for found in chain.from_iterable(self._snapshots.values()):
+            if found.header.commit > newest:
+                raise of_no_commit(found.header, newest, offset=found.offset)
 
     async def _all_of(self, topic: str) -> AsyncIterator[list[Record]]:
         (at,) = self._partitions(topic)

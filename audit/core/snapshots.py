@@ -202,6 +202,21 @@ def difference_in(
     return None
 
 
+def of_no_commit(header: Snapshot, newest: int, *, offset: int) -> DifferenceFound:
+    """Return a snapshot of a commit that the journal, which ends with ``newest``, lacks."""
+    return DifferenceFound(
+        Difference(
+            Check.SNAPSHOT,
+            header.shard,
+            header.commit,
+            SNAPSHOTS,
+            expected=f"one of a commit up to {newest}",
+            found=f"one of commit {header.commit}",
+            offset=offset,
+        )
+    )
+
+
 def damage(header: Snapshot, error: Damaged, *, offset: int) -> DifferenceFound:
     """Return a damaged snapshot as what it is to whoever wants to start from it."""
     return DifferenceFound(

@@ -289,6 +289,15 @@ async def test_a_snapshot_that_was_changed_is_found(old: bytes, new: bytes) -> N
         assert report.difference.check is Check.SNAPSHOT
 
 
+async def test_a_snapshot_of_a_commit_to_come_is_found() -> None:
+    log = a_history()
+    offset = await snapshot_at(log, 4)
+    replaced(SNAPSHOTS, -1, b'"commit":4', b'"commit":99')(log)
+    found = await difference_in(log)
+    assert (found.check, found.offset) == (Check.SNAPSHOT, offset)
+    assert "expected one of a commit up to 10, found one of commit 99" in f"{found}"
+
+
 async def test_nothing_is_verified_from_a_snapshot_that_was_changed() -> None:
     log = a_history()
     await snapshot_at(log, 4)
