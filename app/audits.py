@@ -11,7 +11,7 @@ from app.errors import NotAnswered, OperatorError, RequestError
 from app.settings import Settings
 from app.topics import read_identity
 from audit.core.cuts import NotACut
-from audit.errors import IndexWrong, WrongMoment
+from audit.errors import IndexUnusable, IndexWrong, WrongMoment
 from eventlog.port import LogError
 from processor.core.generations import UnknownGeneration
 from runtime.clock import SystemClock
@@ -40,7 +40,7 @@ def answering() -> Iterator[None]:
         yield
     except (NotACut, WrongMoment) as error:
         raise RequestError(f"{error}") from None
-    except (UnknownGeneration, IndexWrong, LogError) as error:
+    except (UnknownGeneration, IndexUnusable, IndexWrong, LogError) as error:
         raise NotAnswered(f"{error}") from error
     except OperatorError as error:
         if error.exit_code == RequestError.exit_code:

@@ -1,5 +1,6 @@
 """Builds everything: the only caller of constructors."""
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
@@ -11,6 +12,7 @@ from uuid import uuid4
 
 from app.configs import (
     edge_config,
+    index_path,
     ingest_config,
     kafka_config,
     place_of,
@@ -243,9 +245,14 @@ async def _run_edge(
 async def _run_audit(
     opened: Opened, settings: Settings, *, clock: Clock, health: Health
 ) -> None:
-    from audit.watch import run  # noqa: PLC0415 - each process loads its service alone
+    from audit.keeping import keep_index  # noqa: PLC0415 - each process loads its service alone
+    from audit.watch import run  # noqa: PLC0415 - as above
 
-    await run(opened.log, watch_config(settings), clock, health=health)
+    path = index_path(settings)
+    async with asyncio.TaskGroup() as group:
+        keeping = keep_index(opened.log, opened.identity, path, clock)
+        group.create_task(keeping, name="audit index")
+        await run(opened.log, watch_config(settings), clock, health=health)
 
 
 _RUN: Mapping[str, Callable[..., Coroutine[Any, Any, None]]] = {

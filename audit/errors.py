@@ -28,6 +28,17 @@ class IndexWrong(Exception):
         self.topic, self.shard, self.offset = topic, shard, offset
 
 
+class IndexUnusable(Exception):
+    """The file of the index cannot be read or written."""
+
+    def __init__(self, path: Path | None, *, why: str) -> None:
+        super().__init__(
+            f"the index at {path} cannot be used: {why}; delete it, or name another file "
+            "by STACKS_FEED_AUDIT_INDEX"
+        )
+        self.path, self.why = path, why
+
+
 class WrongKey(Exception):
     """A text names nothing that can be explained."""
 

@@ -6,12 +6,13 @@ It may be deleted at any time. Whoever uses it reads the log where it points and
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from itertools import chain
 from pathlib import Path
 
 from audit.core.postings import packed, unpacked
 from audit.core.waypoints import Waypoint
+from audit.errors import IndexUnusable
 from schemas.rejects import MAX_KEY_BYTES
 from schemas.topics import RAW
 
@@ -168,23 +169,32 @@ def open_index(
 ) -> Iterator[Index]:
     """Open the index of a log, empty where there is none or it is of another log.
 
-    ``None`` is one that is gone when it is closed; ``anew`` begins again.
+    ``None`` is one that is gone when it is closed; ``anew`` begins again. Raises
+    ``IndexUnusable``, also for what happens while it is open.
     """
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
         if anew or not _is_of(path, log_id):
             _delete(path)
-    db = sqlite3.connect(path or ":memory:", timeout=_WAIT_S, isolation_level=None)
     try:
-        # Whatever a power cut takes is indexed again.
-        db.execute("PRAGMA synchronous = OFF")
-        db.execute("PRAGMA journal_mode = WAL")
-        if not _about(db):
-            db.executescript(f"BEGIN IMMEDIATE;{_TABLES}COMMIT;")
-            db.execute("INSERT INTO about VALUES (?, ?)", (_VERSION, log_id))
-        yield Index(db)
-    finally:
-        db.close()
+        with closing(_connected(path)) as db:
+            yield _prepared(db, log_id)
+    except sqlite3.Error as error:
+        raise IndexUnusable(path, why=f"{error}") from error
+
+
+def _connected(path: Path | None) -> sqlite3.Connection:
+    return sqlite3.connect(path or ":memory:", timeout=_WAIT_S, isolation_level=None)
+
+
+def _prepared(db: sqlite3.Connection, log_id: str) -> Index:
+    # Whatever a power cut takes is indexed again.
+    db.execute("PRAGMA synchronous = OFF")
+    db.execute("PRAGMA journal_mode = WAL")
+    if not _about(db):
+        db.executescript(f"BEGIN IMMEDIATE;{_TABLES}COMMIT;")
+        db.execute("INSERT INTO about VALUES (?, ?)", (_VERSION, log_id))
+    return Index(db)
 
 
 def _is_of(path: Path, log_id: str) -> bool:

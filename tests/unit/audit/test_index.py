@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from audit.core.waypoints import Waypoint
+from audit.errors import IndexUnusable
 from audit.index import Index, Moved, ends_in, note_of, open_index
 
 LOG = "a" * 32
@@ -99,3 +100,18 @@ def test_waypoints_are_where_looking_starts() -> None:
         assert index.before_raw(0, "tokens.raw", 4) == 20
         assert ends_in(index.next_of("journal", 0)[1]) == {"prices.raw": 101}
     assert ends_in("") == {}
+
+
+def test_a_file_that_breaks_while_it_is_open_is_said_to_be_of_no_use(
+    tmp_path: Path,
+) -> None:
+    with (
+        pytest.raises(IndexUnusable, match="no such table: blocks; delete it"),
+        open_index(tmp_path / "index", log_id=LOG) as index,
+    ):
+        broken(index)
+
+
+def broken(index: Index) -> None:
+    index._db.execute("DROP TABLE blocks")
+    index.offsets("changes", 0, b"a")
