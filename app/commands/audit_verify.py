@@ -5,6 +5,7 @@ import asyncio
 import gc
 import multiprocessing
 import os
+import signal
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
@@ -141,6 +142,8 @@ _told: Any = None
 def _begin(told: Any) -> None:
     global _told  # noqa: PLW0603 - what a process of the pool is given once
     _told = told
+    # Ctrl-C in a terminal goes to all of us: end at once, and say nothing.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _verified_in_process(job: Job) -> ShardReport:
