@@ -6,10 +6,9 @@ from dataclasses import dataclass, field
 from audit.commits import open_commits
 from audit.core.commits import CommitRead
 from audit.core.differing import Comparison, changed_settings
-from audit.core.snapshots import Damaged
 from audit.core.table import new_standing
 from audit.errors import HistoryGone
-from audit.snapshots import load, snapshots
+from audit.snapshots import nearest
 from eventlog.port import EventLog, Partition
 from processor.core.batch import Batch
 from processor.core.generations import GENERATIONS, UNLIMITED, Generations, fold_of
@@ -79,12 +78,10 @@ async def _begin(
     log: EventLog, shard: int, *, before: int
 ) -> tuple[ShardState, Mapping[str, int] | None]:
     """Return the state of the last snapshot before a commit, and where to read on."""
-    for found in await snapshots(log, shard):
-        if found.header.commit < before:
-            try:
-                return (await load(log, found)).state, found.header.places
-            except Damaged:
-                continue
+    found = await nearest(log, shard, at_most=before - 1)
+    if found is not None:
+        snapshot, standing = found
+        return standing.state, snapshot.header.places
     (oldest,) = (await log.oldest([Partition(JOURNAL, shard)])).values()
     if oldest > 0:
         raise HistoryGone(JOURNAL, shard, oldest=oldest)

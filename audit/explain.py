@@ -1,6 +1,7 @@
 """Why a key has its value, or what became of an observation: derived again from the log."""
 
 from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 
 from audit.core.alone import Alone, Observation, Step, observed
@@ -14,7 +15,7 @@ from audit.index import Index
 from audit.journal import Lookup, open_lookup
 from audit.owned import owner_records
 from audit.picking import CommitAt, Finder, open_finder, picked
-from audit.snapshots import snapshots
+from audit.snapshots import newest_first
 from eventlog.port import EventLog, Partition, Record
 from processor.core.generations import GENERATIONS, Generations
 from schemas.base import Malformed, encode
@@ -173,14 +174,14 @@ async def _begin(
     asked: Asked, topic: str, owner: bytes, *, before: int
 ) -> tuple[Alone, int]:
     """Return an owner's state at a snapshot before a commit, and where to read on."""
-    for found in await snapshots(asked.log, asked.shard):
-        if found.header.commit < before:
-            try:
-                records = await owner_records(asked.log, found, topic, owner)
-            except Damaged:
+    async with aclosing(newest_first(asked.log, asked.shard)) as all_found:
+        async for found in all_found:
+            if found.header.commit >= before:
                 continue
-            start = found.header.places[topic]
-            return Alone(asked.shard, asked.generations, records), start
+            with suppress(Damaged):
+                records = await owner_records(asked.log, found, topic, owner)
+                start = found.header.places[topic]
+                return Alone(asked.shard, asked.generations, records), start
     (oldest,) = (await asked.log.oldest([Partition(topic, asked.shard)])).values()
     if oldest > 0:
         raise HistoryGone(topic, asked.shard, oldest=oldest)

@@ -1,6 +1,7 @@
 """Snapshots in the log: written, found again from the newest back, and read."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing, suppress
 from itertools import islice
 from typing import NamedTuple
 
@@ -74,8 +75,17 @@ def _entries(shard: int, values: Sequence[bytes]) -> list[tuple[int, Entry]]:
 
 
 async def snapshots(log: EventLog, shard: int) -> list[FoundSnapshot]:
-    """Return the snapshots of a shard, the newest first; chunks are passed over unread."""
-    found: list[FoundSnapshot] = []
+    """Return the snapshots of a shard, the newest first."""
+    return [found async for found in newest_first(log, shard)]
+
+
+async def newest_first(
+    log: EventLog, shard: int
+) -> AsyncGenerator[FoundSnapshot, None]:
+    """Yield the snapshots of a shard; chunks are passed over unread.
+
+    Whoever needs one only need not look for those before it: a year has hundreds.
+    """
     async with open_lookup(log, Partition(SNAPSHOTS, shard)) as lookup:
         offset = lookup.end - 1
         while offset >= lookup.oldest:
@@ -87,21 +97,20 @@ async def snapshots(log: EventLog, shard: int) -> list[FoundSnapshot]:
                 offset -= part_in(value) + 1
                 continue
             if header.first >= lookup.oldest:
-                found.append(FoundSnapshot(offset, header))
+                yield FoundSnapshot(offset, header)
             offset = header.first - 1
-    return found
 
 
 async def nearest(
     log: EventLog, shard: int, *, at_most: int
 ) -> tuple[FoundSnapshot, Standing] | None:
     """Return the newest intact snapshot of commit ``at_most`` or before, and what it holds."""
-    for found in await snapshots(log, shard):
-        if found.header.commit <= at_most:
-            try:
-                return found, await load(log, found)
-            except Damaged:
+    async with aclosing(newest_first(log, shard)) as all_found:
+        async for found in all_found:
+            if found.header.commit > at_most:
                 continue
+            with suppress(Damaged):
+                return found, await load(log, found)
     return None
 
 
