@@ -31,10 +31,9 @@ CREATE TABLE blocks (
     topic TEXT, shard INTEGER, name BLOB, first INTEGER, last INTEGER, count INTEGER,
     offsets BLOB, PRIMARY KEY (topic, shard, name, first)) WITHOUT ROWID;
 CREATE TABLE waypoints (
-    shard INTEGER, number INTEGER, journal INTEGER, log_time INTEGER,
+    shard INTEGER, number INTEGER, journal INTEGER,
     {", ".join(f"{name} INTEGER" for name in _COLUMNS.values())},
     PRIMARY KEY (shard, number)) WITHOUT ROWID;
-CREATE INDEX by_time ON waypoints (shard, log_time, number);
 {"".join(f"CREATE INDEX by_{name} ON waypoints (shard, {name}, number);" for name in _COLUMNS.values())}
 """
 
@@ -87,7 +86,7 @@ class Index:
     ) -> None:
         """Take in waypoints of a stretch of a journal; raises ``Moved``."""
         with self._moving(topic, shard, before=before, after=after, note=note):
-            marks = ", ".join("?" * (4 + len(RAW)))
+            marks = ", ".join("?" * (3 + len(RAW)))
             self._db.executemany(
                 f"INSERT OR REPLACE INTO waypoints VALUES ({marks})",  # noqa: S608 - question marks
                 [
@@ -95,7 +94,6 @@ class Index:
                         shard,
                         point.commit,
                         point.offset,
-                        point.log_time,
                         *(point.starts.get(each, _NONE) for each in RAW),
                     )
                     for point in waypoints

@@ -10,14 +10,10 @@ SPARSE = 16
 
 @dataclass(frozen=True, slots=True)
 class Waypoint:
-    """A commit by number, its offset in the journal, and where its inputs begin.
-
-    ``log_time`` is that of the commit.
-    """
+    """A commit by number, its offset in the journal, and where its inputs begin."""
 
     commit: int
     offset: int
-    log_time: int
     starts: Mapping[str, int]
 
 
@@ -36,5 +32,5 @@ class Way:
             starts = {topic: part.start for topic, part in said.inputs.items()}
             if said.commit % SPARSE == 1:
                 at = {**self.ends, **starts}
-                yield Waypoint(said.commit, offset, said.log_time, at)
+                yield Waypoint(said.commit, offset, at)
             self.ends |= {topic: part.end for topic, part in said.inputs.items()}

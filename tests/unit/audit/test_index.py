@@ -86,9 +86,9 @@ def test_what_cannot_be_an_owner_is_not_kept() -> None:
 
 def test_waypoints_are_where_looking_starts() -> None:
     points = [
-        Waypoint(1, 0, 10, {}),
-        Waypoint(17, 20, 11, {"prices.raw": 100}),
-        Waypoint(33, 40, 12, {"prices.raw": 100, "tokens.raw": 5}),
+        Waypoint(1, 0, {}),
+        Waypoint(17, 20, {"prices.raw": 100}),
+        Waypoint(33, 40, {"prices.raw": 100, "tokens.raw": 5}),
     ]
     with open_index(None, log_id=LOG) as index:
         assert index.before_commit(0, 5) == 0
