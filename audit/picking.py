@@ -79,6 +79,8 @@ class Finder:
         self._reader, self._index = reader, index
         self._at, self._end = Partition(JOURNAL, shard), end
         self._segment: list[CommitAt] = []
+        self._ahead: list[Record] = []
+        self._at_once = SPARSE
 
     async def of_raw(self, topic: str, offset: int) -> CommitAt | None:
         """Return the commit that read a record; ``None`` if none has yet."""
@@ -110,16 +112,28 @@ class Finder:
         held = self._segment
         if held and held[0].offset == start:
             return held
-        self._reader.seek(self._at, start)
-        while self._reader.position(self._at) < self._end:
-            batches = await self._reader.read(max_records=SPARSE, wait_s=1.0)
-            if records := batches.get(self._at):
-                self._segment = [
-                    CommitAt(r.offset, read_commit(r, shard=self._at.number))
-                    for r in records[:SPARSE]
-                ]
-                return self._segment
-        return []
+        self._go_to(start)
+        while len(self._ahead) < SPARSE and self._reader.position(self._at) < self._end:
+            batches = await self._reader.read(max_records=self._at_once, wait_s=1.0)
+            records = batches.get(self._at, ())
+            self._ahead += [record for record in records if record.offset >= start]
+            self._at_once = _BATCH
+        self._segment = [
+            CommitAt(record.offset, read_commit(record, shard=self._at.number))
+            for record in self._ahead[:SPARSE]
+        ]
+        return self._segment
+
+    def _go_to(self, start: int) -> None:
+        """Have what was read ahead begin at an offset; if that is far, read from there."""
+        position = self._reader.position(self._at)
+        first = self._ahead[0].offset if self._ahead else position
+        if first <= start <= position + _NEAR:
+            self._ahead = [record for record in self._ahead if record.offset >= start]
+        else:
+            self._reader.seek(self._at, start)
+            # Whoever looks for one commit needs no more; for the next ones it is near.
+            self._ahead, self._at_once = [], SPARSE
 
 
 @asynccontextmanager
