@@ -43,6 +43,9 @@ STEPS = {
     "appended": (1, 4),
     "demand-read": (1,),
 }
+# At the later pass of these some prices, or the account, are in the log already: there
+# are two lists of tokens to append, and three replies were appended before.
+_IN_THE_LOG = {"append-written", "appended"}
 _SUBNETS = 3
 _PRICE_SOURCES = {"kraxel", "stxtools", "internal"}
 # What says of an observation when it was made, and of a value where it comes from.
@@ -63,7 +66,7 @@ async def test_ingest_killed_at_a_step(place: Place, step: str) -> None:
         listed = await words_listed(simulator)
         await goes_on(place, log, simulator.url, listed)
         assert await words_said(log, listed) == dict.fromkeys(listed, 1)
-        await check_nothing_twice(log, again=STEPS[step][-1] > 1)
+        await check_nothing_twice(log, again=step in _IN_THE_LOG)
 
 
 async def a_user(simulator: Simulator) -> UserId:
