@@ -210,10 +210,17 @@ def _entries(batch: Batch, riding: Sequence[Entry]) -> Mapping[str, Sequence[Ent
 
 @contextmanager
 def _one_error() -> Iterator[None]:
-    """Raise, of a group of errors, the one that matters: a bug before the log's."""
+    """Raise, of a group of errors, the one that matters: a bug before the log's.
+
+    A task that was asked to stop stops: a group whose task is cancelled while it ends
+    for an error raises that error alone, and whoever goes on after it never stops.
+    """
     try:
         yield
     except BaseExceptionGroup as group:
         errors = list(leaves(group))
         bugs = [error for error in errors if not isinstance(error, LogError)]
+        task = asyncio.current_task()
+        if not bugs and task is not None and task.cancelling():
+            raise asyncio.CancelledError from None
         raise (bugs or errors)[0] from None
