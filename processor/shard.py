@@ -80,7 +80,7 @@ class Shard:
         wait_s = min(config.backoff_s * 2**self._failures, config.max_backoff_s)
         self._failures = min(self._failures + 1, 16)
         metrics.LOG_ERRORS.labels(type(error).__name__).inc()
-        self._notice(f"the log is not available: {error}")
+        self._notice(f"{error}")
         logger.warning(
             "shard waits for the log",
             extra={"shard": self._shard, "error": str(error), "wait_s": wait_s},
