@@ -29,8 +29,8 @@ def cancellations() -> int:
 def heed_cancellation(*, before: int = 0) -> None:
     """Stop if this task was asked to, ``before`` times aside, and the driver hid it.
 
-    The driver waits for each answer with ``asyncio.wait_for``. On Python 3.11 that
-    returns an answer that comes together with a cancellation, and forgets the latter.
+    To stop, the driver cancels its own tasks, waits for them and suppresses their
+    cancellation; whoever is cancelled while it waits loses his own with it.
     """
     if cancellations() > before:
         raise asyncio.CancelledError

@@ -1,23 +1,47 @@
-"""A cancellation that comes together with the driver's answer."""
+"""A cancellation that comes while the driver ends its own tasks."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from typing import Any
 
+import pytest
+
+from eventlog.kafka.consumers import stop_consumer
+from eventlog.kafka.driver import close_connections
 from eventlog.kafka.errors import border, heed_cancellation
 from tests.support.clock import settle
 
 
-async def swallow() -> None:
-    """Do as the driver does when an answer and a cancellation come at once."""
-    with suppress(asyncio.CancelledError):
-        await asyncio.Event().wait()
+class Driver:
+    """Ends a task of its own as the driver does: whose cancellation it was, who knows."""
+
+    async def stop(self) -> None:
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+
+    close = stop
 
 
-async def test_the_border_heeds_what_the_driver_swallowed() -> None:
-    async def ask() -> None:
-        async with border("here", limit_s=20):
-            await swallow()
+async def _in_border() -> None:
+    async with border("here", limit_s=20):
+        await Driver().stop()
 
+
+async def _stopping() -> None:
+    driver: Any = Driver()
+    await stop_consumer(driver, limit_s=20)
+
+
+async def _closing() -> None:
+    driver: Any = Driver()
+    await close_connections(driver)
+
+
+@pytest.mark.parametrize("ask", [_in_border, _stopping, _closing])
+async def test_a_cancellation_that_the_driver_swallowed_is_heeded(
+    ask: Callable[[], Awaitable[None]],
+) -> None:
     asking = asyncio.ensure_future(ask())
     await settle()
     asking.cancel()
