@@ -29,6 +29,8 @@ class Restored:
     ) -> None:
         self.state = ShardState(shard)
         self._partition = Partition(STATE, shard)
+        # When the log took the last barrier of ours.
+        self.barrier_ms = 0
         self._read_to: int | None = None
         self._progress, self._on_step = progress, on_step
 
@@ -61,7 +63,7 @@ class Restored:
             self._on_step("state-read")
             for record in batches.get(self._partition, ()):
                 if record.key == BARRIER_KEY and record.value == barrier:
-                    self._read_to = record.offset + 1
+                    self._read_to, self.barrier_ms = record.offset + 1, record.time_ms
                     return count
                 self.state.load(record.key or b"", record.value)
                 count += 1

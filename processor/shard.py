@@ -131,7 +131,11 @@ class Shard:
     async def _serve(self, writer: ShardWriter, reader: Reader) -> None:
         inbox = Inbox(reader, limit=self._config.limits.inputs)
         marks = Watermarks(
-            self._shard, self._log, config=self._config, clock=self._clock
+            self._shard,
+            self._log,
+            config=self._config,
+            clock=self._clock,
+            log_now_ms=self._restored.barrier_ms,
         )
         guard = RetentionGuard(
             self._shard, self._log, config=self._config, clock=self._clock
