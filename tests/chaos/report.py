@@ -12,7 +12,8 @@ from tests.support.shared_data import ROOT
 RESULTS = ROOT / "tests" / "chaos" / "results.jsonl"
 DOC = ROOT / "docs" / "reliability.md"
 _BEGIN, _END = "<!-- runs: begin -->", "<!-- runs: end -->"
-_COLUMNS = ("log", "seed", "minutes", "faults", "observations", "published", *WRONG)
+_FIGURES = ("faults", "observations", "published", *WRONG, "findings")
+_COLUMNS = ("log", "seed", "minutes", *_FIGURES, "commit")
 
 
 def table(results: Iterable[Mapping[str, Any]]) -> str:

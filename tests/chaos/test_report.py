@@ -13,13 +13,15 @@ RUN = {
     "duplicated": 0,
     "out_of_order": 0,
     "divergent": 0,
+    "findings": 0,
+    "commit": "abc",
     "ok": True,
 }
 
 
 def test_a_run_is_a_row() -> None:
     (row,) = table([RUN]).splitlines()[2:]
-    assert row == "| kafka | 7 | 2.0 | 8 | 300,000 | 1 | 0 | 0 | 0 | 0 | ok |"
+    assert row == "| kafka | 7 | 2.0 | 8 | 300,000 | 1 | 0 | 0 | 0 | 0 | 0 | abc | ok |"
 
 
 def test_the_order_of_the_runs_does_not_matter() -> None:
