@@ -12,10 +12,21 @@ from benchmarks.__main__ import main
 @pytest.mark.timeout(120)
 def test_the_quick_run_measures_all_that_needs_one_process(tmp_path: Path) -> None:
     output = tmp_path / "results.json"
-    main(["processor", "logs", "restore", "--quick", "--output", str(output)])
+    main(
+        [
+            "processor",
+            "sustained",
+            "logs",
+            "restore",
+            "--quick",
+            "--output",
+            str(output),
+        ]
+    )
     results = json.loads(output.read_text())["results"]
     assert {each["name"] for each in results} == {
         "sqlite processor",
+        "sqlite sustained",
         "sqlite append",
         "sqlite commit",
         "sqlite read",
