@@ -100,7 +100,7 @@ class Shard:
 
     async def _restore(self, writer: ShardWriter) -> None:
         started_s = self._clock.monotonic_s()
-        self._report(0)
+        self._report(0, 0)
         read = await self._restored.catch_up(self._log, writer, self._config.instance)
         self._state.read_on(await self._starts())
         took_s = self._clock.monotonic_s() - started_s
@@ -125,8 +125,8 @@ class Shard:
             self._state.position.positions, oldest, accepted=accepted
         )
 
-    def _report(self, records: int) -> None:
-        self._notice(f"being restored, {records} records read")
+    def _report(self, records: int, percent: int) -> None:
+        self._notice(f"being restored, {percent} % done, {records} records read")
 
     async def _serve(self, writer: ShardWriter, reader: Reader) -> None:
         inbox = Inbox(reader, limit=self._config.limits.inputs)
