@@ -1,7 +1,7 @@
 """A commit as a value: what it reads, decides and writes, before anything is written."""
 
 from base64 import b64encode
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Any, Final, NamedTuple, TypeVar
@@ -24,7 +24,7 @@ from schemas.topics import (
 
 from . import balances, prices, tokens
 from .journal import InputRecord, input_range, link, output_digest
-from .observations import READERS, Said
+from .observations import READERS, Ahead, Said
 from .rules import FUTURE, Outcome, Published, Refused, Rules
 from .shard_state import KINDS, ShardState
 
@@ -36,9 +36,8 @@ _REJECTED = Outcome((Decision.REJECTED,))
 Headers = Sequence[tuple[str, bytes]]
 Output = tuple[bytes | None, bytes | None, Headers]
 R = TypeVar("R", bound=InputRecord)
+T = TypeVar("T")
 Inputs = Sequence[tuple[str, Sequence[R]]]
-# By topic, what the first records of an input say.
-Ahead = Mapping[str, Sequence[Said]]
 NOTHING_AHEAD: Final[Ahead] = {}
 # Topic, owner, part and new value of a part of a state.
 _Part = tuple[str, bytes, bytes, bytes]
@@ -92,8 +91,13 @@ class Batch:
         """Make the state that of after the commit. Only once it is made."""
         self._state.replace(self._changed, parts=self._parts, position=self._position)
 
-    def rest(self, inputs: Inputs[R]) -> list[tuple[str, Sequence[R]]]:
-        """Return what of ``inputs``, of which this was folded, is still to be folded."""
+    def rest(
+        self, inputs: Iterable[tuple[str, Sequence[T]]]
+    ) -> list[tuple[str, Sequence[T]]]:
+        """Return what of ``inputs``, of which this was folded, is still to be folded.
+
+        The same of what was read ahead of them.
+        """
         left = [
             (topic, records[self.read.get(topic, 0) :]) for topic, records in inputs
         ]

@@ -1,7 +1,8 @@
 """Raw records read as observations, or refused; never an exception for what they hold."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from decimal import Decimal
 from functools import lru_cache
 from hashlib import sha256
@@ -41,6 +42,8 @@ class Seen(NamedTuple):
 
 
 Said = PriceWord | Seen | Refused
+# By topic, what the first records of an input say.
+Ahead = Mapping[str, Sequence[Said]]
 
 
 def _reader(
@@ -159,3 +162,14 @@ READERS: Final[Mapping[str, Callable[[InputRecord], Said]]] = {
     BALANCES_RAW: read_balance,
     TOKENS_RAW: read_token,
 }
+
+
+def read_ahead(topic: str, records: Iterable[InputRecord]) -> list[Said]:
+    """Return what records say, up to the first on which the reading itself fails.
+
+    Whoever folds that one meets the failure again, and names the record.
+    """
+    said: list[Said] = []
+    with suppress(Exception):
+        said.extend(map(READERS[topic], records))
+    return said

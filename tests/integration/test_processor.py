@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import cache
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -173,8 +174,8 @@ async def test_a_bug_stops_the_service_and_names_the_record(
     def broken(*_: object) -> Outcome:
         raise ZeroDivisionError
 
-    readers = {**READERS, PRICES_RAW: broken}
-    monkeypatch.setattr("processor.core.batch.READERS", readers)
+    # Whether it is met ahead of the fold or in it.
+    monkeypatch.setitem(cast("dict[str, Any]", READERS), PRICES_RAW, broken)
     await log.append(PRICES_RAW, [(1, Entry(b"key", b"value"))])
     error = await stopped_by(log, FoldError)
     assert str(error) == "the fold failed on prices.raw[1] at offset 0"
