@@ -14,12 +14,13 @@ from eventlog.port import (
     OffsetOutOfRange,
     Partition,
     Reader,
+    Record,
     ShardWriter,
 )
 from processor.config import ProcessorConfig
 from processor.core.batch import Batch, fold_batch
 from processor.core.shard_state import ShardState
-from processor.inbox import Inbox, Taken
+from processor.inbox import Inbox
 from processor.restore import Restored
 from processor.retention import RetentionGuard, loss_of, positions_within
 from processor.watermark import Watermarks
@@ -145,10 +146,10 @@ class Shard:
             group.create_task(self._tick(inbox), name=f"ticks of shard {self._shard}")
             group.create_task(watching, name=f"retention of shard {self._shard}")
             while True:
-                taken = await inbox.take()
-                if taken.inputs:
+                inputs = await inbox.take()
+                if inputs:
                     self._config.on_step("inputs-taken")
-                    await self._fold(taken, writer, marks)
+                    await self._fold(inputs, writer, marks)
                 elif marks.due_when_idle():
                     # All that was read is folded: the inbox was just emptied.
                     positions = {at: reader.position(at) for at in self._inputs}
@@ -157,19 +158,19 @@ class Shard:
                     await writer.commit({LATEST: [mark]})
                     self._failures = 0
 
-    async def _fold(self, taken: Taken, writer: ShardWriter, marks: Watermarks) -> None:
-        """Fold and commit all that was taken."""
+    async def _fold(
+        self,
+        inputs: Sequence[tuple[str, Sequence[Record]]],
+        writer: ShardWriter,
+        marks: Watermarks,
+    ) -> None:
+        """Fold and commit all of ``inputs``."""
         config = self._config
-        inputs, ahead = taken
         while inputs:
             batch = fold_batch(
-                self._state,
-                inputs,
-                settings=config.fold,
-                limits=config.limits,
-                ahead=ahead,
+                self._state, inputs, settings=config.fold, limits=config.limits
             )
-            inputs, ahead = batch.rest(inputs), dict(batch.rest(ahead.items()))
+            inputs = batch.rest(inputs)
             config.on_step("folded")
             await self._commit(batch, writer, marks)
 

@@ -1,9 +1,9 @@
 """A commit as a value: what it reads, decides and writes, before anything is written."""
 
 from base64 import b64encode
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import islice
 from typing import Any, Final, NamedTuple, TypeVar
 
 from schemas.base import encode
@@ -24,7 +24,7 @@ from schemas.topics import (
 
 from . import balances, prices, tokens
 from .journal import InputRecord, input_range, link, output_digest
-from .observations import READERS, Ahead, Said
+from .observations import READERS, Said
 from .rules import FUTURE, Outcome, Published, Refused, Rules
 from .shard_state import KINDS, ShardState
 
@@ -36,9 +36,7 @@ _REJECTED = Outcome((Decision.REJECTED,))
 Headers = Sequence[tuple[str, bytes]]
 Output = tuple[bytes | None, bytes | None, Headers]
 R = TypeVar("R", bound=InputRecord)
-T = TypeVar("T")
 Inputs = Sequence[tuple[str, Sequence[R]]]
-NOTHING_AHEAD: Final[Ahead] = {}
 # Topic, owner, part and new value of a part of a state.
 _Part = tuple[str, bytes, bytes, bytes]
 
@@ -91,13 +89,8 @@ class Batch:
         """Make the state that of after the commit. Only once it is made."""
         self._state.replace(self._changed, parts=self._parts, position=self._position)
 
-    def rest(
-        self, inputs: Iterable[tuple[str, Sequence[T]]]
-    ) -> list[tuple[str, Sequence[T]]]:
-        """Return what of ``inputs``, of which this was folded, is still to be folded.
-
-        The same of what was read ahead of them.
-        """
+    def rest(self, inputs: Inputs[R]) -> list[tuple[str, Sequence[R]]]:
+        """Return what of ``inputs``, of which this was folded, is still to be folded."""
         left = [
             (topic, records[self.read.get(topic, 0) :]) for topic, records in inputs
         ]
@@ -110,12 +103,10 @@ def fold_batch(
     *,
     settings: FoldSettings,
     limits: Limits = Limits(),  # noqa: B008 - immutable
-    ahead: Ahead = NOTHING_AHEAD,
 ) -> Batch:
     """Fold what is next of ``inputs`` into one commit, as far as ``limits`` allow.
 
-    ``inputs`` are the records of each topic from where ``state`` stands, at least one;
-    ``ahead`` is what ``READERS`` said of the first of each, as far as they were asked.
+    ``inputs`` are the records of each topic from where ``state`` stands, at least one.
     ``state`` says the same as before until the batch is applied; a batch may be dropped.
     Raises ``FoldError``.
     """
@@ -124,7 +115,7 @@ def fold_batch(
     for topic, records in sorted(inputs, key=lambda part: RAW.index(part[0])):
         if folding.full:
             break
-        taken = folding.fold(topic, records, ahead.get(topic, ()))
+        taken = folding.fold(topic, records)
         if taken:
             read[topic] = records[:taken]
     return _batch(state, folding, read, settings=settings)
@@ -143,14 +134,12 @@ class _Folding:
         self.rejects: list[tuple[bytes | None, bytes]] = []
         self.decisions: dict[str, int] = {}
 
-    def fold(
-        self, topic: str, records: Sequence[InputRecord], ahead: Sequence[Said]
-    ) -> int:
-        """Fold records of a topic until one of the limits; return how many were.
-
-        ``ahead`` is what the first of them say, the others are read when it is their turn.
-        """
-        said = chain(ahead, map(READERS[topic], islice(records, len(ahead), None)))
+    def fold(self, topic: str, records: Sequence[InputRecord]) -> int:
+        """Fold records of a topic until one of the limits; return how many were."""
+        # Each is read when it is its turn. Reading them while the log is waited for took a
+        # tenth more CPU of the whole (`benchmarks sustained`), and CPU is what there is
+        # least of once a process serves several shards.
+        said = map(READERS[topic], records)
         fold_one = self._folder(topic)
         decided: list[Decision] = []
         taken = 0

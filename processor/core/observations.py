@@ -1,8 +1,7 @@
 """Raw records read as observations, or refused; never an exception for what they hold."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from functools import lru_cache
 from hashlib import sha256
@@ -42,8 +41,6 @@ class Seen(NamedTuple):
 
 
 Said = PriceWord | Seen | Refused
-# By topic, what the first records of an input say.
-Ahead = Mapping[str, Sequence[Said]]
 
 
 def _reader(
@@ -89,8 +86,8 @@ _check_source: Final = TypeAdapter(SourceName).validator.validate_python
 def read_price(record: InputRecord) -> PriceWord | Refused:
     """Read a record of ``prices.raw``.
 
-    What is written as our encoder writes it is read without the model, in a fifth of the
-    time; all else, all that will be refused among it, by the model.
+    What is written as our encoder writes it is read without the model, in half the time;
+    all else, all that will be refused among it, by the model.
     """
     value, start = record.value, _start(record.key)
     if start is None or value is None or not value.startswith(start):
@@ -156,20 +153,9 @@ def _market_text(text: bytes) -> str:
     return text.decode()
 
 
-# By topic. What a record says depends on the record alone, so it may be read at any time.
+# By topic.
 READERS: Final[Mapping[str, Callable[[InputRecord], Said]]] = {
     PRICES_RAW: read_price,
     BALANCES_RAW: read_balance,
     TOKENS_RAW: read_token,
 }
-
-
-def read_ahead(topic: str, records: Iterable[InputRecord]) -> list[Said]:
-    """Return what records say, up to the first on which the reading itself fails.
-
-    Whoever folds that one meets the failure again, and names the record.
-    """
-    said: list[Said] = []
-    with suppress(Exception):
-        said.extend(map(READERS[topic], records))
-    return said

@@ -174,7 +174,6 @@ async def test_a_bug_stops_the_service_and_names_the_record(
     def broken(*_: object) -> Outcome:
         raise ZeroDivisionError
 
-    # Whether it is met ahead of the fold or in it.
     monkeypatch.setitem(cast("dict[str, Any]", READERS), PRICES_RAW, broken)
     await log.append(PRICES_RAW, [(1, Entry(b"key", b"value"))])
     error = await stopped_by(log, FoldError)

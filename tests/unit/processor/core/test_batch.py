@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from eventlog.port import Record
 from processor.core import batch as batch_module
 from processor.core.batch import Batch, FoldError, Limits, fold_batch
-from processor.core.observations import READERS
 from processor.core.rules import Outcome
 from processor.core.shard_state import ShardState
 from schemas.base import MAX_RECORD_BYTES, decoder, encode
@@ -94,23 +93,6 @@ def test_where_commits_end_changes_no_published_byte(
     for topic in (LATEST, CHANGES, REJECTS):
         assert written(split, topic) == written(whole, topic)
     assert all(sum(batch.read.values()) <= inputs for batch in split)
-
-
-@given(worlds, fold_settings, st.integers(1, 9), st.integers(0, 9))
-def test_what_was_read_ahead_changes_no_byte(
-    drawn: list[Entry], settings: FoldSettings, inputs: int, known: int
-) -> None:
-    left = inputs_of(drawn)
-    ahead = {
-        topic: [READERS[topic](record) for record in records[:known]]
-        for topic, records in left
-    }
-    limits = Limits(inputs=inputs)
-    batch = fold_batch(
-        ShardState(SHARD), left, settings=settings, limits=limits, ahead=ahead
-    )
-    alone = fold_batch(ShardState(SHARD), left, settings=settings, limits=limits)
-    assert batch.entries == alone.entries
 
 
 @given(worlds, fold_settings, st.integers(1, 5))

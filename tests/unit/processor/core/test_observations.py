@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from eventlog.port import Record
 from processor.core.observations import (
     Seen,
-    read_ahead,
     read_balance,
     read_price,
     read_token,
@@ -22,7 +21,6 @@ from processor.core.rules import Refused
 from schemas.base import MAX_INT, Malformed, canonical, decoder, encode
 from schemas.prices import Market, PriceObserved
 from schemas.rejects import Reason
-from schemas.topics import PRICES_RAW
 from tests.support.folding import ALPHA, price, reading, token
 from tests.support.records import EVENTS
 
@@ -175,9 +173,3 @@ def test_other_observations_are_read_by_their_models(
     assert seen == Seen(5, event, 3, value)
     assert read(Record(3, 1, b"other", value)) == Refused(Reason.SCHEMA, "key")
     assert read(Record(3, 1, key.encode(), b"{}")).reason is Reason.SCHEMA
-
-
-def test_reading_ahead_stops_before_what_makes_the_reading_fail() -> None:
-    good = Record(0, 1, KEY, canonical(ORDINARY))
-    bug: Any = Record(1, 1, KEY, 5)  # type: ignore[arg-type] # no log gives that
-    assert read_ahead(PRICES_RAW, [good, bug, good]) == [read_price(good)]
