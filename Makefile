@@ -2,13 +2,13 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(if $(shell command -v uv),uv pip install --python $(BIN)/python,$(BIN)/pip install)
-.PHONY: up test covered fast check format types imports broker integration bench lock schemas settings
+.PHONY: up test covered fast check format types imports broker integration bench chaos lock schemas settings
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(INSTALL) --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
 up: .venv/ready ; $(BIN)/stacks-feed up
-test: .venv/ready ; $(BIN)/coverage erase && $(BIN)/coverage run -m pytest
+test: .venv/ready ; $(BIN)/coverage erase && $(BIN)/coverage run -m pytest --numprocesses auto --dist loadfile
 covered:                             # a gate of `check`, where Java is: without a broker much of eventlog/kafka is skipped
 	$(BIN)/coverage combine --quiet && $(BIN)/coverage report
 	$(BIN)/coverage report --include="*/core/*,schemas/*" --fail-under=100
@@ -22,4 +22,5 @@ integration: .venv/ready ; deploy/with-broker --system $(BIN)/pytest tests/integ
 schemas: .venv/ready ; $(BIN)/python -m app.schemas_export
 settings: .venv/ready ; $(BIN)/python -m app.settings_doc
 bench: .venv/ready ; $(BIN)/python -m benchmarks
+chaos: .venv/ready ; $(BIN)/python -m tests.chaos --seed $(or $(SEED),1) --minutes $(or $(MINUTES),2) --log $(or $(LOG),kafka)
 lock: ; $(PYTHON) -m venv --clear .venv && $(BIN)/pip install -q -e '.[dev]' && $(BIN)/pip freeze --exclude-editable > constraints.txt

@@ -27,6 +27,8 @@ _HOUR_MS = 3_600_000
 _HOUR_S = 3_600
 _PROBE_LIMIT_S = 10.0
 _CLOCK_TOLERANCE_S = 2.0
+# Further behind than this ingest holds back.
+_BEHIND_S = 30.0
 _LEAST_DAYS, _GIB = 7, 2**30
 # A small answer of each upstream that has a Date header and needs no key.
 _PROBES = {
@@ -95,6 +97,7 @@ async def _log(settings: Settings, *, clock: Clock) -> AsyncIterator[Finding]:
                     log, partitions=partitions, now_ms=clock.now_ms()
                 )
                 yield retention(stand)
+                yield newest(await _newest_ms(log, partitions), now_ms=clock.now_ms())
             place = place_of(settings)
             if isinstance(place, File):
                 yield _growth(place.path, shown, now_ms=clock.now_ms())
@@ -156,6 +159,29 @@ def retention(found: Sequence[Standing]) -> Finding:
         advice = "start a processor, or see why it is so far behind, or keep the topic longer"
         return Finding("retention", Health.LOOK, said, advice)
     return Finding("retention", Health.WELL, said)
+
+
+async def _newest_ms(log: EventLog, partitions: int) -> int:
+    from ingest.standing import newest_moment_of  # noqa: PLC0415 - only where asked for
+
+    return await newest_moment_of(log, range(partitions))
+
+
+def newest(newest_ms: int, *, now_ms: int) -> Finding:
+    """Say how old the newest observation is: this clock must not be behind it."""
+    if newest_ms == 0:
+        return Finding("newest", Health.WELL, "no observation yet")
+    age_s = (now_ms - newest_ms) / 1_000
+    if age_s >= -_BEHIND_S:
+        found = f"observed {max(age_s, 0):,.0f} s ago"
+        return Finding("newest", Health.WELL, found)
+    found = f"this clock is {-age_s:,.0f} s behind the newest observation"
+    advice = (
+        "nothing is read until it is there: set this machine's clock (NTP). If it is "
+        "right, the log was written under one that was ahead; its last values stay "
+        "until then"
+    )
+    return Finding("newest", Health.WRONG, found, advice)
 
 
 def _growth(path: Path, shown: Shown, *, now_ms: int) -> Finding:

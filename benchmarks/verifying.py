@@ -68,7 +68,7 @@ def _hash(read: CommitRead) -> None:
 def _decode(read: CommitRead) -> None:
     for _, records in read.inputs:
         for record in records:
-            read_price(record.key, record.value, record.offset)
+            read_price(record)
 
 
 def _fold(verifier: Verifier, read: CommitRead) -> None:

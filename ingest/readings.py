@@ -101,7 +101,9 @@ class Readings:
                 continue
             now_s = self._clock.monotonic_s()
             self._schedule.allow(self._client.rate_s)
-            reading = self._schedule.take(now_s=now_s)
+            doubtful = SOURCE in self._client.left_alone()
+            take = self._schedule.take_probe if doubtful else self._schedule.take
+            reading = take(now_s=now_s)
             if reading is not None:
                 return reading
             wait_s = self._schedule.wait_s(now_s=now_s)

@@ -276,17 +276,21 @@ class _Ingest:
         self._demand_changed()
 
     async def _follow_table(self) -> None:
-        """Follow the table; from the start again when other balances are ours."""
+        """Follow the table; from the start again when other balances are ours.
+
+        Also when the log was away for so long that withdrawals may have been missed.
+        """
         while True:
             self._shards_changed.clear()
             self._table = self._new_table()
-            following = self._table.run(
-                self._log,
-                self._partitions,
-                clock=self._tools.clock,
-                draw=self._tools.draw,
-            )
+            following = self._follow_this(self._table)
             await run_until(self._shards_changed, following, name="follow latest")
+
+    async def _follow_this(self, table: Table) -> None:
+        clock, draw = self._tools.clock, self._tools.draw
+        await table.run(self._log, self._partitions, clock=clock, draw=draw)
+        _logger.warning("table read again")
+        self._shards_changed.set()
 
     async def _read(self) -> None:
         # Without the registry nobody knows which subnets to ask.

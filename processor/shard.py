@@ -80,7 +80,7 @@ class Shard:
         wait_s = min(config.backoff_s * 2**self._failures, config.max_backoff_s)
         self._failures = min(self._failures + 1, 16)
         metrics.LOG_ERRORS.labels(type(error).__name__).inc()
-        self._notice(f"the log is not available: {error}")
+        self._notice(f"{error}")
         logger.warning(
             "shard waits for the log",
             extra={"shard": self._shard, "error": str(error), "wait_s": wait_s},
@@ -100,7 +100,7 @@ class Shard:
 
     async def _restore(self, writer: ShardWriter) -> None:
         started_s = self._clock.monotonic_s()
-        self._report(0)
+        self._report(0, 0)
         read = await self._restored.catch_up(self._log, writer, self._config.instance)
         self._state.read_on(await self._starts())
         took_s = self._clock.monotonic_s() - started_s
@@ -125,13 +125,17 @@ class Shard:
             self._state.position.positions, oldest, accepted=accepted
         )
 
-    def _report(self, records: int) -> None:
-        self._notice(f"being restored, {records} records read")
+    def _report(self, records: int, percent: int) -> None:
+        self._notice(f"being restored, {percent} % done, {records} records read")
 
     async def _serve(self, writer: ShardWriter, reader: Reader) -> None:
         inbox = Inbox(reader, limit=self._config.limits.inputs)
         marks = Watermarks(
-            self._shard, self._log, config=self._config, clock=self._clock
+            self._shard,
+            self._log,
+            config=self._config,
+            clock=self._clock,
+            log_now_ms=self._restored.barrier_ms,
         )
         guard = RetentionGuard(
             self._shard, self._log, config=self._config, clock=self._clock
@@ -210,10 +214,17 @@ def _entries(batch: Batch, riding: Sequence[Entry]) -> Mapping[str, Sequence[Ent
 
 @contextmanager
 def _one_error() -> Iterator[None]:
-    """Raise, of a group of errors, the one that matters: a bug before the log's."""
+    """Raise, of a group of errors, the one that matters: a bug before the log's.
+
+    A task that was asked to stop stops: a group whose task is cancelled while it ends
+    for an error raises that error alone, and whoever goes on after it never stops.
+    """
     try:
         yield
     except BaseExceptionGroup as group:
         errors = list(leaves(group))
         bugs = [error for error in errors if not isinstance(error, LogError)]
+        task = asyncio.current_task()
+        if not bugs and task is not None and task.cancelling():
+            raise asyncio.CancelledError from None
         raise (bugs or errors)[0] from None

@@ -14,7 +14,7 @@ from eventlog.port import SHARDS_TOPIC
 
 from .config import KafkaConfig, driver_options
 from .consumers import stop_consumer
-from .errors import DRIVER_ERRORS
+from .errors import DRIVER_ERRORS, heed_cancellation
 from .topics import Topics
 
 logger = logging.getLogger(__name__)
@@ -91,6 +91,7 @@ async def _take_part(
             # After the start: a start with a topic waits for the whole group.
             consumer.subscribe([config.topic(SHARDS_TOPIC)], listener=membership)
             while True:
+                heed_cancellation()
                 # The driver leaves the group of one that does not poll.
                 await consumer.getmany(timeout_ms=_POLL_MS)
         except DRIVER_ERRORS as error:

@@ -158,6 +158,21 @@ class Schedule:
                 return self._begin(heapq.heappop(queue)[2], now_s)
         return None
 
+    def take_probe(self, *, now_s: float) -> Reading | None:
+        """Hand out the reading that is due and failed least, to try if others would fail.
+
+        Of those the most urgent: a user who fails alone must not keep all others waiting.
+        """
+        due = (
+            (self._users[user].failures, reason, entry)
+            for reason, queue in self._queues.items()
+            for entry in queue
+            if entry[0] <= now_s and self._counts(entry)
+            for user in entry[2:]
+        )
+        first = min(due, default=None)
+        return None if first is None else self._begin(first[2][2], now_s)
+
     def asked(
         self, user: UserId, subnet: ContractId, *, balance: str, now_s: float
     ) -> None:

@@ -142,15 +142,18 @@ class Accounts:
         headers = {"if-none-match": etag} if etag else {}
         parse = partial(account_v1, network=self._network, chosen=self._chosen)
         path = f"/extended/v1/address/{quote(user)}/balances"
-        ask = Ask(SOURCE, path, params={"unanchored": "true"}, headers=headers)
+        params = {"unanchored": "true"}
+        ask = Ask(SOURCE, path, params=params, headers=headers, subject=user)
         return await self._client.ask(ask, parse)
 
     async def _paged(self, user: UserId, generation: int) -> Answer[Account]:
         """Read STX and every page: a whole account or none."""
         root = {2: "/extended/v2/addresses", 3: "/extended/v3/principals"}[generation]
         base = f"{root}/{quote(user)}/balances"
-        stx = await self._client.ask(Ask(SOURCE, f"{base}/stx"), stx_balance)
-        pages = await self._pages(f"{base}/ft", generation)
+        stx = await self._client.ask(
+            Ask(SOURCE, f"{base}/stx", subject=user), stx_balance
+        )
+        pages = await self._pages(user, f"{base}/ft", generation)
         account = account_of_pages(
             stx.said or "", pages, network=self._network, chosen=self._chosen
         )
@@ -158,7 +161,7 @@ class Accounts:
             raise SourceDown(SOURCE, why=account.why)
         return Answer(account, stx.observed_at)
 
-    async def _pages(self, path: str, generation: int) -> list[Page]:
+    async def _pages(self, user: UserId, path: str, generation: int) -> list[Page]:
         pages: list[Page] = []
         rows, cursor = 0, None
         parse: Callable[[bytes], Page | Unusable] = (
@@ -169,7 +172,8 @@ class Accounts:
             if generation == NEWEST_GENERATION and not cursor:
                 where = {}
             params = {"limit": str(_PAGE_ROWS), **where}
-            page = (await self._client.ask(Ask(SOURCE, path, params), parse)).said
+            ask = Ask(SOURCE, path, params, subject=user)
+            page = (await self._client.ask(ask, parse)).said
             if page is None:
                 break
             pages.append(page)

@@ -30,6 +30,7 @@ _T = TypeVar("_T")
 _CONNECTIONS = 16
 # A probe may take as long as a request does; whoever waits for it looks again then.
 _LOOK_AGAIN_S = 1.0
+_LEAST_WAIT_S = 0.001
 _ANSWERED = frozenset({"unusable", Verdict.REFUSED.value})
 
 
@@ -54,7 +55,11 @@ class SourceGone(SourceDown):
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One request. ``path`` starts with a slash and is percent-encoded already."""
+    """One request. ``path`` starts with a slash and is percent-encoded already.
+
+    ``subject`` is whom or what it is about, where a source knows many: it may be the
+    subject that fails (an account too large to be read), and not the source.
+    """
 
     source: str
     path: str
@@ -62,6 +67,7 @@ class Ask:
     headers: Mapping[str, str] = field(default_factory=dict)
     # Sent as a POST when there is one.
     json: object = None
+    subject: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +119,8 @@ class UpstreamClient:
         # Of each source that is left alone why; and those that are being probed now.
         self._why: dict[str, str] = {}
         self._probed: set[str] = set()
+        # Of each source the subjects that failed since it last answered.
+        self._failing: dict[str, set[str]] = {}
         self.clock_ahead_s: float | None = None
         self._deprecated: set[str] = set()
         self._turn = asyncio.Lock()
@@ -165,7 +173,7 @@ class UpstreamClient:
         try:
             answer = await self._attempts(ask, parse, attempts=attempts)
         except _Trouble as trouble:
-            self._failed(ask.source, trouble)
+            self._failed(ask, trouble)
             answered = trouble.outcome in _ANSWERED
             raise SourceDown(
                 ask.source, why=trouble.why, answered=answered
@@ -218,7 +226,8 @@ class UpstreamClient:
                 wait_s = budgets.wait_s(self._budget, now_s=now_s)
                 if wait_s <= 0:
                     break
-                await self._clock.sleep(wait_s)
+                # What is left of a request may be too little to move a clock by.
+                await self._clock.sleep(max(wait_s, _LEAST_WAIT_S))
             self._budget = budgets.spend(self._budget, now_s=now_s)
 
     async def _send(self, ask: Ask) -> _Raw:
@@ -300,11 +309,9 @@ class UpstreamClient:
             "host limits us", extra={"host": self.name, "wait_s": round(for_s, 1)}
         )
 
-    def _failed(self, source: str, trouble: _Trouble) -> None:
-        # A request that was understood and refused says nothing about the source.
-        if trouble.outcome == Verdict.REFUSED.value or (
-            trouble.outcome == "unusable" and not trouble.again
-        ):
+    def _failed(self, ask: Ask, trouble: _Trouble) -> None:
+        source = ask.source
+        if not self._is_about_source(ask, trouble):
             return
         now_s = self._clock.monotonic_s()
         after = budgets.failed(self._breaker(source), now_s=now_s, draw=self._draw())
@@ -318,7 +325,22 @@ class UpstreamClient:
             )
         self._why[source] = trouble.why
 
+    def _is_about_source(self, ask: Ask, trouble: _Trouble) -> bool:
+        # A request that was understood and refused says nothing about the source.
+        if trouble.outcome == Verdict.REFUSED.value or (
+            trouble.outcome == "unusable" and not trouble.again
+        ):
+            return False
+        if ask.subject is None or budgets.is_tripped(self._breaker(ask.source)):
+            return True
+        # The same subject again tells no more than the first time.
+        failing = self._failing.setdefault(ask.source, set())
+        known = ask.subject in failing
+        failing.add(ask.subject)
+        return not known
+
     def _succeeded(self, source: str) -> None:
+        self._failing.pop(source, None)
         self._breakers[source] = budgets.succeeded()
         BREAKER_OPEN.labels(source).set(0)
         if self._why.pop(source, None) is not None:

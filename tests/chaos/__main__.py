@@ -7,6 +7,7 @@ import argparse
 import asyncio
 import json
 import shutil
+import signal
 import sys
 from pathlib import Path
 from tempfile import mkdtemp
@@ -14,6 +15,7 @@ from tempfile import mkdtemp
 from runtime import logs
 from tests.chaos.plan import DECKS, Plan, as_json, from_json, plan
 from tests.chaos.run import run
+from tests.chaos.verdict import Verdict
 
 
 def say(text: str) -> None:
@@ -39,13 +41,25 @@ def chosen(arguments: argparse.Namespace) -> Plan:
     return plan(arguments.seed, arguments.minutes, arguments.log)
 
 
+async def until_told(planned: Plan, folder: Path) -> Verdict:
+    """Carry the plan out; SIGTERM ends it as an interrupt does, with all it started."""
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    return await run(planned, folder, say)
+
+
 def main() -> int:
     arguments = read_arguments()
     planned = chosen(arguments)
     logs.configure("chaos", human=False)
     say(f"PLAN {as_json(planned)}")
     folder = Path(mkdtemp(prefix="chaos-"))
-    verdict = asyncio.run(run(planned, folder, say))
+    try:
+        verdict = asyncio.run(until_told(planned, folder))
+    except asyncio.CancelledError:
+        say(f"ended before its time; logs kept in {folder}")
+        return 130
     if arguments.report:
         with arguments.report.open("a") as opened:
             opened.write(json.dumps(verdict.result()) + "\n")

@@ -22,9 +22,9 @@ class Proxied(NamedTuple):
     proxy_port: int
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def proxied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxied]:
-    """A broker of a module alone; each test opens the proxy before it."""
+    """A broker of these tests alone; each opens the proxy before it."""
     if not has_maven():
         pytest.skip("needs a broker behind a proxy: install Java 17+ and Maven")
     (port,) = free_ports(1)

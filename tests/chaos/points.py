@@ -55,12 +55,29 @@ def stop_in_transaction(armed: Path) -> None:
 
 
 def kill_after_commit(armed: Path) -> None:
-    """SIGKILL with a commit made and nobody told."""
+    """SIGKILL with a commit made and nobody told.
+
+    It must have begun after the arming, and where a mutant makes two of one it must be
+    the first: what an earlier one left to do is nothing to die of.
+    """
+    half_done: set[Any] = set()
+
+    def begins(writer: Any, entries: Entries) -> bool:
+        if not _is_of_a_fold(entries):
+            return False
+        if _is_whole(entries):
+            return True
+        half_done.symmetric_difference_update({writer})
+        return writer in half_done
+
+    def is_deadly(writer: Any, entries: Entries) -> bool:
+        return begins(writer, entries) and armed.exists()
 
     def wrapped(commit: Commit) -> Commit:
         async def kill_then(writer: Any, entries: Entries) -> None:
+            is_last = is_deadly(writer, entries)
             await commit(writer, entries)
-            if _is_of_a_fold(entries):
+            if is_last:
                 _signal_once(armed, signal.SIGKILL)
 
         return kill_then
@@ -82,8 +99,15 @@ def _wrap_commits(wrapped: Callable[[Commit], Commit]) -> None:
 
 def _is_of_a_fold(entries: Entries) -> bool:
     """Tell a fold's commit, or a part of one, from a barrier and a watermark."""
-    positions = (entry.key == POSITION_KEY for entry in _entries(entries, STATE))
-    return bool(_entries(entries, JOURNAL)) or any(positions)
+    return bool(entries.get(JOURNAL)) or _has_position(entries)
+
+
+def _is_whole(entries: Entries) -> bool:
+    return bool(entries.get(JOURNAL)) and _has_position(entries)
+
+
+def _has_position(entries: Entries) -> bool:
+    return any(entry.key == POSITION_KEY for entry in _entries(entries, STATE))
 
 
 def _entries(entries: Entries, topic: str) -> list[Entry]:

@@ -6,7 +6,7 @@ import pytest
 
 from tests.chaos.trial import Arena, play, zombie
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(150)]
 
 
 @pytest.mark.broker

@@ -8,6 +8,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+from benchmarks.results import commit
 from eventlog.port import EventLog, Partition
 from tests.chaos.judge import READ, WRONG, Judgement, Seen, Standing, judge
 from tests.chaos.stage import SHARDS, open_log
@@ -98,8 +99,16 @@ class Verdict:
         """Return what a report keeps of it."""
         kept = asdict(self.judgement)
         kept.pop("findings")
-        head = {"log": self.log, "seed": self.seed, "minutes": self.minutes}
-        return {**head, "faults": self.faults, "ok": self.is_ok, **kept}
+        return {
+            "commit": commit(),
+            "log": self.log,
+            "seed": self.seed,
+            "minutes": self.minutes,
+            "faults": self.faults,
+            **kept,
+            "findings": len(self.findings),
+            "ok": self.is_ok,
+        }
 
 
 def table(done: Sequence[Done], commits_s: dict[int, list[float]]) -> list[str]:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, SupportsIndex
 
+import pytest
+
 from eventlog.port import LogError, LogUnavailable
 from runtime.clock import SystemClock
 from runtime.health import Health
@@ -89,10 +91,11 @@ async def test_who_cannot_join_the_group_is_not_ready(tmp_path: Path) -> None:
 
 
 async def test_who_cannot_read_where_the_log_stands_owns_nothing_yet(
-    tmp_path: Path,
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with away(tmp_path, "oldest") as ingest:
-        await eventually(lambda: "registry" in ingest.names())
+        await eventually(lambda: "raw topics not readable" in caplog.messages)
+        assert ingest.names() >= {"group", "registry"}
         assert ingest.health.report().facts == {"shards": []}
         ingest.trouble.clear()
         await eventually(lambda: not ingest.names())

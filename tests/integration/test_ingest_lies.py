@@ -3,10 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-import orjson
 import pytest
 
-from eventlog.port import EventLog, Partition
+from eventlog.port import Partition
 from ingest.config import PRICE_SOURCES
 from runtime.metrics import DOUBTED
 from schemas.balances import AccountConfirmed, AccountRead, SubnetRead
@@ -14,11 +13,10 @@ from schemas.demand import RefreshKind
 from schemas.ids import STX, UserId
 from schemas.latest import balance_key, price_key
 from schemas.prices import PriceObserved
-from schemas.topics import LATEST
 from tests.support.ingesting import LONG_S, PARTITIONS, Ingesting, Seen, ingesting
 from tests.support.ingesting import publish_subnets as subnets
-from tests.support.logs import read_all
 from tests.support.processor_process import serve
+from tests.support.published import published
 from tests.support.tasks import beside
 
 
@@ -34,18 +32,6 @@ def stx(ingest: Ingesting) -> list[str]:
         for one in ingest.seen.of(AccountRead)
         for held in one.holdings
         if held.contract_id == STX
-    ]
-
-
-async def published(log: EventLog, key: bytes) -> list[dict[str, Any]]:
-    """Return what was published under a key, the newest last."""
-    parts = [Partition(LATEST, n) for n in range(PARTITIONS)]
-    found = await read_all(log, parts)
-    return [
-        orjson.loads(record.value)
-        for records in found.values()
-        for record in records
-        if record.key == key and record.value
     ]
 
 

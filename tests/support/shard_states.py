@@ -26,7 +26,7 @@ async def check_restored(log: EventLog, shard: int) -> None:
 
 
 async def _restored(log: EventLog, shard: int) -> ShardState:
-    restored = Restored(shard, progress=lambda _: None)
+    restored = Restored(shard, progress=lambda *_: None)
     async with log.own(shard) as writer:
         await restored.catch_up(log, writer, "reader")
     return restored.state

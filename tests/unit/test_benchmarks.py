@@ -12,11 +12,12 @@ from benchmarks.__main__ import main
 @pytest.mark.timeout(120)
 def test_the_quick_run_measures_all_that_needs_one_process(tmp_path: Path) -> None:
     output = tmp_path / "results.json"
-    names = ["processor", "logs", "restore", "verify", "ask"]
+    names = ["processor", "sustained", "logs", "restore", "verify", "ask"]
     main([*names, "--quick", "--output", str(output)])
     results = json.loads(output.read_text())["results"]
     assert {each["name"] for each in results} == {
         "sqlite processor",
+        "sqlite sustained",
         "sqlite append",
         "sqlite commit",
         "sqlite read",

@@ -8,12 +8,17 @@ from typing import Any
 import pytest
 
 from app import checks, configs, settings
-from app.bootstrap import apply_topics
-from app.checks import Finding, Health, findings, growth, judged, retention
+from app.bootstrap import apply_topics, open_log
+from app.checks import Finding, Health, findings, growth, judged, newest, retention
 from app.configs import urls
 from app.ports import free_port
 from app.retention import Standing
+from eventlog.port import Entry
 from processor.core.retention import Gap
+from schemas.base import encode
+from schemas.ids import STX
+from schemas.prices import PriceObserved
+from schemas.topics import PRICES_RAW
 from tests.support.clock import ManualClock
 
 NOW_MS = 1_700_000_000_500
@@ -186,6 +191,34 @@ def test_a_loss_is_told_with_the_setting_that_accepts_it() -> None:
 
 def test_before_any_shard_has_read_retention_can_take_nothing() -> None:
     assert retention([]).health is Health.WELL
+
+
+@pytest.mark.parametrize(
+    ("newest_ms", "said", "health"),
+    [
+        (0, "no observation yet", Health.WELL),
+        (NOW_MS - 5_000, "5 s ago", Health.WELL),
+        (NOW_MS + 20_000, "0 s ago", Health.WELL),
+        (NOW_MS + 3_600_000, "3,600 s behind the newest", Health.WRONG),
+    ],
+)
+def test_this_clock_must_not_be_behind_the_newest_observation(
+    newest_ms: int, said: str, health: Health
+) -> None:
+    finding = newest(newest_ms, now_ms=NOW_MS)
+    assert said in finding.found
+    assert finding.health is health
+
+
+async def test_the_newest_observation_is_looked_for_in_the_log() -> None:
+    read = settings.read({}, env_file=None)
+    clock = ManualClock(NOW_MS)
+    await apply_topics(read, clock=clock)
+    assert (await found())["newest"].found == "no observation yet"
+    seen = PriceObserved(contract_id=STX, source="a", usd="1", observed_at=NOW_MS)
+    async with open_log(read, clock=ManualClock(NOW_MS)) as log:
+        await log.append(PRICES_RAW, [(0, Entry(STX.encode(), encode(seen)))])
+    assert (await found())["newest"].found == "observed 0 s ago"
 
 
 def test_every_upstream_has_a_probe() -> None:

@@ -52,7 +52,9 @@ def test_without_a_step_it_lives() -> None:
     ["flded", "folded:", "folded:0", "folded:-1", "folded:x", "folded:1:1", "FOLDED"],
 )
 def test_what_names_no_step_is_refused_with_those_there_are(spec: str) -> None:
-    with pytest.raises(ValueError, match=r"steps are topics-written, .*, table-updated"):
+    with pytest.raises(
+        ValueError, match=r"steps are topics-written, .*, table-updated"
+    ):
         crash_at(spec)
 
 

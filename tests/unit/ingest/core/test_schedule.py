@@ -151,6 +151,24 @@ def test_a_first_reading_that_failed_still_goes_before_the_polls() -> None:
     assert read(schedule, 9.0).user == ANN
 
 
+def test_a_probe_is_the_reading_that_failed_least_and_of_those_the_most_urgent() -> (
+    None
+):
+    schedule = a_schedule(ANN, BOB, CYD)
+    assert schedule.take_probe(now_s=-1.0) is None
+    assert read(schedule, 0.0, failed=True).user == ANN
+    for _ in range(2):
+        read(schedule, 0.0)
+    schedule.hint(CYD, now_s=300.0)
+    reading = schedule.take_probe(now_s=300.0)
+    assert reading is not None
+    assert (reading.user, reading.reason) == (CYD, Reason.HINT)
+    order = [schedule.take_probe(now_s=300.0), schedule.take_probe(now_s=300.0)]
+    assert [found.user for found in order if found] == [BOB, ANN]
+    assert schedule.take_probe(now_s=300.0) is None
+    assert schedule.take(now_s=300.0) is None
+
+
 def test_a_hint_is_not_lost_with_the_reading_that_failed() -> None:
     schedule = a_schedule(ANN)
     schedule.offer_subnets([ONE], now_s=0.0)
