@@ -2,13 +2,13 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(if $(shell command -v uv),uv pip install --python $(BIN)/python,$(BIN)/pip install)
-.PHONY: up test covered fast check format types imports broker bench lock schemas settings
+.PHONY: up test covered fast check format types imports broker integration bench chaos lock schemas settings
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(INSTALL) --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
 up: .venv/ready ; $(BIN)/stacks-feed up
-test: .venv/ready ; $(BIN)/coverage erase && $(BIN)/coverage run -m pytest
+test: .venv/ready ; $(BIN)/coverage erase && $(BIN)/coverage run -m pytest --numprocesses auto --dist loadfile
 covered:                             # a gate of `check`, where Java is: without a broker much of eventlog/kafka is skipped
 	$(BIN)/coverage combine --quiet && $(BIN)/coverage report
 	$(BIN)/coverage report --include="*/core/*,schemas/*" --fail-under=100
@@ -17,8 +17,10 @@ check: format types imports test covered
 format: .venv/ready ; $(BIN)/ruff format --check . && $(BIN)/ruff check .
 types: .venv/ready ; $(BIN)/mypy
 imports: .venv/ready ; $(BIN)/lint-imports --no-logo
-broker: .venv/ready ; docker compose up --detach --wait redpanda && KAFKA_BOOTSTRAP=localhost:19092 $(BIN)/pytest -m broker
+broker: .venv/ready ; deploy/with-broker $(BIN)/pytest -m broker
+integration: .venv/ready ; deploy/with-broker --system $(BIN)/pytest tests/integration/test_whole_system.py
 schemas: .venv/ready ; $(BIN)/python -m app.schemas_export
 settings: .venv/ready ; $(BIN)/python -m app.settings_doc
 bench: .venv/ready ; $(BIN)/python -m benchmarks
+chaos: .venv/ready ; $(BIN)/python -m tests.chaos --seed $(or $(SEED),1) --minutes $(or $(MINUTES),2) --log $(or $(LOG),kafka)
 lock: ; $(PYTHON) -m venv --clear .venv && $(BIN)/pip install -q -e '.[dev]' && $(BIN)/pip freeze --exclude-editable > constraints.txt

@@ -1,8 +1,9 @@
 """Builds everything: the only caller of constructors."""
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -11,12 +12,14 @@ from uuid import uuid4
 
 from app.configs import (
     edge_config,
+    index_path,
     ingest_config,
     kafka_config,
     place_of,
     processor_config,
     simulator_config,
     wanted_log,
+    watch_config,
 )
 from app.errors import OperatorError
 from app.places import Broker, File
@@ -33,6 +36,8 @@ from app.topics import (
 )
 from eventlog.port import EventLog
 from runtime.clock import Clock
+from runtime.crash import crash_at
+from runtime.health import Health
 from schemas.log import LogIdentity
 
 logger = logging.getLogger(__name__)
@@ -60,7 +65,10 @@ async def open_log(
             from eventlog.sqlite import SqliteConfig, open_sqlite  # noqa: PLC0415 - only the adapter in use is loaded
 
             config = SqliteConfig(
-                path=path, now_ms=clock.now_ms, full_sync=settings.sqlite_full_sync
+                path=path,
+                now_ms=clock.now_ms,
+                full_sync=settings.sqlite_full_sync,
+                on_step=crash_at(settings.crash_at),
             )
             async with open_sqlite(config) as log:
                 yield log
@@ -126,7 +134,13 @@ async def apply_topics(settings: Settings, *, clock: Clock) -> Applied:
             )
             if settings.partitions is None:
                 wanted = replace(wanted, partitions=found.partitions)
-        return await apply(log, wanted, new_id=uuid4().hex, now_ms=clock.now_ms)
+        return await apply(
+            log,
+            wanted,
+            new_id=uuid4().hex,
+            now_ms=clock.now_ms,
+            on_step=crash_at(settings.crash_at),
+        )
 
 
 Running = Callable[[], Coroutine[Any, Any, None]]
@@ -146,12 +160,22 @@ async def opened_service(
         if name == "simulator":
             yield partial(_run_simulator, settings)
             return
+        health = Health()
+        health.add("start", lambda: "the service is starting")
         if settings.metrics_port and name != "edge":
-            stack.callback(_serve_metrics(settings.metrics_port))
+            await stack.enter_async_context(_told(health, settings))
         opened = await stack.enter_async_context(open_checked(settings, clock=clock))
         where, identity = opened.log.where, opened.identity
         logger.info("log opened", extra={"log": where, "id": identity.id})
-        yield partial(_RUN[name], opened, settings, clock=clock)
+        yield partial(_run, name, opened, settings, clock=clock, health=health)
+
+
+async def _run(
+    name: str, opened: Opened, settings: Settings, *, clock: Clock, health: Health
+) -> None:
+    # The service's own checks stand before anybody can ask: its first step adds them.
+    health.drop("start")
+    await _RUN[name](opened, settings, clock=clock, health=health)
 
 
 def _check_ports(name: str, settings: Settings) -> None:
@@ -168,11 +192,12 @@ def _check_ports(name: str, settings: Settings) -> None:
         )
 
 
-def _serve_metrics(port: int) -> Callable[[], None]:
-    from runtime.metrics import serve  # noqa: PLC0415 - only where asked for
+def _told(health: Health, settings: Settings) -> AbstractAsyncContextManager[int]:
+    from runtime.serving import serving  # noqa: PLC0415 - only where asked for
 
-    check_free("127.0.0.1", port, what="metrics", setting="STACKS_FEED_METRICS_PORT")
-    return serve(port)
+    host, port = settings.metrics_host, settings.metrics_port
+    check_free(host, port, what="metrics", setting="STACKS_FEED_METRICS_PORT")
+    return serving(health, host=host, port=port)
 
 
 async def _run_simulator(settings: Settings) -> None:
@@ -181,7 +206,9 @@ async def _run_simulator(settings: Settings) -> None:
     await serve(simulator_config(settings))
 
 
-async def _run_ingest(opened: Opened, settings: Settings, *, clock: Clock) -> None:
+async def _run_ingest(
+    opened: Opened, settings: Settings, *, clock: Clock, health: Health
+) -> None:
     from ingest.service import run  # noqa: PLC0415 - each process loads its service alone
 
     await run(
@@ -189,16 +216,21 @@ async def _run_ingest(opened: Opened, settings: Settings, *, clock: Clock) -> No
         ingest_config(settings),
         partitions=opened.identity.partitions,
         clock=clock,
+        health=health,
     )
 
 
-async def _run_processor(opened: Opened, settings: Settings, *, clock: Clock) -> None:
+async def _run_processor(
+    opened: Opened, settings: Settings, *, clock: Clock, health: Health
+) -> None:
     from processor.service import run  # noqa: PLC0415 - each process loads its service alone
 
-    await run(opened.log, processor_config(settings), clock)
+    await run(opened.log, processor_config(settings), clock, health=health)
 
 
-async def _run_edge(opened: Opened, settings: Settings, *, clock: Clock) -> None:
+async def _run_edge(
+    opened: Opened, settings: Settings, *, clock: Clock, health: Health
+) -> None:
     from edge.service import run  # noqa: PLC0415 - each process loads its service alone
 
     await run(
@@ -206,11 +238,26 @@ async def _run_edge(opened: Opened, settings: Settings, *, clock: Clock) -> None
         edge_config(settings),
         partitions=opened.identity.partitions,
         clock=clock,
+        health=health,
     )
+
+
+async def _run_audit(
+    opened: Opened, settings: Settings, *, clock: Clock, health: Health
+) -> None:
+    from audit.keeping import keep_index  # noqa: PLC0415 - each process loads its service alone
+    from audit.watch import run  # noqa: PLC0415 - as above
+
+    path = index_path(settings)
+    async with asyncio.TaskGroup() as group:
+        keeping = keep_index(opened.log, opened.identity, path, clock)
+        group.create_task(keeping, name="audit index")
+        await run(opened.log, watch_config(settings), clock, health=health)
 
 
 _RUN: Mapping[str, Callable[..., Coroutine[Any, Any, None]]] = {
     "ingest": _run_ingest,
     "processor": _run_processor,
     "edge": _run_edge,
+    "audit": _run_audit,
 }

@@ -1,7 +1,8 @@
 """What `doctor` looks at: each check says how it is, and what to do if it is not well."""
 
+import math
 import shutil
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from email.utils import parsedate_to_datetime
 from enum import Enum
 from pathlib import Path
@@ -12,6 +13,7 @@ from app.configs import place_of, urls, wanted_log
 from app.errors import OPERATIONAL, OperatorError, in_one_line
 from app.places import File
 from app.ports import check_free
+from app.retention import Standing, standings
 from app.settings import Settings
 from app.topics import Shown, check_identity, in_words, show
 from eventlog.port import EventLog
@@ -22,8 +24,11 @@ if TYPE_CHECKING:
 
 _DAY_MS = 86_400_000
 _HOUR_MS = 3_600_000
+_HOUR_S = 3_600
 _PROBE_LIMIT_S = 10.0
 _CLOCK_TOLERANCE_S = 2.0
+# Further behind than this ingest holds back.
+_BEHIND_S = 30.0
 _LEAST_DAYS, _GIB = 7, 2**30
 # A small answer of each upstream that has a Date header and needs no key.
 _PROBES = {
@@ -86,6 +91,13 @@ async def _log(settings: Settings, *, clock: Clock) -> AsyncIterator[Finding]:
             yield Finding("log", Health.WELL, f"{log.where} answers")
             yield _identity(settings, shown, log)
             yield _topics(shown)
+            if shown.identity is not None and not shown.missing:
+                partitions = shown.identity.partitions
+                stand = await standings(
+                    log, partitions=partitions, now_ms=clock.now_ms()
+                )
+                yield retention(stand)
+                yield newest(await _newest_ms(log, partitions), now_ms=clock.now_ms())
             place = place_of(settings)
             if isinstance(place, File):
                 yield _growth(place.path, shown, now_ms=clock.now_ms())
@@ -120,6 +132,56 @@ def _topics(shown: Shown) -> Finding:
         advice = "change them with the broker's own tool, or change the settings"
         return Finding("topics", Health.WRONG, said, advice)
     return Finding("topics", Health.WELL, f"all {len(shown.topics)} as they should be")
+
+
+def retention(found: Sequence[Standing]) -> Finding:
+    """Say whether what no shard has read yet may soon be deleted, or has been."""
+    gaps = [each.gap for each in found if each.gap is not None]
+    if gaps:
+        said = "; ".join(
+            f"{gap.topic}[{gap.shard}] lacks offsets {gap.first} to {gap.last} "
+            f"({gap.count}), deleted unread"
+            for gap in gaps
+        )
+        names = ",".join(gap.name for gap in gaps)
+        advice = (
+            f"put the topics back from a copy, or set STACKS_FEED_ACCEPT_LOSS={names}"
+        )
+        return Finding("retention", Health.WRONG, said, advice)
+    near = min(found, key=lambda each: each.left_s, default=None)
+    if near is None or near.left_s == math.inf:
+        return Finding("retention", Health.WELL, "nothing unread can be deleted")
+    said = (
+        f"{near.topic}[{near.shard}]: {near.waiting} observations wait, deleted from "
+        f"{near.left_s / _HOUR_S:,.1f} hours from now on"
+    )
+    if near.danger:
+        advice = "start a processor, or see why it is so far behind, or keep the topic longer"
+        return Finding("retention", Health.LOOK, said, advice)
+    return Finding("retention", Health.WELL, said)
+
+
+async def _newest_ms(log: EventLog, partitions: int) -> int:
+    from ingest.standing import newest_moment_of  # noqa: PLC0415 - only where asked for
+
+    return await newest_moment_of(log, range(partitions))
+
+
+def newest(newest_ms: int, *, now_ms: int) -> Finding:
+    """Say how old the newest observation is: this clock must not be behind it."""
+    if newest_ms == 0:
+        return Finding("newest", Health.WELL, "no observation yet")
+    age_s = (now_ms - newest_ms) / 1_000
+    if age_s >= -_BEHIND_S:
+        found = f"observed {max(age_s, 0):,.0f} s ago"
+        return Finding("newest", Health.WELL, found)
+    found = f"this clock is {-age_s:,.0f} s behind the newest observation"
+    advice = (
+        "nothing is read until it is there: set this machine's clock (NTP). If it is "
+        "right, the log was written under one that was ahead; its last values stay "
+        "until then"
+    )
+    return Finding("newest", Health.WRONG, found, advice)
 
 
 def _growth(path: Path, shown: Shown, *, now_ms: int) -> Finding:

@@ -13,17 +13,24 @@ FIRST_DELAY_S = 0.2
 LONGEST_DELAY_S = 10.0
 # Who lived this long died of something new: the next start is not delayed.
 PROVEN_S = 30.0
+# How often it is said that a service has given up.
+REMIND_S = 600.0
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """One process to keep running. Its environment may hold secrets: not in ``repr``."""
+    """One process to keep running. Its environment may hold secrets: not in ``repr``.
+
+    One that ends with ``gives_up`` is not started again: it has said what an operator
+    must see to, and starting it again would change nothing.
+    """
 
     name: str
     command: Sequence[str]
     environment: Mapping[str, str] = field(repr=False)
+    gives_up: int | None = None
 
 
 def restart_delay_s(deaths: int) -> float:
@@ -37,7 +44,7 @@ async def run_children(
     """Keep every child running until cancelled; then stop all of them at once.
 
     A child that ends, however it ends, is reported and started again, the sooner the
-    longer it lived. On cancellation each gets SIGTERM and, if it has not ended within
+    longer it lived, unless it has given up: then that is said from time to time. On cancellation each gets SIGTERM and, if it has not ended within
     ``stop_limit_s``, SIGKILL.
     """
     async with asyncio.TaskGroup() as group:
@@ -52,6 +59,8 @@ async def _keep_running(child: Child, *, clock: Clock, stop_limit_s: float) -> N
         started_s = clock.monotonic_s()
         code = await _run_once(child, stop_limit_s=stop_limit_s)
         lived_s = clock.monotonic_s() - started_s
+        if code == child.gives_up:
+            await _remind(child, code, clock=clock)
         deaths = 1 if lived_s >= PROVEN_S else deaths + 1
         delay_s = restart_delay_s(deaths)
         logger.error(
@@ -64,6 +73,20 @@ async def _keep_running(child: Child, *, clock: Clock, stop_limit_s: float) -> N
             },
         )
         await clock.sleep(delay_s)
+
+
+async def _remind(child: Child, code: int, *, clock: Clock) -> None:
+    """Say, again and again, that a service has given up."""
+    while True:
+        logger.critical(
+            "service gave up",
+            extra={
+                "gave_up": child.name,
+                "exit_code": code,
+                "what_to_do": "see what it said; all others go on",
+            },
+        )
+        await clock.sleep(REMIND_S)
 
 
 async def _run_once(child: Child, *, stop_limit_s: float) -> int:

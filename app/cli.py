@@ -8,6 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
 
+from app.audit_options import add_audit
 from app.errors import in_one_line
 from runtime import logs
 from runtime.supervisor import leaves
@@ -94,6 +95,14 @@ def _add_backfill(parser: argparse.ArgumentParser) -> None:
     _add_json(parser)
 
 
+def _add_health(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "url",
+        metavar="URL",
+        help="where the service answers, as http://127.0.0.1:1999",
+    )
+
+
 def _add_nothing(parser: argparse.ArgumentParser) -> None:
     """The command has no options."""
 
@@ -113,6 +122,15 @@ COMMANDS = (
     Command(
         "doctor", "check everything, say what to do", "app.commands.doctor", _add_doctor
     ),
+    Command(
+        "health", "ask a service if it is ready", "app.commands.health", _add_health
+    ),
+    Command(
+        "audit",
+        "ask the log whether it is right",
+        "app.commands.audit_verify",
+        add_audit,
+    ),
     Command("settings", "list every setting", "app.commands.settings", _add_nothing),
 )
 
@@ -130,8 +148,9 @@ def make_parser() -> argparse.ArgumentParser:
         own = commands.add_parser(
             command.name, help=command.help, description=command.help.capitalize() + "."
         )
-        command.options(own)
         own.set_defaults(module=command.module)
+        # An action of a command may have a module of its own.
+        command.options(own)
     return parser
 
 

@@ -3,17 +3,20 @@
 import os
 import socket
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app.errors import SettingsError
-from app.places import Broker, Place, parse_place
+from app.places import Broker, File, Place, parse_place
 from app.sections import SIMULATED_AUDIT_DAYS
 from app.settings import Settings
 from app.topics import Wanted
+from runtime.crash import crash_at
 from schemas.journal import FoldSettings
 from schemas.log import World
 
 if TYPE_CHECKING:
+    from audit.config import WatchConfig
     from edge.config import EdgeConfig
     from eventlog.kafka import KafkaConfig, KafkaSecurity
     from ingest.config import IngestConfig
@@ -64,6 +67,7 @@ def kafka_config(settings: Settings, broker: Broker) -> "KafkaConfig":
         security=_kafka_security(settings),
         replication=settings.kafka_replication or replication,
         session_timeout_ms=round(settings.kafka_session_timeout_s * 1_000),
+        on_step=crash_at(settings.crash_at),
     )
 
 
@@ -166,6 +170,7 @@ def ingest_config(settings: Settings) -> "IngestConfig":
         generation=int(settings.accounts_api.removeprefix("v")),
         watch_max=settings.watch_max,
         buffer_records=settings.buffer_records,
+        on_step=crash_at(settings.crash_at),
     )
 
 
@@ -252,8 +257,39 @@ def processor_config(settings: Settings) -> "ProcessorConfig":
     from processor.config import ProcessorConfig  # noqa: PLC0415 - each process loads its service alone
 
     return ProcessorConfig(
-        instance=instance_name(settings), fold=fold_settings(settings)
+        instance=instance_name(settings),
+        fold=fold_settings(settings),
+        accept_loss=accepted_gaps(settings),
+        on_step=crash_at(settings.crash_at),
     )
+
+
+def accepted_gaps(settings: Settings) -> frozenset[str]:
+    """Return the names of the gaps in raw topics that are to be passed over."""
+    return frozenset(filter(None, settings.accept_loss.split(",")))
+
+
+def watch_config(settings: Settings) -> "WatchConfig":
+    """Return what the audit must be told that follows the log."""
+    from audit.config import WatchConfig  # noqa: PLC0415 - each process loads its service alone
+
+    return WatchConfig(
+        instance=instance_name(settings),
+        accepted=accepted_gaps(settings),
+        snapshot_interval_ms=round(settings.snapshot_interval_s * 1_000),
+        snapshot_observations=settings.snapshot_observations,
+    )
+
+
+def index_path(settings: Settings) -> Path:
+    """Return the file of the audit's index."""
+    if settings.audit_index is not None:
+        return settings.audit_index
+    match place_of(settings):
+        case File(path):
+            return path.with_name(f"{path.name}.index")
+        case _:
+            return Path("data/audit-index.sqlite")
 
 
 def edge_config(settings: Settings) -> "EdgeConfig":
@@ -273,6 +309,7 @@ def edge_config(settings: Settings) -> "EdgeConfig":
         stall_s=settings.client_stall_s,
         heartbeat_s=settings.heartbeat_s,
         tombstones_s=settings.resume_s,
+        on_step=crash_at(settings.crash_at),
     )
 
 

@@ -1,6 +1,10 @@
 """What goes wrong for an operator, said in one line with what to do about it."""
 
+from audit.core.difference import DifferenceFound
 from eventlog.port import LogError, LogFull, LogUnavailable, RecordTooLarge
+
+# Exit codes of the audit: it was answered, and how.
+AS_DERIVED, DIFFERENT = 0, 1
 
 
 class OperatorError(Exception):
@@ -18,8 +22,25 @@ class SettingsError(OperatorError):
     exit_code = 2
 
 
+class RequestError(OperatorError):
+    """What was asked for makes no sense."""
+
+    exit_code = 2
+
+
+class NotAnswered(OperatorError):
+    """Something kept an audit from its answer; the log may be right or wrong."""
+
+    exit_code = 3
+
+
 # Reported in one line wherever a process meets them; all else is a bug.
-OPERATIONAL: tuple[type[Exception], ...] = (OperatorError, LogError, OSError)
+OPERATIONAL: tuple[type[Exception], ...] = (
+    OperatorError,
+    DifferenceFound,
+    LogError,
+    OSError,
+)
 
 
 def in_one_line(error: BaseException) -> str | None:
@@ -31,7 +52,7 @@ def in_one_line(error: BaseException) -> str | None:
             said = f"{error}; make room or move the log, nothing half-written is left"
         case RecordTooLarge():
             return None
-        case OperatorError() | LogError() | OSError():
+        case OperatorError() | DifferenceFound() | LogError() | OSError():
             said = f"{error}"
         case _:
             return None

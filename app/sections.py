@@ -6,8 +6,9 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field, SecretStr
+from pydantic import BaseModel, Field, SecretStr, ValidationInfo, field_validator
 
+from runtime.crash import crash_at
 from schemas.ids import Network
 
 Port = Annotated[int, Field(ge=0, le=65_535)]
@@ -15,6 +16,8 @@ Seconds = Annotated[float, Field(gt=0, le=30 * 86_400)]
 Number = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(ge=1)]
 Url = Annotated[str, Field(pattern=r"^(https?|wss?)://[^\s]+$")]
+_GAP = r"(?:prices|balances|tokens)\.raw\[[0-9]{1,4}\]@[0-9]{1,15}"
+_GAPS = rf"^(?:{_GAP}(?:,{_GAP})*)?$"
 Source = Literal["kraxel", "stxtools", "internal"]
 
 # In a simulated world nobody reads history for long; a laptop's disk is small.
@@ -47,9 +50,27 @@ class General(BaseModel):
     )
     metrics_port: Port = Field(
         0,
-        description="Port on 127.0.0.1 where ingest or the processor serves its metrics; "
-        "0 is none. The edge has them at `/metrics`",
+        description="Port where ingest or the processor serves `/metrics`, `/health/live` and "
+        "`/health/ready`; 0 is none. The edge has them on its own port",
     )
+    metrics_host: str = Field(
+        "127.0.0.1",
+        description="Address of that port; whoever reaches it can read it",
+    )
+    crash_at: str = Field(
+        "",
+        description="For tests: the process kills itself at this step of its work, as in "
+        "`commit-written`, or `commit-written:3` at its third pass. The steps are in "
+        "`runtime/crash.py`; refused in production",
+    )
+
+    @field_validator("crash_at")
+    @classmethod
+    def _can_crash(cls, spec: str, others: ValidationInfo) -> str:
+        if spec and others.data.get("environment") == "production":
+            raise ValueError("not in production")
+        crash_at(spec)  # raises for what is no step
+        return spec
 
 
 class Log(BaseModel):
@@ -206,6 +227,11 @@ class Processor(BaseModel):
     future_tolerance_s: Annotated[float, Field(ge=0)] = Field(
         60, description="An observation this far past its append time is refused"
     )
+    accept_loss: Annotated[str, Field(pattern=_GAPS)] = Field(
+        "",
+        description="Observations that retention deleted unread and that a shard is to go on "
+        "without: `TOPIC[SHARD]@OFFSET[,…]`, as the processor names them when it stops",
+    )
 
 
 class Edge(BaseModel):
@@ -245,6 +271,27 @@ class Edge(BaseModel):
     )
 
 
+class Audit(BaseModel):
+    """Audit."""
+
+    audit_watch: bool = Field(
+        default=True, description="`up` runs `audit watch` beside the services"
+    )
+    snapshot_interval_s: Annotated[float, Field(ge=1)] = Field(
+        86_400,
+        description="Log time between two verified snapshots of a shard, from which `audit` "
+        "may start",
+    )
+    snapshot_observations: Positive = Field(
+        5_000_000, description="After so many observations there is one in any case"
+    )
+    audit_index: Path | None = Field(
+        None,
+        description="File that notes where everything stands, for `audit explain`; default "
+        "beside the log, of a broker `data/audit-index.sqlite`",
+    )
+
+
 class Simulator(BaseModel):
     """Simulator."""
 
@@ -271,5 +318,6 @@ SECTIONS: tuple[type[BaseModel], ...] = (
     Ingest,
     Processor,
     Edge,
+    Audit,
     Simulator,
 )

@@ -17,6 +17,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from app.errors import SettingsError
 from app.sections import (
     SECTIONS,
+    Audit,
     Edge,
     General,
     Ingest,
@@ -33,7 +34,7 @@ WHERE_TO_READ = "`stacks-feed settings` lists them all"
 
 
 class Settings(
-    General, Log, Upstreams, Ingest, Processor, Edge, Simulator, BaseSettings
+    General, Log, Upstreams, Ingest, Processor, Edge, Audit, Simulator, BaseSettings
 ):
     """All settings, checked."""
 

@@ -18,6 +18,7 @@ from eventlog.port import (
     TopicState,
     UnknownTopic,
 )
+from runtime.crash import OnStep, no_step
 from schemas.base import Malformed, encode
 from schemas.ids import Network
 from schemas.latest import IDENTITY_KEY, decode_latest
@@ -96,7 +97,12 @@ def _cleanup(keep: Keep, *, audit_ms: int | None) -> Cleanup:
 
 
 async def apply(
-    log: EventLog, wanted: Wanted, *, new_id: str, now_ms: Callable[[], int]
+    log: EventLog,
+    wanted: Wanted,
+    *,
+    new_id: str,
+    now_ms: Callable[[], int],
+    on_step: OnStep = no_step,
 ) -> Applied:
     """Create what is missing, write the identity if there is none, report the rest.
 
@@ -106,6 +112,7 @@ async def apply(
     """
     topics = specs(partitions=wanted.partitions, audit_days=wanted.audit_days)
     created = await log.create(topics)
+    on_step("topics-created")
     identity = await read_identity(log)
     if identity is None:
         identity = await _write_identity(

@@ -14,11 +14,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks import ROOT, new_prefix
+from benchmarks.asking_cases import asked
 from benchmarks.folding_cases import kafka_processor, sqlite_processor
 from benchmarks.latency import kafka_latency, sqlite_latency
 from benchmarks.log_cases import kafka_logs, sqlite_logs
 from benchmarks.restoring_cases import restored
 from benchmarks.results import Failed, Result, Skipped, as_json, show
+from benchmarks.sustained_cases import kafka_sustained, sqlite_sustained
+from benchmarks.verifying_cases import verified
 from tests.support.broker import has_maven, kafka_from_maven
 
 Measured = Sequence[Result | Skipped]
@@ -32,11 +35,24 @@ class Sizes:
     folded: int = 400_000
     logged: int = 200_000
     restored: int = 1_000_000
+    sustained_sqlite: int = 1_000_000
+    sustained_kafka: int = 7_000_000
     samples: int = 200
     rounds: int = 3
+    days: tuple[float, ...] = (0.25, 1, 3)
+    scale: float = 1.0
 
 
-QUICK = Sizes(folded=2_000, logged=2_000, restored=2_000, samples=5, rounds=2)
+QUICK = Sizes(
+    folded=2_000,
+    logged=2_000,
+    restored=2_000,
+    sustained_sqlite=2_000,
+    samples=5,
+    rounds=2,
+    days=(0.05,),
+    scale=0.02,
+)
 
 OnSqlite = Callable[[Path, Sizes], Measured]
 OnKafka = Callable[[str, Path, Sizes], Measured]
@@ -68,6 +84,36 @@ def _kafka_restore(bootstrap: str, _: Path, sizes: Sizes) -> Measured:
     return restored("kafka", log, count=sizes.restored, rounds=sizes.rounds)
 
 
+def _sqlite_sustained(folder: Path, sizes: Sizes) -> Measured:
+    return sqlite_sustained(folder, count=sizes.sustained_sqlite)
+
+
+def _kafka_sustained(bootstrap: str, _: Path, sizes: Sizes) -> Measured:
+    return kafka_sustained(bootstrap, count=sizes.sustained_kafka)
+
+
+def _sqlite_verify(folder: Path, sizes: Sizes) -> Measured:
+    log = {"sqlite": str(folder / "verified.sqlite")}
+    count, rounds = sizes.folded, sizes.rounds
+    return verified("sqlite", log, count=count, rounds=rounds, goal=150_000)
+
+
+def _kafka_verify(bootstrap: str, _: Path, sizes: Sizes) -> Measured:
+    log = {"kafka": bootstrap, "prefix": new_prefix("verify")}
+    count, rounds = sizes.folded, sizes.rounds
+    return verified("kafka", log, count=count, rounds=rounds, goal=120_000)
+
+
+def _sqlite_ask(folder: Path, sizes: Sizes) -> Measured:
+    log = {"sqlite": str(folder / "year-")}
+    return asked("sqlite", log, folder, days=sizes.days, scale=sizes.scale)
+
+
+def _kafka_ask(bootstrap: str, folder: Path, sizes: Sizes) -> Measured:
+    log = {"kafka": bootstrap, "prefix": new_prefix("year")}
+    return asked("kafka", log, folder, days=sizes.days, scale=sizes.scale)
+
+
 def _sqlite_latency(folder: Path, sizes: Sizes) -> Measured:
     return sqlite_latency(folder, samples=sizes.samples)
 
@@ -78,9 +124,12 @@ def _kafka_latency(bootstrap: str, folder: Path, sizes: Sizes) -> Measured:
 
 CASES: dict[str, tuple[OnSqlite, OnKafka]] = {
     "processor": (_sqlite_processor, _kafka_processor),
+    "sustained": (_sqlite_sustained, _kafka_sustained),
     "logs": (_sqlite_logs, _kafka_logs),
     "latency": (_sqlite_latency, _kafka_latency),
     "restore": (_sqlite_restore, _kafka_restore),
+    "verify": (_sqlite_verify, _kafka_verify),
+    "ask": (_sqlite_ask, _kafka_ask),
 }
 
 

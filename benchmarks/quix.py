@@ -14,6 +14,7 @@ from quixstreams import (  # type: ignore[import-not-found,unused-ignore]
 )
 
 from benchmarks.trial import start
+from eventlog.port import Record
 from processor.core.observations import read_price
 from processor.core.prices import TokenPrice, fold
 from processor.core.rules import Refused, Rules
@@ -69,7 +70,7 @@ class _Job:
         self._started = False
 
     def fold(
-        self, value: bytes, key: bytes, _time_ms: int, _headers: Any, state: State
+        self, value: bytes, key: bytes, time_ms: int, _headers: Any, state: State
     ) -> bytes | None:
         if not self._started:
             self._started = True
@@ -77,7 +78,7 @@ class _Job:
         offset = message_context().offset
         if offset >= self._last:
             self._app.stop()
-        seen = read_price(key, value, offset)
+        seen = read_price(Record(offset, time_ms, key, value))
         if isinstance(seen, Refused):
             return None
         token = self._open(key, state)

@@ -48,7 +48,7 @@ async def fill(args: dict[str, Any]) -> int:
 
 async def restore(args: dict[str, Any]) -> int:
     """Restore as a shard does that was just acquired."""
-    restored = Restored(0, progress=lambda _: None)
+    restored = Restored(0, progress=lambda *_: None)
     async with opened(args) as log, log.own(0) as writer:
         before = _resident_bytes()
         start()

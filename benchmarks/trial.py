@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks import ROOT
+from runtime.garbage import rare_collections
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +107,10 @@ def main() -> None:
     trial = getattr(importlib.import_module(f"benchmarks.{module}"), function)
     from benchmarks import trial as shared  # noqa: PLC0415 - the copy trials import
 
-    shared.start()
-    count = asyncio.run(trial(json.loads(sys.argv[2])))
+    # As in every service; peers have the same.
+    with rare_collections():
+        shared.start()
+        count = asyncio.run(trial(json.loads(sys.argv[2])))
     cpu, wall = shared._started  # noqa: SLF001 - the other copy of this module
     cost = {
         "count": count,

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from edge.core.frames import MAX_MESSAGE_BYTES
 from edge.core.rules import TOMBSTONES_MS, Rules
+from runtime.crash import OnStep, no_step
 from schemas.extras import FEATURES, Feature
 
 ANY_ORIGIN = "*"
@@ -26,6 +27,10 @@ class EdgeConfig:
     ``features`` are those that clients may ask for with ``HELLO``. A client may resume
     with a cursor as old as ``tombstones_s``, which must be less than ``latest`` keeps
     tombstones, by the time that reading the table takes and by what clocks may differ.
+
+    ``on_step`` is told each step of the work. What is served counts as stale when log or
+    processor gave no sign for ``stale_s``. After ``longest_away_s`` without the log the
+    table is read again: it must be less than tombstones are kept in ``latest``.
     """
 
     instance: str
@@ -42,6 +47,9 @@ class EdgeConfig:
     features: tuple[Feature, ...] = FEATURES
     tombstones_s: float = TOMBSTONES_MS / 1_000
     keepalive_s: float = 30.0
+    on_step: OnStep = no_step
+    stale_s: float = 30.0
+    longest_away_s: float = 43_200.0
 
     @property
     def mark_bytes(self) -> int:

@@ -2,14 +2,25 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import NamedTuple, TypeVar
 
 from edge.clients import Clients
+from edge.config import EdgeConfig
+from edge.core.freshness import oldest_ms, stale_because
 from edge.core.hub import Hub
 from edge.core.patience import delay_s
 from edge.core.places import Place
 from edge.waiting import Arrivals
-from eventlog.port import Batches, EventLog, LogUnavailable, Partition, Reader
+from eventlog.port import (
+    Batches,
+    EventLog,
+    LogUnavailable,
+    Partition,
+    Reader,
+    read_to,
+)
 from runtime.clock import Clock
 from runtime.metrics import LOG_ERRORS, UNREADABLE_LATEST
 from schemas.topics import LATEST
@@ -18,6 +29,13 @@ _logger = logging.getLogger("edge.follower")
 # Bounds what one delivery is for a client that gets everything.
 _MAX_RECORDS = 1_000
 _WAIT_S = 1.0
+_T = TypeVar("_T")
+
+
+class _Placed(NamedTuple):
+    key: bytes
+    value: bytes | None
+    place: Place
 
 
 class Follower:
@@ -28,20 +46,21 @@ class Follower:
         hub: Hub,
         clients: Clients,
         *,
+        config: EdgeConfig,
         partitions: int,
         clock: Clock,
         draw: Callable[[], float],
     ) -> None:
-        self._hub, self._clients = hub, clients
+        self._hub, self._clients, self._config = hub, clients, config
         self._parts = [Partition(LATEST, number) for number in range(partitions)]
         self._clock, self._draw = clock, draw
         self._positions: dict[Partition, int] = {}
         self._ends: dict[Partition, int] = {}
+        self._heard = clock.monotonic_s(), clock.now_ms()
         # Set when all that stood in the table at the start has been read.
         self.caught_up = asyncio.Event()
         # Rung whenever the table has changed.
         self.arrivals = Arrivals(clock)
-        self.is_away = False
 
     def behind(self) -> str | None:
         """Return what is still to be read before anybody may be served."""
@@ -50,8 +69,33 @@ class Follower:
         left = sum(end - self._positions.get(p, 0) for p, end in self._ends.items())
         return f"the table is not read yet, {left} offsets are left"
 
+    def stale(self) -> str | None:
+        """Return why newer values may exist than those we have."""
+        return stale_because(
+            self._hub.watermarks_ms,
+            shards=len(self._parts),
+            silent_s=self.silent_s(),
+            now_ms=self._clock.now_ms(),
+            limit_s=self._config.stale_s,
+        )
+
+    def oldest_watermark_ms(self) -> int:
+        """Return the watermark of the shard that is furthest behind; 0 without one."""
+        return oldest_ms(self._hub.watermarks_ms, shards=len(self._parts))
+
+    def silent_s(self) -> float:
+        """Return how long the log has not answered.
+
+        By the clock that says more: one stands still while a machine sleeps.
+        """
+        heard_s, heard_ms = self._heard
+        by_wall_s = (self._clock.now_ms() - heard_ms) / 1_000
+        return max(self._clock.monotonic_s() - heard_s, by_wall_s)
+
     async def run(self, log: EventLog) -> None:
         """Follow, for ever; a log that is away is waited out.
+
+        Whoever was away too long misses tombstones: then the whole table is read again.
 
         Raises ``OffsetOutOfRange`` when the log is no longer the one we read: the table
         is then wrong, and a new start reads the right one.
@@ -62,7 +106,6 @@ class Follower:
             try:
                 await self._follow(log)
             except LogUnavailable as error:
-                self.is_away = True
                 LOG_ERRORS.labels(type(error).__name__).inc()
                 _logger.warning("table not readable", extra={"why": str(error)})
             attempt = attempt + 1 if before == self._positions else 0
@@ -72,27 +115,67 @@ class Follower:
         if not self._ends:
             self._positions = dict(await log.oldest(self._parts))
             self._ends = dict(await log.ends(self._parts))
+        elif self._was_away_long():
+            await self._read_again(log)
         async with log.reader(self._positions) as reader:
             while True:
                 self._note(reader)
                 batches = await reader.read(max_records=_MAX_RECORDS, wait_s=_WAIT_S)
-                self.is_away = False
+                if self._was_away_long():  # the process or the machine stood still
+                    return
                 if batches:
-                    await self._take(batches)
+                    await self._take(_placed(batches))
 
-    async def _take(self, batches: Batches) -> None:
+    def _was_away_long(self) -> bool:
+        return self.silent_s() > self._config.longest_away_s
+
+    async def _read_again(self, log: EventLog) -> None:
+        """Take what is new, and withdraw what is not there any more.
+
+        What was withdrawn goes first: until the rest was taken no cursor says that its
+        holder has all there is, so whoever leaves in between is told again.
+        """
+        _logger.warning("table read again", extra={"away_s": round(self.silent_s())})
+        ends = await log.ends(self._parts)
+        async with log.reader(await log.oldest(self._parts)) as reader:
+            found = _Found(self._positions)
+            async for batches in read_to(reader, ends):
+                found.add(_placed(batches))
+            await self._withdraw(found.keys, reader, at_ms=found.newest_ms)
+            for some in _parts_of(found.newer.values()):
+                await self._take(some)
+            self._note(reader)
+
+    async def _withdraw(
+        self, present: Container[bytes], reader: Reader, *, at_ms: int
+    ) -> None:
+        """Withdraw what is not ``present`` where ``reader`` stands.
+
+        Its tombstone stood before that, who knows where: as late as can be, so that
+        nobody who might not know of it is taken to know.
+        """
+        for some in _parts_of(self._hub.vanished(present).items()):
+            placed = []
+            for key, number in some:
+                offset = reader.position(Partition(LATEST, number)) - 1
+                placed.append((key, Place(number, offset, at_ms)))
+            writes = self._hub.withdraw(placed, now_ms=self._clock.now_ms())
+            await self._clients.deliver(writes)
+
+    async def _take(self, placed: Sequence[_Placed]) -> None:
         unreadable = self._hub.unreadable
-        placed = _placed(batches)
         writes = self._hub.apply(
-            ((key, value) for key, value, _ in placed),
-            places=(place for _, _, place in placed),
+            ((each.key, each.value) for each in placed),
+            places=(each.place for each in placed),
             now_ms=self._clock.now_ms(),
         )
         UNREADABLE_LATEST.inc(self._hub.unreadable - unreadable)
+        self._config.on_step("table-updated")
         self.arrivals.ring()
         await self._clients.deliver(writes)
 
     def _note(self, reader: Reader) -> None:
+        self._heard = self._clock.monotonic_s(), self._clock.now_ms()
         for part in self._parts:
             self._positions[part] = reader.position(part)
         read = all(self._positions[part] >= end for part, end in self._ends.items())
@@ -101,12 +184,39 @@ class Follower:
             _logger.info("ready", extra={"keys": self._hub.keys})
 
 
-def _placed(batches: Batches) -> list[tuple[bytes, bytes | None, Place]]:
+class _Found:
+    """What stands in the table: all keys, and what is new since ``positions``."""
+
+    def __init__(self, positions: Mapping[Partition, int]) -> None:
+        self._positions = positions
+        self.keys: set[bytes] = set()
+        self.newer: dict[bytes, _Placed] = {}
+        self.newest_ms = 0
+
+    def add(self, placed: Iterable[_Placed]) -> None:
+        for each in placed:
+            self.keys.add(each.key)
+            self.newest_ms = max(self.newest_ms, each.place.time_ms)
+            if (
+                each.place.offset
+                >= self._positions[Partition(LATEST, each.place.partition)]
+            ):
+                self.newer.pop(each.key, None)  # records stay in the order of the log
+                self.newer[each.key] = each
+
+
+def _placed(batches: Batches) -> list[_Placed]:
     """Return records, each with its place; one without a key is counted and left out."""
     records = [(part, record) for part in batches for record in batches[part]]
     UNREADABLE_LATEST.inc(sum(record.key is None for _, record in records))
     return [
-        (each.key, each.value, Place(part.number, each.offset, each.time_ms))
+        _Placed(each.key, each.value, Place(part.number, each.offset, each.time_ms))
         for part, each in records
         if each.key is not None
     ]
+
+
+def _parts_of(all_of_them: Iterable[_T]) -> Iterator[list[_T]]:
+    left = iter(all_of_them)
+    while some := list(islice(left, _MAX_RECORDS)):
+        yield some

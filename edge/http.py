@@ -14,7 +14,10 @@ from runtime.metrics import (
     CLIENTS_BEHIND,
     HELD_BACK,
     HTTP_REQUESTS,
+    LOG_SILENCE_SECONDS,
+    STALE,
     TABLE_KEYS,
+    WATERMARK_SECONDS,
     render,
 )
 from schemas.demand import RefreshKind
@@ -152,9 +155,8 @@ async def _live(request: web.Request) -> web.Response:
 
 async def _ready(parts: Parts, request: web.Request) -> web.Response:
     del request
-    reasons = [f"{name}: {why}" for name, why in parts.health.reasons().items()]
-    body = orjson.dumps({"ready": not reasons, "reasons": reasons})
-    return _json(body, status=503 if reasons else 200)
+    report = parts.health.report()
+    return _json(orjson.dumps(report.body()), status=200 if report.ready else 503)
 
 
 async def _metrics(parts: Parts, request: web.Request) -> web.Response:
@@ -165,6 +167,9 @@ async def _metrics(parts: Parts, request: web.Request) -> web.Response:
     buffered = [client.backlog_bytes for client in parts.clients]
     BUFFERED_BYTES.labels("all").set(sum(buffered))
     BUFFERED_BYTES.labels("worst").set(max(buffered, default=0))
+    WATERMARK_SECONDS.set(parts.follower.oldest_watermark_ms() / 1_000)
+    LOG_SILENCE_SECONDS.set(parts.follower.silent_s())
+    STALE.set(parts.follower.stale() is not None)
     body, content_type = render()
     return web.Response(body=body, headers={hdrs.CONTENT_TYPE: content_type})
 

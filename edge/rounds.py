@@ -80,7 +80,8 @@ class Rounds:
                 self._clients.drop(client, "stalled")
 
     async def _send_heartbeats(self) -> None:
-        stale, now_ms = self._follower.is_away, self._clock.now_ms()
+        stale = self._follower.stale() is not None
+        now_ms = self._clock.now_ms()
         for writes in self._hub.heartbeats(
             stale=stale, now_ms=now_ms, at_once=CLIENTS_A_TURN
         ):

@@ -84,10 +84,18 @@ async def running(
         hub=hub,
         clients=clients,
         demand=Demand(config, clock=clock, draw=draw),
-        follower=Follower(hub, clients, partitions=partitions, clock=clock, draw=draw),
+        follower=Follower(
+            hub,
+            clients,
+            config=config,
+            partitions=partitions,
+            clock=clock,
+            draw=draw,
+        ),
         health=health or Health(),
     )
     parts.health.add("table", parts.closed_because)
+    parts.health.warn("stale", parts.follower.stale)
     async with _listening(parts) as port, asyncio.TaskGroup() as group:
         tasks = [
             group.create_task(parts.follower.run(log), name="follow the table"),

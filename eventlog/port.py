@@ -95,11 +95,15 @@ class Drift:
 
 @dataclass(frozen=True, slots=True)
 class TopicState:
-    """A topic as it is: its partitions and how it differs from the spec asked for."""
+    """A topic as it is: its partitions and how it differs from the spec asked for.
+
+    ``retention_ms`` is how long its records surely stand; ``None`` is for ever.
+    """
 
     name: str
     partitions: int
     drift: tuple[Drift, ...] = field(default=())
+    retention_ms: int | None = None
 
 
 class LogError(Exception):
@@ -126,11 +130,15 @@ class LogCorrupt(LogError):
 
 
 class LogFull(LogError):
-    """No room is left where the log lives; nothing of the request was written."""
+    """No room is left where the log lives; nothing of the request was written.
 
-    def __init__(self, where: str) -> None:
-        super().__init__(f"no space is left for the log at {where}")
-        self.where = where
+    ``why`` is what the system says where it does not say so plainly.
+    """
+
+    def __init__(self, where: str, *, why: str | None = None) -> None:
+        said = f", it seems: {why}" if why else ""
+        super().__init__(f"no space is left for the log at {where}{said}")
+        self.where, self.why = where, why
 
 
 class UnknownTopic(LogError):

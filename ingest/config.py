@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from ingest.core.budget import Limits
 from ingest.core.schedule import Pace
+from runtime.crash import OnStep, no_step
 from schemas.ids import Network
 
 # The sources of the token registry and of prices; the names are those in the records.
@@ -47,7 +48,8 @@ class IngestConfig:
 
     ``generation`` is Hiro's balance API to begin with (1, 2 or 3): a 410 moves on to the
     next. Only 1 has totals sent and received. ``readers`` bounds the readings in
-    flight, ``buffer_records`` what may wait for the log.
+    flight, ``buffer_records`` what may wait for the log. ``on_step`` is told each step of
+    the work.
     """
 
     instance: str
@@ -74,6 +76,7 @@ class IngestConfig:
     readers: int = 8
     buffer_records: int = 20_000
     batch_records: int = 1_000
+    on_step: OnStep = no_step
 
     def __post_init__(self) -> None:
         """Refuse what no part could work with."""

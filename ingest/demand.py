@@ -8,6 +8,7 @@ from eventlog.port import Batches, EventLog, Record
 from ingest.core.watch import Watch, Withdrawn, is_fresh, read_demand
 from ingest.follower import follow
 from runtime.clock import Clock
+from runtime.crash import OnStep, no_step
 from schemas.base import Malformed
 from schemas.demand import Lease, Refresh, RefreshKind
 from schemas.ids import UserId
@@ -31,10 +32,11 @@ class Demand:
         clock: Clock,
         changed: Callable[[], None],
         refreshes: Mapping[RefreshKind, Callable[[], None]],
+        on_step: OnStep = no_step,
     ) -> None:
         self.watch = Watch(limit)
         self._clock, self._changed, self._refreshes = clock, changed, refreshes
-        self._notified = 0
+        self._on_step, self._notified = on_step, 0
         # The leases that stood when we began are known.
         self.ready = asyncio.Event()
 
@@ -54,6 +56,7 @@ class Demand:
 
     def take(self, batches: Batches) -> None:
         """Take the next records of ``demand``; what cannot be read is left alone."""
+        self._on_step("demand-read")
         for records in batches.values():
             for record in records:
                 self._take(record)

@@ -64,6 +64,7 @@ class Forgetting:
         return overdue[:_BATCH]
 
     async def _forget(self, users: list[UserId]) -> None:
+        await self._tools.moments.in_step()
         moment = self._tools.moments.next_ms()
         forgotten = [UserForgotten(user_id=user, observed_at=moment) for user in users]
         await self._tools.writer.write(entries(forgotten, "forgotten"))

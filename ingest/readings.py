@@ -4,15 +4,16 @@ import asyncio
 import logging
 
 from ingest.core.history import past_of
+from ingest.core.normalize.accounts import Doubt
 from ingest.core.registry import Registry
 from ingest.core.schedule import Reading, Schedule
-from ingest.sources.accounts import Accounts
+from ingest.sources.accounts import SOURCE, Accounts
 from ingest.sources.client import SourceDown, UpstreamClient
 from ingest.sources.subnets import read_subnet
 from ingest.tools import Tools
 from ingest.waiting import sleep_or
 from ingest.writer import Observed
-from runtime.metrics import WATCHED
+from runtime.metrics import DOUBTED, WATCHED
 from schemas.balances import AccountRead
 from schemas.ids import ContractId, UserId
 from schemas.topics import BALANCES_RAW
@@ -51,6 +52,14 @@ class Readings:
         self._schedule.watch(users, now_s=self._clock.monotonic_s())
         self._due.set()
 
+    def doubt(self, user: UserId) -> None:
+        """The log may not hold what was read of this user: write it whole next time."""
+        self._accounts.forget(user)
+
+    def doubt_all(self) -> None:
+        """The log may not hold what was read of anybody."""
+        self._accounts.forget_all()
+
     def offer_subnets(self) -> None:
         """Take the subnets the registry knows now."""
         subnets = self._registry.subnets()
@@ -78,13 +87,23 @@ class Readings:
             while True:
                 await slots.acquire()
                 reading = await self._next()
-                group.create_task(self._read(reading, slots), name="reading")
+                if SOURCE in self._client.left_alone():
+                    # It may be back: one reading finds out, the others stay due.
+                    await self._read(reading, slots)
+                else:
+                    group.create_task(self._read(reading, slots), name="reading")
 
     async def _next(self) -> Reading:
         while True:
+            alone_s = self._client.left_alone_s(SOURCE)
+            if alone_s > 0:
+                await sleep_or(self._clock, alone_s, self._due)
+                continue
             now_s = self._clock.monotonic_s()
             self._schedule.allow(self._client.rate_s)
-            reading = self._schedule.take(now_s=now_s)
+            doubtful = SOURCE in self._client.left_alone()
+            take = self._schedule.take_probe if doubtful else self._schedule.take
+            reading = take(now_s=now_s)
             if reading is not None:
                 return reading
             wait_s = self._schedule.wait_s(now_s=now_s)
@@ -109,7 +128,8 @@ class Readings:
         try:
             seen = await self._accounts.read(reading.user, full=reading.full)
         except SourceDown as error:
-            _logger.info("account not read", extra={"why": error.why})
+            if error.asked:
+                _logger.info("account not read", extra={"why": error.why})
             return False
         whole = isinstance(seen.observation, AccountRead)
         kind = "account" if whole else "confirmed"
@@ -117,7 +137,15 @@ class Readings:
         await self._writer.write([Observed(BALANCES_RAW, key, seen.value, kind)])
         if reading.user in self._watched:
             self._accounts.remember(seen)
+        if seen.doubt is not None:
+            self._look_again(reading.user, seen.doubt)
         return True
+
+    def _look_again(self, user: UserId, doubt: Doubt) -> None:
+        """Read once more at once: a node that lagged, or a fork, is soon corrected."""
+        DOUBTED.labels(doubt.value).inc()
+        _logger.warning("account doubtful, read again", extra={"doubt": doubt.value})
+        self.hint(user)
 
     async def _subnet(self, user: UserId, subnet: ContractId) -> None:
         """Read one subnet; its failure costs this part alone."""
@@ -127,7 +155,10 @@ class Readings:
         try:
             seen = await read_subnet(self._client, user, subnet, base)
         except SourceDown as error:
-            _logger.info("subnet not read", extra={"subnet": subnet, "why": error.why})
+            if error.asked:
+                _logger.info(
+                    "subnet not read", extra={"subnet": subnet, "why": error.why}
+                )
             if error.answered:
                 # It will say the same next time: ask as rarely as where nothing is held.
                 self._asked(user, subnet, "0")

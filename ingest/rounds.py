@@ -2,22 +2,27 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from decimal import Decimal
 
-from eventlog.port import Batches, EventLog
+from eventlog.port import Batches, EventLog, Record
 from ingest.config import IngestConfig
 from ingest.core.backoff import delay_s
 from ingest.core.history import Observation, past_of
 from ingest.core.registry import Registry
+from ingest.core.spread import spread
 from ingest.follower import follow
 from ingest.sources import tokens
 from ingest.sources.client import SourceDown, UpstreamClient
 from ingest.sources.prices import PriceSource
+from ingest.standing import FUTURE_MS
 from ingest.tools import Tools
 from ingest.waiting import run_until, sleep_or
 from ingest.writer import Observed
+from runtime.metrics import PRICE_DISAGREEMENTS, PRICE_SPREAD, PRICE_UNCHECKED
 from schemas.base import Malformed, decoder
 from schemas.ids import ContractId
+from schemas.prices import PriceObserved
 from schemas.tokens import TokenObserved
 from schemas.topics import TOKENS_RAW
 
@@ -50,6 +55,9 @@ class PriceRounds:
         self._sources, self._config = sources, config
         self._writer, self._clock = tools.writer, tools.clock
         self._wanted = {source.name: asyncio.Event() for source in sources}
+        # What each source said last, of those that answered last time.
+        self._words: dict[str, Mapping[ContractId, Decimal]] = {}
+        self._spread = spread({})
 
     def refresh(self) -> None:
         """Read all sources now; one that is being read is read once more after that."""
@@ -70,13 +78,32 @@ class PriceRounds:
             try:
                 seen = await source.read()
             except SourceDown as error:
-                _logger.warning(
-                    "prices not read", extra={"source": source.name, "why": error.why}
-                )
+                if error.asked:
+                    _logger.warning("prices not read", extra={"why": str(error)})
+                self._compare(source.name, ())
             else:
+                self._compare(source.name, seen)
                 await self._writer.write(entries(seen, "price"))
             left_s = began_s + self._config.price_interval_s - self._clock.monotonic_s()
             await sleep_or(self._clock, max(0.0, left_s), self._wanted[source.name])
+
+    def disagreement(self) -> str | None:
+        """Return which sources are far from the others on most tokens, if any."""
+        suspects = self._spread.suspects()
+        if not suspects:
+            return None
+        return f"far from the other sources on most tokens: {', '.join(suspects)}"
+
+    def _compare(self, source: str, seen: Sequence[PriceObserved]) -> None:
+        """Hold what a source said against the others; nothing published depends on it."""
+        self._words.pop(source, None)
+        if seen:
+            self._words[source] = {one.contract_id: Decimal(one.usd) for one in seen}
+        self._spread = found = spread(self._words)
+        PRICE_SPREAD.set(float(found.widest))
+        PRICE_UNCHECKED.set(found.unchecked)
+        for name in self._wanted:
+            PRICE_DISAGREEMENTS.labels(name).set(found.far.get(name, 0))
 
 
 class TokenRounds:
@@ -102,6 +129,10 @@ class TokenRounds:
     def listed(self) -> None:
         """The registry has changed: there may be contracts nobody asked."""
         self._listed.set()
+
+    def doubt(self) -> None:
+        """The log may not hold what was said of tokens: write all of it once more."""
+        self._said.doubt()
 
     async def run(self, log: EventLog, partitions: int) -> None:
         """Poll all sources of metadata, for ever."""
@@ -142,7 +173,8 @@ class TokenRounds:
                 await self._write(await read())
                 failures, wait_s = 0, interval_s
             except SourceDown as error:
-                _logger.warning("tokens not read", extra={"why": str(error)})
+                if error.asked:
+                    _logger.warning("tokens not read", extra={"why": str(error)})
                 backoff_s = _RETRY_BASE_S + delay_s(
                     failures,
                     draw=self._draw(),
@@ -195,6 +227,11 @@ class TokenRounds:
         self._said.note(seen)
 
 
+def _counts(one: TokenObserved, record: Record) -> bool:
+    """Tell whether the fold took it: what it refused has to be said again."""
+    return one.observed_at <= record.time_ms + FUTURE_MS
+
+
 class _Restoring:
     """Takes what ``tokens.raw`` holds already."""
 
@@ -205,7 +242,7 @@ class _Restoring:
     def take(self, batches: Batches) -> None:
         for record in (r for records in batches.values() for r in records):
             one: TokenObserved | Malformed = _token(record.value or b"")
-            if isinstance(one, TokenObserved):
+            if isinstance(one, TokenObserved) and _counts(one, record):
                 self._said.note(one)
 
     def caught_up(self) -> None:

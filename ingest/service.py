@@ -3,30 +3,31 @@
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
 
 from eventlog.partition import partition_of
-from eventlog.port import EventLog, LogUnavailable, Membership
-from ingest.config import IngestConfig, Upstream
+from eventlog.port import EventLog, LogUnavailable, Membership, OffsetOutOfRange
+from ingest.clients import Clients, clients
+from ingest.config import IngestConfig
 from ingest.core.registry import Registry
 from ingest.core.schedule import Schedule
 from ingest.demand import Demand
 from ingest.forgetting import Forgetting
 from ingest.readings import Readings
+from ingest.refusals import Refusals
 from ingest.rounds import PriceRounds, TokenRounds
 from ingest.sources.accounts import Accounts
-from ingest.sources.client import UpstreamClient, http_client
 from ingest.sources.moments import MomentSource
 from ingest.sources.prices import PriceSource
 from ingest.sources.push import PushPool
+from ingest.standing import newest_moment_of
 from ingest.table import Table
 from ingest.tools import Tools
 from ingest.waiting import run_until
 from ingest.writer import Writer
 from runtime.clock import Clock
 from runtime.health import Health
+from runtime.metrics import INGEST_SHARDS
 from schemas.demand import RefreshKind
 from schemas.ids import UserId
 from schemas.topics import partition_key
@@ -36,31 +37,6 @@ GROUP = "ingest"
 # How long a clean stop waits for the log to take what is buffered.
 _FLUSH_S = 2.0
 _REJOIN_S = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Clients:
-    """One client an upstream."""
-
-    hiro: UpstreamClient
-    kraxel: UpstreamClient
-    stxtools: UpstreamClient
-    invest: UpstreamClient
-    tokens: UpstreamClient
-
-    def trouble(self) -> str | None:
-        """Return which sources are left alone now, if any."""
-        every = (self.hiro, self.kraxel, self.stxtools, self.invest, self.tokens)
-        down = [source for client in every for source in client.left_alone()]
-        return f"left alone after failures: {', '.join(down)}" if down else None
-
-    def prices(self, source: str) -> UpstreamClient:
-        """Return the client of a price source."""
-        return {
-            "kraxel": self.kraxel,
-            "stxtools": self.stxtools,
-            "internal": self.invest,
-        }[source]
 
 
 async def run(
@@ -77,51 +53,22 @@ async def run(
     Survives upstreams and the log being away. Raises for what an operator must see to:
     ``UnknownTopic``, ``LogFull``, ``LogCorrupt``.
     """
-    writer = Writer(
-        log,
-        partitions=partitions,
-        clock=clock,
-        draw=draw,
-        limit=config.buffer_records,
-        batch=config.batch_records,
-    )
+    writer = Writer(log, config, partitions=partitions, clock=clock, draw=draw)
     tools = Tools(clock, draw, MomentSource(clock), writer)
-    if health is not None:
-        health.add("log", lambda: writer.stalled)
+    health = health or Health()
+    health.add("log", lambda: writer.stalled)
+    health.add("buffer", writer.full)
+    health.add("clock", tools.moments.trouble)
     async with asyncio.TaskGroup() as group:
         writing = group.create_task(writer.run(), name="writer")
         try:
             async with clients(config, tools) as upstreams:
-                await _Ingest(log, config, partitions, tools, upstreams).run(health)
+                ingest = _Ingest(log, config, partitions, tools, upstreams)
+                ingest.show(health)
+                await ingest.run()
         finally:
             await writer.close()
             await asyncio.wait({writing}, timeout=_FLUSH_S)
-
-
-@asynccontextmanager
-async def clients(config: IngestConfig, tools: Tools) -> AsyncIterator[Clients]:
-    """Open the clients of all upstreams; the key goes to Hiro alone."""
-    async with AsyncExitStack() as stack:
-
-        async def opened(
-            name: str, upstream: Upstream, key: str | None = None
-        ) -> UpstreamClient:
-            return UpstreamClient(
-                name,
-                upstream,
-                http=await stack.enter_async_context(http_client(key)),
-                clock=tools.clock,
-                moments=tools.moments,
-                draw=tools.draw,
-            )
-
-        yield Clients(
-            hiro=await opened("hiro", config.hiro, config.api_key),
-            kraxel=await opened("kraxel", config.kraxel),
-            stxtools=await opened("stxtools", config.stxtools),
-            invest=await opened("invest", config.invest),
-            tokens=await opened("tokens", config.tokens),
-        )
 
 
 class _Ingest:
@@ -138,6 +85,7 @@ class _Ingest:
         self._log, self._config, self._partitions = log, config, partitions
         self._tools, self._upstreams = tools, upstreams
         self._shards: frozenset[int] = frozenset()
+        self._joined = False
         self._shards_changed = asyncio.Event()
         self._zero, self._no_zero = asyncio.Event(), asyncio.Event()
         self._registry, self._table_ready = Registry(), asyncio.Event()
@@ -152,15 +100,23 @@ class _Ingest:
             tools=tools,
         )
         self._demand = self._make_demand()
+        self._refusals = Refusals(self._readings.doubt)
         self._push = PushPool(
             config.push, hint=self._readings.hint, clock=tools.clock, draw=tools.draw
         )
 
-    async def run(self, health: Health | None) -> None:
+    def show(self, health: Health) -> None:
+        """Let the parts say how they are."""
+        health.add("group", self._group_state)
+        health.add("registry", self._registry_state)
+        health.warn("upstreams", self._upstreams.trouble)
+        health.warn("clock", self._upstreams.clock_trouble)
+        health.warn("prices", self._prices.disagreement)
+        health.tell("shards", lambda: sorted(self._shards))
+
+    async def run(self) -> None:
         """Run all parts until cancelled."""
-        if health is not None:
-            health.add("registry", self._registry_state)
-            health.add("upstreams", self._upstreams.trouble)
+        self._tools.moments.when_resumed(self._doubt)
         forgetting = Forgetting(
             self._demand,
             table=lambda: self._table,
@@ -173,6 +129,10 @@ class _Ingest:
             group.create_task(
                 self._demand.run(self._log, self._partitions, draw=self._tools.draw),
                 name="demand",
+            )
+            group.create_task(
+                self._refusals.run(self._log, self._partitions, self._tools),
+                name="refusals",
             )
             group.create_task(self._read(), name="readings")
             group.create_task(self._poll_market(), name="market")
@@ -229,6 +189,7 @@ class _Ingest:
                 RefreshKind.PRICES: self._prices.refresh,
                 RefreshKind.BALANCES: self._readings.refresh,
             },
+            on_step=self._config.on_step,
         )
 
     # ---- what they tell one another
@@ -249,6 +210,14 @@ class _Ingest:
         self._readings.offer_subnets()
         self._token_rounds.listed()
 
+    def _doubt(self) -> None:
+        """The clock was set back: what was read then the log may not have taken."""
+        self._readings.doubt_all()
+        self._token_rounds.doubt()
+
+    def _group_state(self) -> str | None:
+        return None if self._joined else "this instance is not yet in the group"
+
     def _registry_state(self) -> str | None:
         return (
             None if self._table_ready.is_set() else "the token registry is being read"
@@ -266,36 +235,62 @@ class _Ingest:
                     await self._share(membership)
             except LogUnavailable as error:
                 _logger.warning("not a member", extra={"why": str(error)})
+                self._joined = False
                 self._own(frozenset())
                 await self._tools.clock.sleep(_REJOIN_S)
 
     async def _share(self, membership: Membership) -> None:
-        self._own(membership.shards())
+        await self._move_to(membership.shards())
+        self._joined = True
         while True:
-            self._own(await membership.changed())
+            await self._move_to(await membership.changed())
+
+    async def _move_to(self, shards: frozenset[int]) -> None:
+        """Give up what is others' now, then take what is new to us."""
+        self._own(self._shards & shards)
+        if shards - self._shards:
+            await self._catch_up(shards - self._shards)
+        self._own(shards)
+
+    async def _catch_up(self, shards: frozenset[int]) -> None:
+        """Let our moments be later than those of whoever had these shards."""
+        while True:
+            try:
+                newest_ms = await newest_moment_of(self._log, shards)
+            except (LogUnavailable, OffsetOutOfRange) as error:
+                _logger.warning("raw topics not readable", extra={"why": str(error)})
+                await self._tools.clock.sleep(_REJOIN_S)
+            else:
+                self._tools.moments.not_before(newest_ms)
+                return
 
     def _own(self, shards: frozenset[int]) -> None:
         if shards == self._shards:
             return
         _logger.info("shards changed", extra={"shards": sorted(shards)})
         self._shards = shards
+        INGEST_SHARDS.set(len(shards))
         (self._zero if 0 in shards else self._no_zero).set()
         (self._no_zero if 0 in shards else self._zero).clear()
         self._shards_changed.set()
         self._demand_changed()
 
     async def _follow_table(self) -> None:
-        """Follow the table; from the start again when other balances are ours."""
+        """Follow the table; from the start again when other balances are ours.
+
+        Also when the log was away for so long that withdrawals may have been missed.
+        """
         while True:
             self._shards_changed.clear()
             self._table = self._new_table()
-            following = self._table.run(
-                self._log,
-                self._partitions,
-                clock=self._tools.clock,
-                draw=self._tools.draw,
-            )
+            following = self._follow_this(self._table)
             await run_until(self._shards_changed, following, name="follow latest")
+
+    async def _follow_this(self, table: Table) -> None:
+        clock, draw = self._tools.clock, self._tools.draw
+        await table.run(self._log, self._partitions, clock=clock, draw=draw)
+        _logger.warning("table read again")
+        self._shards_changed.set()
 
     async def _read(self) -> None:
         # Without the registry nobody knows which subnets to ask.

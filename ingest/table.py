@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from eventlog.port import Batches, EventLog, Record
 from ingest.core.registry import Registry
-from ingest.follower import follow
+from ingest.follower import follow_table
 from runtime.clock import Clock
 from schemas.balances import Balance
 from schemas.ids import ContractId, UserId
@@ -42,8 +42,8 @@ class Table:
     async def run(
         self, log: EventLog, partitions: int, *, clock: Clock, draw: Callable[[], float]
     ) -> None:
-        """Follow ``latest`` for ever."""
-        await follow(log, LATEST, partitions, taker=self, clock=clock, draw=draw)
+        """Follow ``latest`` until it was away for so long that a new table is needed."""
+        await follow_table(log, LATEST, partitions, taker=self, clock=clock, draw=draw)
 
     def take(self, batches: Batches) -> None:
         """Take the next records of ``latest``."""

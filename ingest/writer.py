@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from eventlog.partition import partition_of
 from eventlog.port import Entry, EventLog, LogUnavailable
+from ingest.config import IngestConfig
 from ingest.core.backoff import delay_s
 from runtime.clock import Clock
 from runtime.metrics import BUFFERED, LOG_ERRORS, READINGS
@@ -38,7 +39,7 @@ class _Parcel:
 class Writer:
     """Takes observations and returns when the log has them.
 
-    When ``limit`` of them wait, who brings more waits for room first: so reading
+    When ``buffer_records`` of them wait, who brings more waits for room first: so reading
     upstream stops by itself while the log is away, and goes on when it is back. An
     append whose outcome is unknown is repeated; the fold counts the copy as duplicate.
     """
@@ -46,16 +47,16 @@ class Writer:
     def __init__(
         self,
         log: EventLog,
+        config: IngestConfig,
         *,
         partitions: int,
         clock: Clock,
         draw: Callable[[], float],
-        limit: int,
-        batch: int,
     ) -> None:
         self._log, self._partitions = log, partitions
         self._clock, self._draw = clock, draw
-        self._limit, self._batch = limit, batch
+        self._limit, self._batch = config.buffer_records, config.batch_records
+        self._on_step = config.on_step
         self._waiting: deque[_Parcel] = deque()
         self._count = 0
         self._changed = asyncio.Condition()
@@ -66,6 +67,7 @@ class Writer:
         """Return when all of it is durable; waits for room while the buffer is full."""
         if not observed:
             return
+        self._on_step("reply-read")
         async with self._changed:
             await self._changed.wait_for(self._has_room)
             parcel = _Parcel(observed)
@@ -74,6 +76,12 @@ class Writer:
             BUFFERED.set(self._count)
             self._changed.notify_all()
         await parcel.durable
+
+    def full(self) -> str | None:
+        """Return that nothing more is taken, if so: then upstream is not read."""
+        if self._has_room():
+            return None
+        return f"full: {self._count} observations wait for the log, nothing is read"
 
     async def run(self) -> None:
         """Append what is brought, until ``close`` and nothing waits."""
@@ -104,6 +112,7 @@ class Writer:
         observed = [one for parcel in parcels for one in parcel.observed]
         for topic in dict.fromkeys(one.topic for one in observed):
             await self._append_to(topic, [o for o in observed if o.topic == topic])
+        self._on_step("appended")
         for one in observed:
             READINGS.labels(one.kind).inc()
         for parcel in parcels:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from processor.core.batch import Limits
+from runtime.crash import OnStep, no_step
 from schemas.journal import FoldSettings
 
 
@@ -14,7 +15,9 @@ class ProcessorConfig:
     ``watermark_s``, and when nothing else is every ``idle_watermark_s``. After trouble
     with the log the shell waits ``backoff_s``, twice as long each time it goes on, at
     most ``max_backoff_s``; ``fenced_s`` before it takes a shard again that was taken from
-    it while the group says it is its own.
+    it while the group says it is its own. ``on_step`` is told each step of a shard's work.
+    Every ``retention_check_s`` a shard looks how near retention is; of what is deleted
+    before it was read only the gaps named in ``accept_loss`` are passed over.
     """
 
     instance: str
@@ -25,3 +28,6 @@ class ProcessorConfig:
     backoff_s: float = 0.2
     max_backoff_s: float = 5.0
     fenced_s: float = 1.0
+    on_step: OnStep = no_step
+    retention_check_s: float = 30.0
+    accept_loss: frozenset[str] = frozenset()

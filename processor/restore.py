@@ -1,11 +1,13 @@
 """The state of a shard read back from ``state``, up to the barrier of its new owner."""
 
+import asyncio
 import logging
 from collections.abc import Callable
 from uuid import uuid4
 
 from eventlog.port import Entry, EventLog, Fenced, Partition, Reader, ShardWriter
 from processor.core.shard_state import ShardState
+from runtime.crash import OnStep, no_step
 from schemas.base import encode
 from schemas.journal import Barrier
 from schemas.states import BARRIER_KEY
@@ -13,21 +15,26 @@ from schemas.topics import STATE
 
 logger = logging.getLogger(__name__)
 
-Progress = Callable[[int], None]
+# Told how many records were read so far, and how many percent of the way that is.
+Progress = Callable[[int, int], None]
 _BATCH, _REPORT_EVERY = 2_000, 100_000
 
 
 class Restored:
     """The state of one shard and how far it follows ``state``; outlives its owners.
 
-    ``progress`` is told how many records were read so far.
+    ``progress`` is told now and then how far it is, ``on_step`` each step.
     """
 
-    def __init__(self, shard: int, *, progress: Progress) -> None:
+    def __init__(
+        self, shard: int, *, progress: Progress, on_step: OnStep = no_step
+    ) -> None:
         self.state = ShardState(shard)
         self._partition = Partition(STATE, shard)
+        # When the log took the last barrier of ours.
+        self.barrier_ms = 0
         self._read_to: int | None = None
-        self._progress = progress
+        self._progress, self._on_step = progress, on_step
 
     async def catch_up(self, log: EventLog, writer: ShardWriter, owner: str) -> int:
         """Read all that earlier owners committed; return how many records.
@@ -39,6 +46,7 @@ class Restored:
         # What is written by a dead owner under our name is not ours.
         barrier = encode(Barrier(owner=f"{owner}/{uuid4().hex}"))
         await writer.commit({STATE: [Entry(BARRIER_KEY, barrier)]})
+        self._on_step("barrier-made")
         at = self._partition
         start = self._read_to
         if start is None:
@@ -49,22 +57,30 @@ class Restored:
 
     async def _read(self, reader: Reader, barrier: bytes, *, end: int) -> int:
         count = reported = 0
+        start = reader.position(self._partition)
         while True:
             if reader.position(self._partition) >= end:
                 # A newer owner's barrier has replaced ours.
                 raise Fenced(self.state.shard)
             batches = await reader.read(max_records=_BATCH, wait_s=1.0)
+            self._on_step("state-read")
             for record in batches.get(self._partition, ()):
                 if record.key == BARRIER_KEY and record.value == barrier:
-                    self._read_to = record.offset + 1
+                    self._read_to, self.barrier_ms = record.offset + 1, record.time_ms
                     return count
                 self.state.load(record.key or b"", record.value)
                 count += 1
             if count - reported >= _REPORT_EVERY:
                 reported = count
-                self._report(count)
+                # By offsets: how many records compaction left nobody knows before.
+                done = reader.position(self._partition) - start
+                self._report(count, percent=100 * done // (end - start))
+            # A reader that has fetched far ahead gives nobody else a turn.
+            await asyncio.sleep(0)
 
-    def _report(self, count: int) -> None:
-        shard = self.state.shard
-        logger.info("restoring", extra={"shard": shard, "records": count})
-        self._progress(count)
+    def _report(self, count: int, *, percent: int) -> None:
+        logger.info(
+            "restoring",
+            extra={"shard": self.state.shard, "records": count, "percent": percent},
+        )
+        self._progress(count, percent)

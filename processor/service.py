@@ -1,10 +1,7 @@
 """The processor: which shards are this instance's, and a task that serves each."""
 
 import asyncio
-import gc
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from eventlog.port import EventLog, Fenced, LogUnavailable, Membership
 from processor.config import ProcessorConfig
@@ -15,7 +12,6 @@ from runtime.health import Health
 logger = logging.getLogger(__name__)
 
 GROUP = "processor"
-_COLLECT_EVERY = 50_000
 
 
 async def run(
@@ -33,22 +29,7 @@ async def run(
     processor = Processor(log, config, clock)
     if health is not None:
         health.add("shards", processor.trouble)
-    with _rare_collections():
-        await processor.run()
-
-
-@contextmanager
-def _rare_collections() -> Iterator[None]:
-    """Look for garbage once in some commits, not many times in each.
-
-    What a commit makes and drops has no cycles; looking for them is a tenth of its time.
-    """
-    before = gc.get_threshold()
-    gc.set_threshold(_COLLECT_EVERY, *before[1:])
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
+    await processor.run()
 
 
 class Processor:

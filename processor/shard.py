@@ -11,6 +11,7 @@ from eventlog.port import (
     EventLog,
     LogError,
     LogUnavailable,
+    OffsetOutOfRange,
     Partition,
     Reader,
     Record,
@@ -21,6 +22,7 @@ from processor.core.batch import Batch, fold_batch
 from processor.core.shard_state import ShardState
 from processor.inbox import Inbox
 from processor.restore import Restored
+from processor.retention import RetentionGuard, loss_of, positions_within
 from processor.watermark import Watermarks
 from runtime import metrics
 from runtime.clock import Clock
@@ -47,7 +49,7 @@ class Shard:
     ) -> None:
         self._log, self._shard = log, shard
         self._config, self._clock, self._notice = config, clock, notice
-        self._restored = Restored(shard, progress=self._report)
+        self._restored = Restored(shard, progress=self._report, on_step=config.on_step)
         self._inputs = [Partition(topic, shard) for topic in RAW]
         self._failures = 0
 
@@ -60,8 +62,9 @@ class Shard:
 
         Trouble with the log is waited out. Raises ``Fenced`` once another owner has the
         shard, ``FoldError`` for a bug, ``UnreadableState`` for what a newer program wrote,
-        and what an operator must see to: ``OffsetOutOfRange`` where retention has passed
-        the shard, ``LogFull``, ``LogCorrupt``, ``UnknownTopic``.
+        and what an operator must see to: ``ObservationsLost`` where retention has passed
+        the shard, ``OffsetOutOfRange`` where the log ends before it, ``LogFull``,
+        ``LogCorrupt``, ``UnknownTopic``.
         """
         while True:
             try:
@@ -69,13 +72,15 @@ class Shard:
                     await self._own_and_serve()
             except LogUnavailable as error:
                 await self._wait_out(error)
+            except OffsetOutOfRange as error:
+                raise loss_of(error, self._state.position.positions) from error
 
     async def _wait_out(self, error: LogError) -> None:
         config = self._config
         wait_s = min(config.backoff_s * 2**self._failures, config.max_backoff_s)
         self._failures = min(self._failures + 1, 16)
         metrics.LOG_ERRORS.labels(type(error).__name__).inc()
-        self._notice(f"the log is not available: {error}")
+        self._notice(f"{error}")
         logger.warning(
             "shard waits for the log",
             extra={"shard": self._shard, "error": str(error), "wait_s": wait_s},
@@ -84,6 +89,7 @@ class Shard:
 
     async def _own_and_serve(self) -> None:
         async with self._log.own(self._shard) as writer:
+            self._config.on_step("shard-acquired")
             await self._restore(writer)
             state = self._state
             start = {at: state.position.positions[at.topic] for at in self._inputs}
@@ -94,11 +100,9 @@ class Shard:
 
     async def _restore(self, writer: ShardWriter) -> None:
         started_s = self._clock.monotonic_s()
-        self._report(0)
+        self._report(0, 0)
         read = await self._restored.catch_up(self._log, writer, self._config.instance)
-        # Of a shard that never read a topic.
-        oldest = await self._log.oldest(self._inputs)
-        self._state.start_at({at.topic: offset for at, offset in oldest.items()})
+        self._state.read_on(await self._starts())
         took_s = self._clock.monotonic_s() - started_s
         metrics.RESTORE_SECONDS.observe(took_s)
         metrics.RESTORED_KEYS.labels(self._shard).set(len(self._state))
@@ -113,20 +117,38 @@ class Shard:
             },
         )
 
-    def _report(self, records: int) -> None:
-        self._notice(f"being restored, {records} records read")
+    async def _starts(self) -> dict[str, int]:
+        """Return where to read on in each topic; see ``positions_within``."""
+        oldest = await self._log.oldest(self._inputs)
+        accepted = self._config.accept_loss
+        return positions_within(
+            self._state.position.positions, oldest, accepted=accepted
+        )
+
+    def _report(self, records: int, percent: int) -> None:
+        self._notice(f"being restored, {percent} % done, {records} records read")
 
     async def _serve(self, writer: ShardWriter, reader: Reader) -> None:
         inbox = Inbox(reader, limit=self._config.limits.inputs)
         marks = Watermarks(
+            self._shard,
+            self._log,
+            config=self._config,
+            clock=self._clock,
+            log_now_ms=self._restored.barrier_ms,
+        )
+        guard = RetentionGuard(
             self._shard, self._log, config=self._config, clock=self._clock
         )
+        watching = guard.run(lambda: self._state.position.positions)
         async with asyncio.TaskGroup() as group:
             group.create_task(inbox.fill(), name=f"read shard {self._shard}")
             group.create_task(self._tick(inbox), name=f"ticks of shard {self._shard}")
+            group.create_task(watching, name=f"retention of shard {self._shard}")
             while True:
                 inputs = await inbox.take()
                 if inputs:
+                    self._config.on_step("inputs-taken")
                     await self._fold(inputs, writer, marks)
                 elif marks.due_when_idle():
                     # All that was read is folded: the inbox was just emptied.
@@ -149,6 +171,7 @@ class Shard:
                 self._state, inputs, settings=config.fold, limits=config.limits
             )
             inputs = batch.rest(inputs)
+            config.on_step("folded")
             await self._commit(batch, writer, marks)
 
     async def _commit(
@@ -157,6 +180,7 @@ class Shard:
         started_s = self._clock.monotonic_s()
         entries = _entries(batch, marks.riding(batch.record.log_time))
         await writer.commit(entries)
+        self._config.on_step("commit-returned")
         # A crash before this line loses nothing: the log has it all.
         batch.apply()
         self._failures = 0
@@ -190,10 +214,17 @@ def _entries(batch: Batch, riding: Sequence[Entry]) -> Mapping[str, Sequence[Ent
 
 @contextmanager
 def _one_error() -> Iterator[None]:
-    """Raise, of a group of errors, the one that matters: a bug before the log's."""
+    """Raise, of a group of errors, the one that matters: a bug before the log's.
+
+    A task that was asked to stop stops: a group whose task is cancelled while it ends
+    for an error raises that error alone, and whoever goes on after it never stops.
+    """
     try:
         yield
     except BaseExceptionGroup as group:
         errors = list(leaves(group))
         bugs = [error for error in errors if not isinstance(error, LogError)]
+        task = asyncio.current_task()
+        if not bugs and task is not None and task.cancelling():
+            raise asyncio.CancelledError from None
         raise (bugs or errors)[0] from None

@@ -3,8 +3,6 @@
 No label takes an id of a user or of a contract.
 """
 
-from collections.abc import Callable
-
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
     REGISTRY,
@@ -12,7 +10,6 @@ from prometheus_client import (
     Gauge,
     Histogram,
     generate_latest,
-    start_http_server,
 )
 
 _SECONDS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
@@ -52,6 +49,41 @@ UPSTREAM_REJECTS = Counter(
 BUFFERED = Gauge(
     "stacks_feed_ingest_buffer_records",
     "Observations that wait for the log",
+)
+DOUBTED = Counter(
+    "stacks_feed_readings_doubted_total",
+    "Accounts that went back (older totals) or lost all they held, and are read again",
+    ("kind",),
+)
+REFUSED_READINGS = Counter(
+    "stacks_feed_readings_refused_total",
+    "Account readings of ours that the processor refused, by reason",
+    ("reason",),
+)
+PRICE_DISAGREEMENTS = Gauge(
+    "stacks_feed_price_disagreements",
+    "Tokens whose price of a source is less than half or more than twice the others'",
+    ("source",),
+)
+PRICE_UNCHECKED = Gauge(
+    "stacks_feed_price_unchecked_tokens",
+    "Tokens that one source alone has a price of: nothing holds it back if it lies",
+)
+PRICE_SPREAD = Gauge(
+    "stacks_feed_price_spread_ratio",
+    "Largest ratio between the prices that two sources have of one token",
+)
+CLOCK_BEHIND = Gauge(
+    "stacks_feed_clock_behind_seconds",
+    "How far this clock is behind the newest observation; above 30 nothing is read",
+)
+CLOCK_AHEAD = Gauge(
+    "stacks_feed_upstream_clock_ahead_seconds",
+    "How far this clock is ahead of that of a host, by the Date of its answers",
+    ("host",),
+)
+INGEST_SHARDS = Gauge(
+    "stacks_feed_ingest_shards_owned", "Shards whose users this ingest reads"
 )
 WATCHED = Gauge("stacks_feed_watched_users", "Users that are polled by this instance")
 PUSH_CONNECTIONS = Gauge(
@@ -93,6 +125,23 @@ SHARD_LOG_TIME = Gauge(
     "Log time up to which a shard has read, in seconds since 1970",
     ("shard",),
 )
+WAITING_RECORDS = Gauge(
+    "stacks_feed_waiting_records",
+    "Observations in the log that a shard has not read yet",
+    ("topic", "shard"),
+)
+RETENTION_RECORDS = Gauge(
+    "stacks_feed_retention_margin_records",
+    "Offsets from the oldest observation in the log to the next a shard reads",
+    ("topic", "shard"),
+)
+RETENTION_SECONDS = Gauge(
+    "stacks_feed_retention_margin_seconds",
+    "Until retention may delete the next observation a shard reads; +Inf: nothing waits, "
+    "or it is kept for ever",
+    ("topic", "shard"),
+)
+RETENTION = (WAITING_RECORDS, RETENTION_RECORDS, RETENTION_SECONDS)
 RESTORED_KEYS = Gauge(
     "stacks_feed_restored_keys", "Keys in the restored state of a shard", ("shard",)
 )
@@ -151,7 +200,14 @@ HELD_BACK = Gauge(
 TABLE_KEYS = Gauge("stacks_feed_table_keys", "Keys in the edge's table")
 WATERMARK_SECONDS = Gauge(
     "stacks_feed_watermark_seconds",
-    "Oldest watermark of the shards, in seconds since 1970",
+    "Oldest watermark of the shards, in seconds since 1970; 0 if one has none yet",
+)
+LOG_SILENCE_SECONDS = Gauge(
+    "stacks_feed_log_silence_seconds", "How long the log has not answered this edge"
+)
+STALE = Gauge(
+    "stacks_feed_table_stale",
+    "1 while newer values may exist than those served; /health/ready says why",
 )
 LEASES = Gauge("stacks_feed_demand_leases", "Users this edge asks ingest to watch")
 UNREADABLE_LATEST = Counter(
@@ -164,6 +220,31 @@ HTTP_REQUESTS = Counter(
     ("route", "method", "status"),
 )
 
+# ---- audit
+AUDIT_COMMITS = Counter(
+    "stacks_feed_audit_commits_total",
+    "Commits derived again and found right",
+    ("shard",),
+)
+AUDIT_LOG_TIME = Gauge(
+    "stacks_feed_audit_log_time_seconds",
+    "Log time up to which a shard is verified, in seconds since 1970",
+    ("shard",),
+)
+AUDIT_LAG_COMMITS = Gauge(
+    "stacks_feed_audit_lag_commits", "Commits that are not verified yet", ("shard",)
+)
+AUDIT_LAG_SECONDS = Gauge(
+    "stacks_feed_audit_lag_seconds",
+    "Age of the last verified commit while others wait; 0 when none does",
+    ("shard",),
+)
+AUDIT_DIFFERENCE = Gauge(
+    "stacks_feed_audit_difference_commit",
+    "First commit of a shard that is not what the fold makes of it; the log says more",
+    ("shard",),
+)
+
 # ---- any process
 LOG_ERRORS = Counter(
     "stacks_feed_log_errors_total", "Errors of the log, by what it means", ("error",)
@@ -173,18 +254,3 @@ LOG_ERRORS = Counter(
 def render() -> tuple[bytes, str]:
     """Return all metrics of this process as text, and its content type."""
     return generate_latest(REGISTRY), CONTENT_TYPE_LATEST
-
-
-def serve(port: int, host: str = "127.0.0.1") -> Callable[[], None]:
-    """Serve the metrics of a process that has no HTTP of its own, from a thread.
-
-    Returns what stops it. Raises ``OSError`` when the port is taken.
-    """
-    server, thread = start_http_server(port, addr=host)
-
-    def stop() -> None:
-        server.shutdown()
-        server.server_close()
-        thread.join()
-
-    return stop

@@ -23,7 +23,7 @@ _MIN_PRICE, _PRICE_LIMIT = _PLACE, Decimal(10) ** 20
 _MAX_PRICE_DIGITS = 38
 
 _SAID = "(?:0|-?[1-9][0-9]{0,38})"
-_PRICE = (
+PRICE_PATTERN = (
     r"(?:0\.0{0,17}[1-9](?:[0-9]{0,35}[1-9])?|[1-9][0-9]{0,19}(?:\.[0-9]{0,36}[1-9])?)"
 )
 AmountSaid = Annotated[
@@ -35,16 +35,21 @@ Amount = Annotated[
     Field(pattern="^(?:0|[1-9][0-9]{0,38})$", description="Base units, 0 to 2**128-1"),
 ]
 # 38 digits and the point.
+MAX_PRICE_TEXT = 39
 PriceText = Annotated[
     str,
-    Field(pattern=f"^{_PRICE}$", max_length=39, description="USD, at most 38 digits"),
+    Field(
+        pattern=f"^{PRICE_PATTERN}$",
+        max_length=MAX_PRICE_TEXT,
+        description="USD, at most 38 digits",
+    ),
 ]
 Ratio = Annotated[
     str, Field(pattern=r"^-?(?:0|[1-9][0-9]{0,19})(?:\.[0-9]{1,18})?$", max_length=40)
 ]
 
 _said = re.compile(_SAID).fullmatch
-_price = re.compile(_PRICE).fullmatch
+_price = re.compile(PRICE_PATTERN).fullmatch
 
 
 def is_sound(amount: str) -> bool:

@@ -148,7 +148,8 @@ class Heartbeat(Outbound):
     """Tells a quiet feed from a dead one.
 
     ``watermarks`` has for each shard the log time up to which everything read is in what
-    was sent; ``stale`` is true while the edge cannot reach the log.
+    was sent; ``stale`` is true while newer values may exist than those the edge has: the
+    log does not answer it, or a shard is not processed.
     """
 
     type: Literal["HEARTBEAT"] = "HEARTBEAT"

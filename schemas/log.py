@@ -31,8 +31,8 @@ class Watermark(Event):
     """How far a shard has read.
 
     ``log_time`` is the newest append time among its inputs; when the shard had read all of
-    them to the end, the time at which that end was asked for: then it has all that was in
-    the log by then. While one input lags behind, it is the time of the foremost.
+    them to the end, the time at which that end was asked for, by the log's clock: then it
+    has all that was in the log by then. While one input lags behind, it is the time of the foremost.
     """
 
     schema_: Literal["watermark/1"] = Field("watermark/1", alias="schema")

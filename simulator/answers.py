@@ -1,19 +1,38 @@
 """How answers are written: JSON bodies, errors in their shapes, query numbers."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 from aiohttp import web
 
 from .core.c32 import BadPrincipal, parse_principal
+from .core.chain import Ledger
 from .stage import STAGE, Stage
 
+_chosen: ContextVar[Ledger | None] = ContextVar("ledger", default=None)
 _SEPARATORS = (",", ":")
 
 
 def stage_of(request: web.Request) -> Stage:
     """Return what the handlers of this server share."""
     return request.app[STAGE]
+
+
+def ledger_of(request: web.Request) -> Ledger:
+    """Return the ledger as the node asked knows it, which a fault may have chosen."""
+    return _chosen.get() or stage_of(request).ledger
+
+
+@contextmanager
+def answered_from(ledger: Ledger) -> Iterator[None]:
+    """Have the request that is handled inside answered from another ledger."""
+    token = _chosen.set(ledger)
+    try:
+        yield
+    finally:
+        _chosen.reset(token)
 
 
 def answer(

@@ -4,7 +4,15 @@ import re
 
 from aiohttp import web
 
-from .answers import BadRequest, answer, flag, number, principal, stage_of
+from .answers import (
+    BadRequest,
+    answer,
+    flag,
+    ledger_of,
+    number,
+    principal,
+    stage_of,
+)
 from .core import accounts, node, registry
 from .core.push import burn_height
 
@@ -46,7 +54,7 @@ def routes() -> list[web.RouteDef]:
 
 
 async def _status(request: web.Request) -> web.Response:
-    tip = stage_of(request).ledger.tip
+    tip = ledger_of(request).tip
     chain_tip = {
         "block_height": tip.height,
         "block_hash": tip.block_hash,
@@ -131,7 +139,7 @@ async def _call_read(request: web.Request) -> web.Response:
         call = node.parse(contract_id, path["function"], await request.read())
     except node.BadCall as error:
         return web.Response(status=400, text=str(error))
-    return answer(node.answer(stage.world, stage.ledger, call))
+    return answer(node.answer(stage.world, ledger_of(request), call))
 
 
 async def _metadata_list(request: web.Request) -> web.Response:
@@ -152,7 +160,8 @@ async def _metadata(request: web.Request) -> web.Response:
 
 
 def _account(request: web.Request) -> accounts.Account:
-    return stage_of(request).account(principal(request))
+    world = stage_of(request).world
+    return accounts.Account(world, ledger_of(request), principal(request))
 
 
 def _limit(request: web.Request) -> int:

@@ -9,7 +9,6 @@ from aiohttp import web
 
 from .config import SimulatorConfig
 from .core import market, push
-from .core.accounts import Account
 from .core.chain import Block, Ledger
 from .core.faults import PING_KINDS, Fault, FaultPlan, Kind
 from .core.genesis import holdings
@@ -72,10 +71,6 @@ class Stage:
     def tick(self) -> int:
         """How often the market moved."""
         return self.market.tick
-
-    def account(self, principal: str) -> Account:
-        """Return a principal's account at the tip."""
-        return Account(self.world, self.ledger, principal)
 
     def advance(self) -> None:
         """Let one tick pass: a block, and a move of the market."""

@@ -6,8 +6,8 @@ import json
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from .answers import answer, stage_of
-from .core.faults import Fault, Kind, reply, wrong_types
+from .answers import answer, answered_from, stage_of
+from .core.faults import Fault, Kind, inflated, reply, wrong_types
 
 
 async def suffer(
@@ -33,8 +33,14 @@ async def suffer(
         case Kind.DISCONNECT:
             cut(request)
             return web.Response(status=500)
+        case Kind.LAGGING:
+            ledger = stage_of(request).ledger.rewound(fault.blocks)
+        case Kind.EMPTIED:
+            ledger = stage_of(request).ledger.emptied()
         case _:
             return await _spoilt(request, handler, fault)
+    with answered_from(ledger):
+        return await handler(request)
 
 
 async def _spoilt(
@@ -45,6 +51,8 @@ async def _spoilt(
         return real
     if fault.kind is Kind.WRONG_TYPE:
         return answer(wrong_types(json.loads(real.text)))
+    if fault.kind is Kind.INFLATED:
+        return answer(inflated(json.loads(real.text)))
     whole = real.text.encode()
     torn = web.StreamResponse(headers={"Content-Length": str(len(whole))})
     torn.content_type = real.content_type

@@ -10,6 +10,7 @@ from app.parent import until_parent_is_gone
 from app.settings import Settings, read
 from runtime import logs
 from runtime.clock import SystemClock
+from runtime.garbage import rare_collections
 from runtime.supervisor import Service, log_failure, supervise
 
 
@@ -27,9 +28,11 @@ def run(arguments: argparse.Namespace) -> int:
     watched = arguments.with_parent
     services = [Service("parent", until_parent_is_gone)] if watched else []
     report = log_operational if watched else starting.report
-    code = asyncio.run(
-        supervise([*services, Service(starting.name, starting.run)], report=report)
+    supervised = supervise(
+        [*services, Service(starting.name, starting.run)], report=report
     )
+    with rare_collections():
+        code = asyncio.run(supervised)
     if starting.trouble is not None:
         raise starting.trouble
     return code

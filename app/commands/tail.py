@@ -83,11 +83,11 @@ async def _newest(reader: Reader, ends: Mapping[Partition, int]) -> list[Seen]:
     async for batches in read_to(reader, ends):
         table |= {seen.record.key or b"": seen for seen in _seen(batches)}
     held = (seen for seen in table.values() if seen.record.value is not None)
-    return sorted(held, key=_order)
+    return sorted(held, key=lambda seen: sort_key(seen.record.key or b""))
 
 
-def _order(seen: Seen) -> tuple[int, bytes]:
-    key = seen.record.key or b""
+def sort_key(key: bytes) -> tuple[int, bytes]:
+    """Return what puts keys in the order in which they are shown."""
     return _ORDER.get(key.partition(b":")[0], len(_ORDER)), key
 
 

@@ -12,6 +12,7 @@ from app.bootstrap import apply_topics
 from app.children import Child, run_children
 from app.commands.service import overrides
 from app.configs import place_of
+from app.errors import DIFFERENT
 from app.places import Broker
 from app.ports import check_free, free_port
 from app.settings import Settings, environment, read
@@ -97,20 +98,28 @@ def children(plan: Plan) -> tuple[Child, ...]:
     services = ["ingest", "processor", "edge"]
     if plan.simulator_url is not None:
         services.insert(0, "simulator")
+    if settings.audit_watch:
+        services.append("audit")
     return tuple(
         Child(
             name=name,
-            command=(sys.executable, "-m", "app", name, "--with-parent"),
+            command=(sys.executable, "-m", "app", *_words(name), "--with-parent"),
             environment=environment({**shared, "metrics_port": _metrics(name, plan)}),
+            gives_up=DIFFERENT if name == "audit" else None,
         )
         for name in services
     )
 
 
+def _words(name: str) -> tuple[str, ...]:
+    return ("audit", "watch") if name == "audit" else (name,)
+
+
 def _metrics(name: str, plan: Plan) -> int:
-    """Two processes cannot share a port: ingest has it, the processor the next."""
+    """Processes cannot share a port: ingest has it, processor and audit the next ones."""
     first = plan.settings.metrics_port
-    return {"ingest": first, "processor": first + 1}.get(name, 0) if first else 0
+    ports = {"ingest": first, "processor": first + 1, "audit": first + 2}
+    return ports.get(name, 0) if first else 0
 
 
 def banner(plan: Plan, applied: Applied) -> str:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from edge.core.derived import base_of, decimals_of, is_subnet
 from edge.core.places import Place
-from edge.core.table import Held, Table
+from edge.core.table import Change, Held, Table
 from schemas.ids import ContractId, UserId
 
 
@@ -34,6 +34,18 @@ class _Batch:
         self.void_prices: dict[ContractId, None] = {}
         self.void_balances: dict[Held, None] = {}
 
+    def add(self, change: Change, *, is_void: bool) -> None:
+        if change.price is not None:
+            self.prices[change.price] = None
+            if is_void:
+                self.void_prices[change.price] = None
+        elif change.token is not None:
+            self.tokens[change.token] = None
+        elif change.balance is not None:
+            self.balances[change.balance] = None
+            if is_void:
+                self.void_balances[change.balance] = None
+
 
 class Changes:
     """Applies records to a table and knows what else each of them changes."""
@@ -55,19 +67,17 @@ class Changes:
         self, records: Iterable[tuple[bytes, bytes | None]], places: Iterable[Place]
     ) -> Changed:
         """Apply a batch of records of ``latest``, each with the place where it stands."""
-        batch = self._applied(records, places)
-        moved = self._moved_bases() if batch.tokens else []
-        for contract in batch.tokens:
-            batch.balances |= dict.fromkeys(self._released(contract))
-        for held in batch.balances:
-            self._hold_back(held)
-        return Changed(
-            prices=tuple(self._with_subnets(batch.prices) | dict.fromkeys(moved)),
-            tokens=tuple(batch.tokens),
-            balances=tuple(batch.balances),
-            void_prices=frozenset(moved).union(self._with_subnets(batch.void_prices)),
-            void_balances=frozenset(batch.void_balances),
-        )
+        batch = _Batch()
+        for (key, value), place in zip(records, places, strict=False):
+            batch.add(self._table.apply(key, value, place), is_void=value is None)
+        return self._changed(batch)
+
+    def withdraw(self, placed: Iterable[tuple[bytes, Place]]) -> Changed:
+        """Take out keys that the log has forgotten, as ``Table.withdraw`` does."""
+        batch = _Batch()
+        for key, place in placed:
+            batch.add(self._table.withdraw(key, place), is_void=True)
+        return self._changed(batch)
 
     def priced_by(
         self, prices: Iterable[ContractId], tokens: Iterable[ContractId]
@@ -86,23 +96,19 @@ class Changes:
         priced = frozenset(moved).union(self._with_subnets(prices))
         return priced, frozenset(moved)
 
-    def _applied(
-        self, records: Iterable[tuple[bytes, bytes | None]], places: Iterable[Place]
-    ) -> _Batch:
-        batch = _Batch()
-        for (key, value), place in zip(records, places, strict=False):
-            change = self._table.apply(key, value, place)
-            if change.price is not None:
-                batch.prices[change.price] = None
-                if value is None:
-                    batch.void_prices[change.price] = None
-            elif change.token is not None:
-                batch.tokens[change.token] = None
-            elif change.balance is not None:
-                batch.balances[change.balance] = None
-                if value is None:
-                    batch.void_balances[change.balance] = None
-        return batch
+    def _changed(self, batch: _Batch) -> Changed:
+        moved = self._moved_bases() if batch.tokens else []
+        for contract in batch.tokens:
+            batch.balances |= dict.fromkeys(self._released(contract))
+        for held in batch.balances:
+            self._hold_back(held)
+        return Changed(
+            prices=tuple(self._with_subnets(batch.prices) | dict.fromkeys(moved)),
+            tokens=tuple(batch.tokens),
+            balances=tuple(batch.balances),
+            void_prices=frozenset(moved).union(self._with_subnets(batch.void_prices)),
+            void_balances=frozenset(batch.void_balances),
+        )
 
     def _moved_bases(self) -> list[ContractId]:
         """Learn the registry anew; return the tokens that have another base now.

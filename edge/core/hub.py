@@ -9,12 +9,12 @@ the newest value goes out when it is pulled.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from edge.core import extras
 from edge.core.balances import Balances
-from edge.core.changes import Changes
+from edge.core.changes import Changed, Changes
 from edge.core.cursor import has_reached
 from edge.core.fanout import FanOut, Write
 from edge.core.feed import Feed
@@ -92,6 +92,19 @@ class Hub:
         """Keys in the table."""
         return len(self._table)
 
+    @property
+    def watermarks_ms(self) -> dict[int, int]:
+        """Up to which log time each shard is processed, of those that have said it."""
+        return {n: mark.log_time for n, mark in self._table.watermarks.items()}
+
+    def vanished(self, present: Container[bytes]) -> dict[bytes, int]:
+        """Return the keys of the table that are not ``present`` in the log any more.
+
+        With each the partition in which it stood.
+        """
+        held = self._table.held_keys()
+        return {key: held[key] for key in sorted(held) if key not in present}
+
     def apply(
         self,
         records: Iterable[tuple[bytes, bytes | None]],
@@ -104,18 +117,17 @@ class Hub:
         Each client is in at most one write. Of several changes of one key the newest is
         sent. ``places`` tell where the records stand; cursors are made of them.
         """
-        changed = self._changes.take(records, places)
-        writes: list[Write] = []
-        for feed in self._feeds.values():
-            fan_out = FanOut(
-                feed,
-                cursor=self._outgoing.cursor,
-                limit_bytes=self._rules.piece_bytes,
-                now_ms=now_ms,
-            )
-            writes += fan_out.writes(feed.changed(changed))
-            self._offers.update(fan_out.offers)
-        return writes
+        return self._writes(self._changes.take(records, places), now_ms=now_ms)
+
+    def withdraw(
+        self, placed: Iterable[tuple[bytes, Place]], *, now_ms: int
+    ) -> list[Write]:
+        """Take out keys that have vanished from the log; return what goes to whom.
+
+        A place is where the tombstone stood at the latest: who resumes from before it
+        is told. To be done before what is new is applied.
+        """
+        return self._writes(self._changes.withdraw(placed), now_ms=now_ms)
 
     def take_offers(self) -> "Counter[Offer]":
         """Return what became of changes for clients that were behind, since last asked."""
@@ -184,7 +196,7 @@ class Hub:
         """Yield the heartbeats of those who asked for them and have all there is.
 
         Of at most ``at_once`` clients each time, to be written before the next are asked
-        for. ``stale``: the log cannot be reached.
+        for. ``stale``: newer values may exist.
         """
         message = extras.heartbeat(self._watermarks(), stale=stale, now_ms=now_ms)
         hearing = [c for c, m in self._members.items() if "heartbeat" in m.features]
@@ -215,6 +227,19 @@ class Hub:
             map(UserId, users), zeros=True, now_ms=now_ms
         )
         return Body(balances_body(entries, now_ms=now_ms), named)
+
+    def _writes(self, changed: Changed, *, now_ms: int) -> list[Write]:
+        writes: list[Write] = []
+        for feed in self._feeds.values():
+            fan_out = FanOut(
+                feed,
+                cursor=self._outgoing.cursor,
+                limit_bytes=self._rules.piece_bytes,
+                now_ms=now_ms,
+            )
+            writes += fan_out.writes(feed.changed(changed))
+            self._offers.update(fan_out.offers)
+        return writes
 
     def _price_updates(self, ids: Iterable[str] | None) -> list[bytes]:
         if ids is None:

@@ -68,6 +68,10 @@ class Places(Generic[_Key]):
         while self._oldest_gone and self._oldest_gone[0][1].time_ms < before_ms:
             self._forget_oldest()
 
+    def partition_of(self, owner: str) -> int:
+        """Return where the keys of an owner stand that has had any."""
+        return self._partitions[owner]
+
     def is_new(self, key: _Key, since: Positions) -> bool:
         """Tell whether the newest record of a key stands at or past ``since``."""
         partition = self._partitions.get(key[0])

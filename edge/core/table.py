@@ -9,8 +9,11 @@ from schemas.ids import ContractId, UserId
 from schemas.latest import (
     IDENTITY_KEY,
     Latest,
+    balance_key,
     decode_latest,
     parse_balance_key,
+    price_key,
+    token_key,
 )
 from schemas.log import LogIdentity, Watermark
 from schemas.prices import Price
@@ -60,6 +63,27 @@ class Table:
         """Return the number of keys held."""
         held = sum(map(len, self.balances.values()))
         return len(self.prices) + len(self.tokens) + held
+
+    def held_keys(self) -> dict[bytes, int]:
+        """Return the keys of all values held, and in which partition each stands."""
+        registry, owners = self.registry_places, self.balance_places
+        return {
+            **{price_key(c): registry.partition_of(c) for c in self.prices},
+            **{token_key(c): registry.partition_of(c) for c in self.tokens},
+            **{
+                balance_key(user, contract): owners.partition_of(user)
+                for user, held in self.balances.items()
+                for contract in held
+            },
+        }
+
+    def withdraw(self, key: bytes, place: Place) -> Change:
+        """Take out a key of which the log has no record any more, not even a tombstone.
+
+        ``place`` is as late as that can have stood. The positions stay: of what stands
+        before it not everything was read yet.
+        """
+        return self._withdraw(key, place)
 
     def apply(self, key: bytes, value: bytes | None, place: Place) -> Change:
         """Take one record of ``latest``; return what it changed.

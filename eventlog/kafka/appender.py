@@ -2,17 +2,19 @@
 """Raw appends: one idempotent producer a handle, made anew after any failure."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Sequence
+from itertools import chain
 
 from aiokafka import AIOKafkaProducer
 
-from eventlog.port import Entry, LogUnavailable, UnknownTopic
+from eventlog.port import Entry, LogUnavailable, Partition, UnknownTopic
 
-from .batches import by_partition, cut
+from .batches import Batch, by_partition, cut
 from .config import KafkaConfig
 from .driver import abandon_producer
 from .errors import border
-from .producers import Batch, answers, send, start_producer, stop_producer
+from .producers import answers, send, start_producer, stop_producer
 from .topics import Topics
 
 
@@ -30,17 +32,24 @@ class Appender:
         """Append entries to the partitions named with them; return their offsets."""
         shape = (await self._topics.shapes([topic]))[topic]
         groups = by_partition(entries)
-        for partition in groups:
-            if not 0 <= partition < shape.partitions:
+        for number in groups:
+            if not 0 <= number < shape.partitions:
                 raise UnknownTopic(topic)
-        name = self._config.topic(topic)
+        if not groups:
+            return ()
+        producer = await self._started()
         batches = [
-            Batch(name, partition, part)
-            for partition, group in groups.items()
-            for part in cut(topic, [e for _, e in group], limit_bytes=shape.limit_bytes)
+            batch
+            for number, group in groups.items()
+            for batch in cut(
+                producer.create_batch,
+                Partition(topic, number),
+                group,
+                limit_bytes=shape.limit_bytes,
+            )
         ]
-        firsts = await self._send(batches)
-        return _in_order(entries, groups, batches, firsts)
+        firsts = await self._send(producer, batches)
+        return _in_order(entries, batches, firsts)
 
     async def close(self) -> None:
         """Stop the producer; what was appended is durable already."""
@@ -48,13 +57,14 @@ class Appender:
         if producer is not None:
             await stop_producer(producer, limit_s=self._config.stop_limit_s)
 
-    async def _send(self, batches: Sequence[Batch]) -> tuple[int, ...]:
-        if not batches:
-            return ()
-        producer = await self._started()
+    async def _send(
+        self, producer: AIOKafkaProducer, batches: Sequence[Batch]
+    ) -> tuple[int, ...]:
         try:
             async with border(self._config.where, limit_s=self._config.request_limit_s):
-                firsts = await answers(await send(producer, batches))
+                sent = await send(producer, batches, config=self._config)
+                self._config.on_step("append-written")
+                firsts = await answers(sent)
         except LogUnavailable:
             await self._drop(producer)
             raise
@@ -83,17 +93,13 @@ class Appender:
 
 def _in_order(
     entries: Sequence[tuple[int, Entry]],
-    groups: dict[int, list[tuple[int, Entry]]],
     batches: Sequence[Batch],
     firsts: Sequence[int],
 ) -> tuple[int, ...]:
     """Return the offset of each entry, in the order in which they were given."""
-    following: dict[int, list[int]] = {partition: [] for partition in groups}
+    taken: defaultdict[int, list[range]] = defaultdict(list)
     for batch, first in zip(batches, firsts, strict=True):
         offsets = range(first, first + len(batch.entries))
-        following[batch.partition].extend(offsets)
-    found = [0] * len(entries)
-    for partition, group in groups.items():
-        for (at, _), offset in zip(group, following[partition], strict=True):
-            found[at] = offset
-    return tuple(found)
+        taken[batch.partition.number].append(offsets)
+    following = {number: chain.from_iterable(found) for number, found in taken.items()}
+    return tuple([next(following[number]) for number, _ in entries])

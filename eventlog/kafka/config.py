@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from eventlog.steps import OnStep, no_step
+
 # The driver's keyword arguments have no common type.
 DriverOptions = dict[str, Any]
 
@@ -40,6 +42,7 @@ class KafkaConfig:
     logs can share a cluster. ``commit_limit_s`` is below the transaction timeout: the
     writer gives up before the broker aborts on its own. ``silence_limit_s`` is how long
     a reader waits for a sign of the broker before it raises ``LogUnavailable``.
+    ``on_step`` is told each step of the work.
     """
 
     bootstrap: str
@@ -54,6 +57,7 @@ class KafkaConfig:
     commit_limit_s: float = 20.0
     silence_limit_s: float = 10.0
     stop_limit_s: float = 5.0
+    on_step: OnStep = no_step
 
     @property
     def where(self) -> str:
@@ -76,10 +80,11 @@ def driver_options(config: KafkaConfig, *, limit_s: float) -> DriverOptions:
         "request_timeout_ms": int(limit_s * 1000) + 1000,
         "retry_backoff_ms": 50,
     }
-    return options | _security_options(config.security)
+    return options | security_options(config.security)
 
 
-def _security_options(security: KafkaSecurity | None) -> DriverOptions:
+def security_options(security: KafkaSecurity | None) -> DriverOptions:
+    """Return how a connection of the driver is let in."""
     if security is None:
         return {}
     options: DriverOptions = {"security_protocol": security.protocol}

@@ -10,7 +10,7 @@ from eventlog.port import Partition
 
 from .config import KafkaConfig, driver_options
 from .driver import close_connections
-from .errors import DRIVER_ERRORS
+from .errors import DRIVER_ERRORS, cancellations, heed_cancellation
 
 logger = logging.getLogger(__name__)
 
@@ -40,16 +40,15 @@ def make_consumer(config: KafkaConfig, *, limit_s: float) -> AIOKafkaConsumer:
 
 async def stop_consumer(consumer: AIOKafkaConsumer, *, limit_s: float) -> None:
     """Stop a consumer in whatever state; never raises for its troubles."""
-    task = asyncio.current_task()
-    cancelled_before = task.cancelling() if task else 0
+    before = cancellations()
     try:
         async with asyncio.timeout(limit_s):
             await consumer.stop()
     except asyncio.CancelledError:
         await close_connections(consumer._client)  # noqa: SLF001 - see driver.py
-        # The driver awaits fetches that it cancelled and lets their cancellation out.
-        if task is None or task.cancelling() > cancelled_before:
-            raise
+        # The driver awaits fetches that it cancelled and lets their cancellation out:
+        # ours is heeded below.
     except (TimeoutError, *DRIVER_ERRORS) as error:
         logger.debug("consumer stopped with an error", extra={"error": repr(error)})
         await close_connections(consumer._client)  # noqa: SLF001 - see driver.py
+    heed_cancellation(before=before)

@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import ProducerClosed
 
-from .errors import DRIVER_ERRORS
+from .errors import DRIVER_ERRORS, cancellations, heed_cancellation
 
 logger = logging.getLogger(__name__)
 
@@ -25,6 +25,7 @@ async def abandon_producer(producer: AIOKafkaProducer) -> None:
     when it is cut short it leaves its sender running. So all batches are failed first
     and the connections closed under the requests in flight.
     """
+    before = cancellations()
     transactions = producer._txn_manager
     if transactions._transaction_waiter is None:
         # A sender that fails before the first transaction stumbles over its absence.
@@ -40,15 +41,18 @@ async def abandon_producer(producer: AIOKafkaProducer) -> None:
         logger.debug("a failed producer stopped", extra={"error": repr(error)})
     _see_failures(producer)
     await close_connections(producer.client)
+    heed_cancellation(before=before)
 
 
 async def close_connections(client: AIOKafkaClient) -> None:
     """Close a client's connections: requests in flight fail at once."""
+    before = cancellations()
     try:
         async with asyncio.timeout(_LIMIT_S):
             await client.close()
     except (TimeoutError, *DRIVER_ERRORS) as error:
         logger.debug("connections did not close", extra={"error": repr(error)})
+    heed_cancellation(before=before)
 
 
 def _see_failures(producer: AIOKafkaProducer) -> None:

@@ -20,12 +20,30 @@ DRIVER_ERRORS = (
 _FENCING = (errors.ProducerFenced, errors.InvalidProducerEpoch)
 
 
+def cancellations() -> int:
+    """Return how often this task was asked to stop and has not yet been."""
+    task = asyncio.current_task()
+    return task.cancelling() if task else 0
+
+
+def heed_cancellation(*, before: int = 0) -> None:
+    """Stop if this task was asked to, ``before`` times aside, and the driver hid it.
+
+    To stop, the driver cancels its own tasks, waits for them and suppresses their
+    cancellation; whoever is cancelled while it waits loses his own with it.
+    """
+    if cancellations() > before:
+        raise asyncio.CancelledError
+
+
 @asynccontextmanager
 async def border(where: str, *, limit_s: float) -> AsyncIterator[None]:
     """Let nothing of the driver out, and nothing take longer than ``limit_s``."""
+    before = cancellations()
     try:
         async with asyncio.timeout(limit_s):
             yield
+        heed_cancellation(before=before)
     except LogError:
         raise
     except TimeoutError as error:

@@ -25,12 +25,11 @@ from .consumers import make_consumer, stop_consumer
 from .errors import DRIVER_ERRORS, border
 from .membership import join
 from .offsets import Offsets
+from .reach import why_not
 from .reader import open_reader
 from .times import positions_at
 from .topics import Topics
 from .writer import own_shard
-
-_PROBE_LIMIT_S = 1.0
 
 
 class KafkaLog:
@@ -125,7 +124,7 @@ async def open_kafka(config: KafkaConfig) -> AsyncIterator[EventLog]:
                 await admin.start()
                 await consumer.start()
         except LogUnavailable as error:
-            why = await _why_not(config) or error.why
+            why = await why_not(config) or error.why
             raise LogUnavailable(config.where, why=why) from error
         log = KafkaLog(
             config, topics=Topics(config, admin), offsets=Offsets(config, consumer)
@@ -140,21 +139,3 @@ async def _close_admin(admin: AIOKafkaAdminClient, *, limit_s: float) -> None:
             await admin.close()
     except (TimeoutError, *DRIVER_ERRORS):
         return  # nothing was asked of it any more
-
-
-async def _why_not(config: KafkaConfig) -> str | None:
-    """Return why no broker could be reached: the driver only says that none was."""
-    why = None
-    for address in config.bootstrap.split(","):
-        host, _, port = address.strip().rpartition(":")
-        try:
-            async with asyncio.timeout(_PROBE_LIMIT_S):
-                _, writer = await asyncio.open_connection(host, int(port))
-        except TimeoutError:
-            why = f"{address} does not answer"
-        except (OSError, ValueError) as error:
-            why = f"{address}: {error}"
-        else:
-            writer.close()
-            return f"{address} answers but lets no Kafka client in: check the security settings"
-    return why

@@ -14,7 +14,7 @@ from eventlog.port import SHARDS_TOPIC
 
 from .config import KafkaConfig, driver_options
 from .consumers import stop_consumer
-from .errors import DRIVER_ERRORS
+from .errors import DRIVER_ERRORS, heed_cancellation
 from .topics import Topics
 
 logger = logging.getLogger(__name__)
@@ -22,6 +22,10 @@ logger = logging.getLogger(__name__)
 _RETRY_S = 1.0
 _POLL_MS = 10_000
 _NEVER_MS = 2**31 - 1
+# The driver asks once for the partitions of the topic. Where that question is lost the
+# leader of the group shares out nothing, until the driver asks again: by default after
+# five minutes, in which no shard is served.
+_ASK_AGAIN_MS = 2_000
 
 
 class KafkaMembership(ConsumerRebalanceListener):
@@ -87,6 +91,7 @@ async def _take_part(
             # After the start: a start with a topic waits for the whole group.
             consumer.subscribe([config.topic(SHARDS_TOPIC)], listener=membership)
             while True:
+                heed_cancellation()
                 # The driver leaves the group of one that does not poll.
                 await consumer.getmany(timeout_ms=_POLL_MS)
         except DRIVER_ERRORS as error:
@@ -110,5 +115,6 @@ def _member(group: str, *, instance: str, config: KafkaConfig) -> AIOKafkaConsum
         # The topic is empty and no offset is ever committed: any beginning will do.
         auto_offset_reset="latest",
         fetch_max_wait_ms=5000,
+        metadata_max_age_ms=_ASK_AGAIN_MS,
         **driver_options(config, limit_s=config.request_limit_s),
     )

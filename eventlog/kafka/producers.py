@@ -8,24 +8,12 @@ from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaProducer
 
-from eventlog.port import Entry
-
-from .batches import BATCH_BYTES
+from .batches import BATCH_BYTES, Batch
 from .config import KafkaConfig, driver_options
 from .driver import abandon_producer
 from .errors import DRIVER_ERRORS, border
 
 logger = logging.getLogger(__name__)
-
-_NO_HEADERS: list[tuple[str, bytes]] = []
-
-
-class Batch(NamedTuple):
-    """Entries that go to one partition as one batch."""
-
-    topic: str
-    partition: int
-    entries: Sequence[Entry]
 
 
 class Sent(NamedTuple):
@@ -73,23 +61,24 @@ async def stop_producer(producer: AIOKafkaProducer, *, limit_s: float) -> None:
         await abandon_producer(producer)
 
 
-async def send(producer: AIOKafkaProducer, batches: Sequence[Batch]) -> list[Sent]:
+async def send(
+    producer: AIOKafkaProducer, batches: Sequence[Batch], *, config: KafkaConfig
+) -> list[Sent]:
     """Hand all batches to the producer, in order; the answers are still to come."""
     sent: list[Sent] = []
-    for batch in batches:
-        builder = producer.create_batch()
-        append = builder.append
-        for key, value, headers in batch.entries:
-            # The driver's builder takes headers as a list only.
-            pairs = list(headers) if headers else _NO_HEADERS
-            if append(timestamp=None, key=key, value=value, headers=pairs) is None:
-                raise AssertionError("a batch was cut too large")
-        builder.close()
-        answer = await producer.send_batch(
-            builder, batch.topic, partition=batch.partition
-        )
-        answer.add_done_callback(_look_at)
-        sent.append(Sent(batch, answer))
+    try:
+        for batch in batches:
+            topic, number = batch.partition
+            answer = await producer.send_batch(
+                batch.built, config.topic(topic), partition=number
+            )
+            answer.add_done_callback(_look_at)
+            sent.append(Sent(batch, answer))
+    except DRIVER_ERRORS:
+        # After a failure the driver takes no more, whatever the failure was: its
+        # answer to what was sent before knows.
+        await answers(sent)
+        raise
     return sent
 
 

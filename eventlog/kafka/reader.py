@@ -4,9 +4,9 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import (
     CorruptRecordException,
     OffsetOutOfRangeError,
@@ -26,22 +26,15 @@ from eventlog.port import (
 from .config import KafkaConfig
 from .consumers import driver_partition, make_consumer, stop_consumer
 from .errors import DRIVER_ERRORS, border, unavailable
+from .fetched import hand_over_records
 from .offsets import Offsets
 from .topics import Topics
 
 # A wait is cut into slices: after each the reader looks for holes and for silence.
 _SLICE_S = 0.25
 
-Fetched = dict[TopicPartition, list["ConsumerRecord[bytes, bytes]"]]
-
-
-def _ours(records: "list[ConsumerRecord[bytes, bytes]]") -> list[Record]:
-    """Turn the driver's records into ours."""
-    # Not Record(…): the class's own constructor takes twice as long.
-    new = tuple.__new__
-    return [
-        new(Record, (r.offset, r.timestamp, r.key, r.value, r.headers)) for r in records
-    ]
+# What the driver has fetched, see ``fetched``.
+Fetched = dict[TopicPartition, list[Record]]
 
 
 class _Look(NamedTuple):
@@ -122,7 +115,7 @@ class KafkaReader:
         # get its turn.
         timeout_ms = max(1, int(wait_s * 1000)) if wait_s else 0
         try:
-            fetched: Fetched = await self._consumer.getmany(
+            fetched = await self._consumer.getmany(
                 timeout_ms=timeout_ms, max_records=wanted
             )
         except OffsetOutOfRangeError as error:
@@ -131,13 +124,11 @@ class KafkaReader:
             raise LogCorrupt(self._config.where, why=str(error)) from error
         except DRIVER_ERRORS as error:
             raise unavailable(self._config.where, error) from error
-        return fetched
+        return cast(Fetched, fetched)
 
     async def _taken(self, fetched: Fetched, max_records: int) -> Batches:
-        """Turn the driver's records into ours and move the positions."""
-        batches = {
-            self._names[theirs]: _ours(records) for theirs, records in fetched.items()
-        }
+        """Return what was fetched under our names and move the positions."""
+        batches = {self._names[theirs]: part for theirs, part in fetched.items()}
         count = sum(map(len, batches.values()))
         if self._kept is not None:
             partition, record = self._kept
@@ -226,6 +217,7 @@ async def open_reader(
     try:
         async with border(config.where, limit_s=config.open_limit_s):
             await consumer.start()
+        hand_over_records(consumer)
         yield KafkaReader(
             config=config, consumer=consumer, offsets=offsets, positions=positions
         )

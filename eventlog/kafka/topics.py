@@ -81,6 +81,13 @@ def drift_of(
     )
 
 
+def retention_of(found: Mapping[str, str]) -> int | None:
+    """Return how long a topic with these settings keeps its records; ``None``: for ever."""
+    kept_ms = int(found.get("retention.ms", -1))
+    deletes = "delete" in found.get("cleanup.policy", "")
+    return kept_ms if deletes and kept_ms >= 0 else None
+
+
 def _normal(value: str) -> list[str]:
     """Policies are a set; brokers list them in any order."""
     return sorted(value.replace(" ", "").split(","))
@@ -91,7 +98,7 @@ class Topics:
 
     def __init__(self, config: KafkaConfig, admin: AIOKafkaAdminClient) -> None:
         self._config, self._admin = config, admin
-        self._shapes: dict[str, Shape] = {}
+        self._shapes: Mapping[str, Shape] = {}
 
     async def create(self, specs: Sequence[TopicSpec]) -> tuple[str, ...]:
         """Create the topics that do not exist; return their names."""
@@ -100,6 +107,7 @@ class Topics:
         wanted = [self._new_topic(spec) for spec in specs]
         async with border(self._config.where, limit_s=self._config.request_limit_s):
             response: Any = await self._admin.create_topics(wanted)
+            self._config.on_step("topics-written")
             # The driver raises nothing: each topic has its own error code.
             errors = {row[0]: for_code(row[1]) for row in response.topic_errors}
             for name, error in errors.items():
@@ -126,7 +134,12 @@ class Topics:
             partitions = await self._partitions(names)
             settings = await self._settings(partitions)
         return tuple(
-            TopicState(s.name, count, drift_of(s, partitions=count, found=found))
+            TopicState(
+                s.name,
+                count,
+                drift_of(s, partitions=count, found=found),
+                retention_of(found),
+            )
             for s in specs
             if (count := partitions.get(s.name)) is not None
             and (found := settings.get(s.name)) is not None
@@ -135,12 +148,16 @@ class Topics:
     async def shapes(self, names: Iterable[str]) -> Mapping[str, Shape]:
         """Return the shapes of topics, from memory where possible.
 
-        Raises ``UnknownTopic``. The answer is the memory itself and may hold more.
+        Raises ``UnknownTopic``. The answer may hold more, and is whole whatever is
+        forgotten meanwhile.
         """
-        missing = [name for name in names if name not in self._shapes]
-        if missing:
-            await self._learn(missing)
-        return self._shapes
+        known = self._shapes
+        missing = [name for name in names if name not in known]
+        if not missing:
+            return known
+        learned = await self._learned(missing)
+        self._shapes = {**self._shapes, **learned}
+        return {**known, **learned}
 
     async def require(self, topic: str, partition: int) -> Shape:
         """Return the shape of a topic that has this partition, else ``UnknownTopic``."""
@@ -151,18 +168,24 @@ class Topics:
 
     def forget(self) -> None:
         """Ask again next time: something failed, perhaps a topic changed."""
-        self._shapes.clear()
+        # Whoever was given the old ones keeps them.
+        self._shapes = {}
 
-    async def _learn(self, names: Sequence[str]) -> None:
+    async def _learned(self, names: Sequence[str]) -> dict[str, Shape]:
         async with border(self._config.where, limit_s=self._config.request_limit_s):
             partitions = await self._partitions(names)
             for name in names:
                 if name not in partitions:
                     raise UnknownTopic(name)
             settings = await self._settings(partitions)
-        for name, count in partitions.items():
-            limit = settings.get(name, {}).get("max.message.bytes", MAX_RECORD_BYTES)
-            self._shapes[name] = Shape(count, int(limit))
+        limits = {
+            name: found.get("max.message.bytes", MAX_RECORD_BYTES)
+            for name, found in settings.items()
+        }
+        return {
+            name: Shape(count, int(limits.get(name, MAX_RECORD_BYTES)))
+            for name, count in partitions.items()
+        }
 
     def _new_topic(self, spec: TopicSpec) -> NewTopic:
         replication = self._config.replication

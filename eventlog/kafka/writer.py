@@ -18,12 +18,12 @@ from eventlog.port import (
     UnknownTopic,
 )
 
-from .batches import cut
+from .batches import Batch, cut
 from .config import KafkaConfig
 from .driver import abandon_producer
 from .errors import DRIVER_ERRORS, is_fencing, unavailable
 from .offsets import Offsets
-from .producers import Batch, Sent, answers, send, start_producer, stop_producer
+from .producers import Sent, answers, send, start_producer, stop_producer
 from .topics import Topics
 
 logger = logging.getLogger(__name__)
@@ -80,17 +80,22 @@ class KafkaShardWriter:
             shape = shapes[topic]
             if self._shard >= shape.partitions:
                 raise UnknownTopic(topic)
-            name = self._config.topic(topic)
-            cuts = cut(topic, part, limit_bytes=shape.limit_bytes)
-            batches += [Batch(name, self._shard, piece) for piece in cuts]
+            batches += cut(
+                self._producer.create_batch,
+                Partition(topic, self._shard),
+                part,
+                limit_bytes=shape.limit_bytes,
+            )
         return batches
 
     async def _transaction(self, batches: Sequence[Batch]) -> None:
         async with asyncio.timeout(self._config.commit_limit_s):
             await self._producer.begin_transaction()
-            sent = await send(self._producer, batches)
+            sent = await send(self._producer, batches, config=self._config)
             firsts = await answers(sent)
+            self._config.on_step("commit-written")
             await self._producer.commit_transaction()
+            self._config.on_step("commit-made")
             await self._until_visible(sent, firsts)
 
     async def _until_visible(self, sent: Sequence[Sent], firsts: Sequence[int]) -> None:
@@ -99,12 +104,10 @@ class KafkaShardWriter:
         It also makes the next transaction quick. One begun before the last marker is
         refused and sent again by the driver after a fixed 20 ms.
         """
-        last = {
-            s.batch.topic: first + len(s.batch.entries)
+        wanted = {
+            s.batch.partition: first + len(s.batch.entries)
             for s, first in zip(sent, firsts, strict=True)
         }
-        cut_off = len(self._config.prefix)
-        wanted = {Partition(t[cut_off:], self._shard): at for t, at in last.items()}
         pause_s = _FIRST_LOOK_S
         while True:
             ends = await self._offsets.ends(list(wanted))

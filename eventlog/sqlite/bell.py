@@ -64,8 +64,12 @@ class Bell:
 
     def ring(self, numbers: frozenset[int]) -> None:
         """Wake every listener of ``numbers`` in every process; from any thread."""
+        # The others first: once our own loop is awake, this thread waits for its turn.
+        self._send_all(numbers)
         with suppress(RuntimeError):  # the loop is closed: nobody here is left to wake
             self._loop.call_soon_threadsafe(self._wake, numbers)
+
+    def _send_all(self, numbers: frozenset[int]) -> None:
         if self._socket is None:
             return
         message = array("I", numbers if len(numbers) <= _MAX_IDS else ()).tobytes()
@@ -103,15 +107,12 @@ class Bell:
             return
 
     def _hear(self) -> None:
-        heard: set[int] = set()
-        everything = False
+        assert self._socket is not None, "the loop hears an open one"  # noqa: S101
+        numbers = array("I")
+        # One at a time: to look for another takes as long, and the loop calls again.
         with suppress(BlockingIOError):
-            while self._socket is not None:
-                numbers = array("I")
-                numbers.frombytes(self._socket.recv(_MAX_BYTES))
-                heard.update(numbers)
-                everything = everything or not numbers
-        self._wake(frozenset(heard), everything=everything)
+            numbers.frombytes(self._socket.recv(_MAX_BYTES))
+            self._wake(frozenset(numbers), everything=not numbers)
 
     def _wake(self, numbers: frozenset[int], *, everything: bool = False) -> None:
         for waited_for, woken in list(self._listeners):

@@ -98,6 +98,7 @@ def _expire(session: Session, part: Part, allowed: Allowed) -> Iterator[None]:
                 " WHERE id = ?",
                 (oldest, oldest, part.id),
             )
+            session.config.on_step("slice-written")
         yield
 
 
@@ -149,6 +150,7 @@ def _compact(session: Session, part: Part, allowed: Allowed) -> Iterator[None]:
             " WHERE id = ?",
             (cleaned, kept, due, part.id),
         )
+        session.config.on_step("compaction-written")
 
 
 def _learn(session: Session, part: Part, start: int, newest: dict[bytes, int]) -> int:
@@ -203,6 +205,7 @@ def _drop(
                 "DELETE FROM records WHERE id = ?",
                 [(record_id,) for record_id, _ in doomed[first:cut]],
             )
+            session.config.on_step("slice-written")
         first = cut
         yield
 

@@ -43,5 +43,6 @@ def _clean_on(session: Session, allowed: Allowed, pace: Pace) -> None:
 
 def _clean_once(session: Session, allowed: Allowed, pace: Pace) -> None:
     for _ in clean(session, allowed):
+        session.config.on_step("slice-made")
         if not pace.goes_on(after_s=_PAUSE_S):
             return

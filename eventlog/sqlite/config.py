@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic_ns
 
+from eventlog.steps import OnStep, no_step
+
 
 @dataclass(frozen=True, slots=True)
 class SqliteConfig:
@@ -17,6 +19,7 @@ class SqliteConfig:
     other writers. The file stays below ``max_size_bytes``: ``LogFull`` instead.
     The owner of shard 0 looks every ``clean_every_s`` for what may be forgotten, and
     compacts a partition when ``dirty_min`` records and a quarter of those kept are new.
+    ``on_step`` is told each step of the work, in whatever thread does it.
     """
 
     path: Path
@@ -28,6 +31,7 @@ class SqliteConfig:
     clean_every_s: float = 1.0
     dirty_min: int = 1_000
     elapsed_ns: Callable[[], int] = monotonic_ns
+    on_step: OnStep = no_step
 
     @property
     def where(self) -> str:

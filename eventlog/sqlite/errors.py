@@ -18,6 +18,9 @@ _CORRUPT = frozenset(
     }
 )
 
+# Only a full disk is told as such: a quota or a limit of file size is an I/O error.
+_CANNOT_GROW = frozenset({sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE})
+
 
 def primary_code(error: sqlite3.Error) -> int:
     """Return the primary result code; 0 where the driver itself complains."""
@@ -34,6 +37,10 @@ def translated(error: sqlite3.Error, *, where: str) -> LogError:
     code = primary_code(error)
     if code == sqlite3.SQLITE_FULL:
         return LogFull(where)
+    if getattr(error, "sqlite_errorcode", 0) in _CANNOT_GROW:
+        return LogFull(
+            where, why=f"{error} (a quota, a limit of file size, a bad disk?)"
+        )
     if code in _CORRUPT:
         return LogCorrupt(where, why=str(error))
     if is_busy(error):

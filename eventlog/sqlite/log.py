@@ -48,7 +48,9 @@ class SqliteLog:
 
         def job(session: Session) -> tuple[str, ...]:
             with session.writing() as db:
-                return topics_of.create(db, topics)
+                created = topics_of.create(db, topics)
+                session.config.on_step("topics-written")
+            return created
 
         return await self._worker.run(job)
 
@@ -136,6 +138,7 @@ class SqliteLog:
                 )
                 for partition, found in ids.items()
             }
+            session.config.on_step("append-written")
         self._bell.ring(frozenset(ids.values()))
         return firsts
 

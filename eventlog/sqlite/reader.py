@@ -30,10 +30,11 @@ _value_of = itemgetter(3)
 
 
 class Found(NamedTuple):
-    """What one look at the file found, and the positions after it."""
+    """What one look at the file found, the positions after it, and if that was all."""
 
     batches: dict[Partition, list[Record]]
     positions: dict[Partition, int]
+    all_read: bool
 
 
 class SqliteReader:
@@ -51,6 +52,7 @@ class SqliteReader:
         self._ids, self._worker = ids, worker
         self._look_s = _LOOK_DEAF_S if deaf else _LOOK_S
         self._first = 0  # the partition that is read first; it takes turns
+        self._all_read = False
         self._news = asyncio.Event()
 
     def woken(self) -> None:
@@ -61,6 +63,10 @@ class SqliteReader:
         """Return what is next; see the port."""
         loop = asyncio.get_running_loop()
         until = loop.time() + wait_s
+        if self._all_read and wait_s > 0:
+            # A look now would find nothing, and be in the way of who folds what the
+            # last one found.
+            await self._wait(min(wait_s, self._look_s))
         while True:
             self._news.clear()
             if found := await self._look(max_records):
@@ -83,6 +89,7 @@ class SqliteReader:
 
     async def _look(self, max_records: int) -> Batches:
         asked = self._in_turn()
+        self._all_read = False
         found = await self._worker.run(
             lambda session: _look(session, asked, self._ids, max_records)
         )
@@ -92,6 +99,7 @@ class SqliteReader:
                 self._positions[partition] = position
             else:
                 found.batches.pop(partition, None)
+        self._all_read = found.all_read
         return found.batches
 
     def _in_turn(self) -> dict[Partition, int]:
@@ -114,8 +122,9 @@ def _look(
     ids: Mapping[Partition, int],
     max_records: int,
 ) -> Found:
-    found = Found({}, {})
-    left = max_records
+    found: dict[Partition, list[Record]] = {}
+    after: dict[Partition, int] = {}
+    left, all_read = max_records, True
     with session.reading() as db:
         for partition, position in positions.items():
             oldest, end = bounds(db, ids[partition])
@@ -123,14 +132,15 @@ def _look(
                 raise OffsetOutOfRange(
                     partition, offset=position, oldest=oldest, end=end
                 )
-            if position == end or left <= 0:
-                continue
-            records, after = _records(db, ids[partition], position, end, limit=left)
-            found.positions[partition] = after
-            if records:
-                found.batches[partition] = records
-                left -= len(records)
-    return found
+            if position < end and left > 0:
+                found[partition], after[partition] = _records(
+                    db, ids[partition], position, end, limit=left
+                )
+                left -= len(found[partition])
+            all_read = all_read and after.get(partition, position) == end
+    # Of a stretch without records only the position after it is news.
+    batches = {partition: records for partition, records in found.items() if records}
+    return Found(batches, after, all_read)
 
 
 def _records(

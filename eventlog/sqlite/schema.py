@@ -9,6 +9,7 @@ from eventlog.port import LogCorrupt
 
 from .config import SqliteConfig
 from .errors import is_busy
+from .holder import locked
 
 VERSION = 1
 APPLICATION_ID = 0x53544B46  # "STKF"
@@ -72,8 +73,10 @@ def _retrying(config: SqliteConfig, prepare: Callable[[], None]) -> None:
             prepare()
             return
         except sqlite3.OperationalError as error:
-            if not (is_busy(error) and left):
+            if not is_busy(error):
                 raise
+            if not left:
+                raise locked(config) from error
             sleep(TRY_S)
 
 

@@ -11,6 +11,7 @@ from eventlog.port import LogCorrupt, LogUnavailable
 
 from .config import SqliteConfig
 from .errors import border, is_busy
+from .holder import locked
 from .schema import connect, transaction, tries
 
 # The writers of one process take turns here. SQLite's own waiting sleeps and tries
@@ -67,12 +68,17 @@ class Session:
                 self._connection.execute(statement)
                 return
             except sqlite3.OperationalError as error:
-                if not (is_busy(error) and left):
+                if not is_busy(error):
                     raise
+                if not left:
+                    raise locked(self.config) from error
 
     def _check_file(self) -> None:
         if self._file_identity() != self._identity:
-            why = "the file was removed or replaced while it was open"
+            why = (
+                "the log file is gone, it was removed or replaced while it was open; stop "
+                "all services, put it back or choose another, and start them again"
+            )
             raise LogCorrupt(self.config.where, why=why)
 
     def _file_identity(self) -> tuple[int, int] | None:

@@ -54,10 +54,13 @@ def describe(
         )
     }
     return tuple(
-        TopicState(spec.name, found[spec.name][0], drift_of(spec, *found[spec.name]))
-        for spec in specs
-        if spec.name in found
+        _state(spec, *found[spec.name]) for spec in specs if spec.name in found
     )
+
+
+def _state(spec: TopicSpec, partitions: int, cleanup: Cleanup) -> TopicState:
+    drift = drift_of(spec, partitions, cleanup)
+    return TopicState(spec.name, partitions, drift, cleanup.retention_ms)
 
 
 def drift_of(spec: TopicSpec, partitions: int, cleanup: Cleanup) -> tuple[Drift, ...]:

@@ -61,6 +61,8 @@ class SqliteShardWriter:
             ]
             for partition_id, part in ids:
                 append(db, partition_id, part, now_ms=now_ms)
+            session.config.on_step("commit-written")
+        session.config.on_step("commit-made")
         self._bell.ring(frozenset(partition_id for partition_id, _ in ids))
 
     def _spent(self) -> LogError:

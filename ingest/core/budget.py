@@ -147,7 +147,8 @@ def _number(headers: Mapping[str, str], *names: str) -> float | None:
 
 OPENS_AFTER = 5
 _OPEN_S = 15.0
-_MAX_OPEN_S = 600.0
+# A probe is one request: one a minute bothers nobody, and tells of the return in time.
+_MAX_OPEN_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,12 +164,20 @@ def is_open(breaker: Breaker, *, now_s: float) -> bool:
     return now_s < breaker.open_until_s
 
 
+def is_tripped(breaker: Breaker) -> bool:
+    """Tell whether the source has yet to show that it is back: by one request alone."""
+    return breaker.failures >= OPENS_AFTER
+
+
 def failed(breaker: Breaker, *, now_s: float, draw: float) -> Breaker:
     """Count a failure; ``draw`` in [0, 1) spreads the moment of the next attempt.
 
-    Once the time is over one request is let through by each who asks; the first
-    failure opens the breaker again, for twice as long, up to ten minutes.
+    Once the time is over one request is let through; if it fails the breaker opens
+    again, for twice as long, up to a minute. Failures while it is open are of requests
+    that went out before, and tell nothing new.
     """
+    if is_open(breaker, now_s=now_s):
+        return breaker
     failures = breaker.failures + 1
     if failures < OPENS_AFTER:
         return Breaker(failures, breaker.open_until_s)

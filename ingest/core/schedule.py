@@ -158,6 +158,21 @@ class Schedule:
                 return self._begin(heapq.heappop(queue)[2], now_s)
         return None
 
+    def take_probe(self, *, now_s: float) -> Reading | None:
+        """Hand out the reading that is due and failed least, to try if others would fail.
+
+        Of those the most urgent: a user who fails alone must not keep all others waiting.
+        """
+        due = (
+            (self._users[user].failures, reason, entry)
+            for reason, queue in self._queues.items()
+            for entry in queue
+            if entry[0] <= now_s and self._counts(entry)
+            for user in entry[2:]
+        )
+        first = min(due, default=None)
+        return None if first is None else self._begin(first[2][2], now_s)
+
     def asked(
         self, user: UserId, subnet: ContractId, *, balance: str, now_s: float
     ) -> None:
@@ -180,7 +195,10 @@ class Schedule:
         if known is None:
             return
         pending, known.pending = known.pending, None
-        known.reason = Reason.POLL
+        # A first reading that failed, or one upon a hint, is still to come: it goes
+        # before the polls when the upstream is back.
+        urgent = failed and reading.reason in {Reason.FIRST, Reason.HINT}
+        known.reason = reading.reason if urgent else Reason.POLL
         known.due_s = self._due_s(known, failed=failed, draw=draw, now_s=now_s)
         self._push(reading.user, known)
         if pending is not None:

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import sha256
 from urllib.parse import quote
@@ -10,9 +10,11 @@ from urllib.parse import quote
 from ingest.core.normalize.accounts import (
     Account,
     Chosen,
+    Doubt,
     Page,
     account_of_pages,
     account_v1,
+    doubt,
     page_v2,
     page_v3,
     same_content,
@@ -47,12 +49,18 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class AccountSeen:
-    """One reading, ready for the log; ``kept`` becomes true once the log has it."""
+    """One reading, ready for the log; ``kept`` becomes true once the log has it.
+
+    One with a ``doubt`` counts like any other, and should soon be followed by the next.
+    ``forgotten`` is how often something had been forgotten when it began.
+    """
 
     user: UserId
     observation: AccountRead | AccountConfirmed
     value: bytes
     kept: Kept
+    forgotten: int
+    doubt: Doubt | None = None
 
 
 class Accounts:
@@ -75,6 +83,7 @@ class Accounts:
         self.generation = generation
         self._rewrite_after_ms = round(rewrite_after_s * 1000)
         self._kept: dict[UserId, Kept] = {}
+        self._forgotten = 0
 
     async def read(self, user: UserId, *, full: bool) -> AccountSeen:
         """Read a user; with ``full`` do not let the upstream say it is unchanged.
@@ -92,12 +101,22 @@ class Accounts:
                 self._move_on(generation)
 
     def remember(self, seen: AccountSeen) -> None:
-        """The log has this reading: later ones may confirm it."""
-        self._kept[seen.user] = seen.kept
+        """The log has this reading: later ones may confirm it.
+
+        Not one that began before something was forgotten: it may rest on just that.
+        """
+        if seen.forgotten == self._forgotten:
+            self._kept[seen.user] = seen.kept
 
     def forget(self, user: UserId) -> None:
         """Drop what is known of a user: the next reading is written whole."""
         self._kept.pop(user, None)
+        self._forgotten += 1
+
+    def forget_all(self) -> None:
+        """Drop what is known of all users."""
+        self._kept.clear()
+        self._forgotten += 1
 
     def _move_on(self, gone: int) -> None:
         # Several readings may meet the same 410; it moves us on once.
@@ -109,7 +128,7 @@ class Accounts:
             )
 
     async def _read(self, user: UserId, generation: int, *, full: bool) -> AccountSeen:
-        kept = self._kept.get(user)
+        kept, forgotten = self._kept.get(user), self._forgotten
         if kept is not None and kept.generation != generation:
             kept = None
         if generation == 1:
@@ -117,21 +136,24 @@ class Accounts:
             answer = await self._v1(user, etag)
         else:
             answer = await self._paged(user, generation)
-        return self._seen(user, answer, kept, generation)
+        return replace(self._seen(user, answer, kept, generation), forgotten=forgotten)
 
     async def _v1(self, user: UserId, etag: str | None) -> Answer[Account]:
         headers = {"if-none-match": etag} if etag else {}
         parse = partial(account_v1, network=self._network, chosen=self._chosen)
         path = f"/extended/v1/address/{quote(user)}/balances"
-        ask = Ask(SOURCE, path, params={"unanchored": "true"}, headers=headers)
+        params = {"unanchored": "true"}
+        ask = Ask(SOURCE, path, params=params, headers=headers, subject=user)
         return await self._client.ask(ask, parse)
 
     async def _paged(self, user: UserId, generation: int) -> Answer[Account]:
         """Read STX and every page: a whole account or none."""
         root = {2: "/extended/v2/addresses", 3: "/extended/v3/principals"}[generation]
         base = f"{root}/{quote(user)}/balances"
-        stx = await self._client.ask(Ask(SOURCE, f"{base}/stx"), stx_balance)
-        pages = await self._pages(f"{base}/ft", generation)
+        stx = await self._client.ask(
+            Ask(SOURCE, f"{base}/stx", subject=user), stx_balance
+        )
+        pages = await self._pages(user, f"{base}/ft", generation)
         account = account_of_pages(
             stx.said or "", pages, network=self._network, chosen=self._chosen
         )
@@ -139,7 +161,7 @@ class Accounts:
             raise SourceDown(SOURCE, why=account.why)
         return Answer(account, stx.observed_at)
 
-    async def _pages(self, path: str, generation: int) -> list[Page]:
+    async def _pages(self, user: UserId, path: str, generation: int) -> list[Page]:
         pages: list[Page] = []
         rows, cursor = 0, None
         parse: Callable[[bytes], Page | Unusable] = (
@@ -150,7 +172,8 @@ class Accounts:
             if generation == NEWEST_GENERATION and not cursor:
                 where = {}
             params = {"limit": str(_PAGE_ROWS), **where}
-            page = (await self._client.ask(Ask(SOURCE, path, params), parse)).said
+            ask = Ask(SOURCE, path, params, subject=user)
+            page = (await self._client.ask(ask, parse)).said
             if page is None:
                 break
             pages.append(page)
@@ -171,7 +194,8 @@ class Accounts:
         young = kept and answer.observed_at - kept.read_ms < self._rewrite_after_ms
         if kept and young and same_content(kept.account, account):
             return self._confirmed(user, kept, answer)
-        return self._whole(user, account, answer, generation)
+        why = doubt(kept.account, account) if kept else None
+        return replace(self._whole(user, account, answer, generation), doubt=why)
 
     def _confirmed(
         self, user: UserId, kept: Kept, answer: Answer[Account]
@@ -184,7 +208,7 @@ class Accounts:
         )
         etag = answer.etag or kept.etag
         still = Kept(kept.generation, kept.account, kept.reading, kept.read_ms, etag)
-        return AccountSeen(user, seen, encode(seen), still)
+        return AccountSeen(user, seen, encode(seen), still, self._forgotten)
 
     def _whole(
         self, user: UserId, account: Account, answer: Answer[Account], generation: int
@@ -201,4 +225,4 @@ class Accounts:
             raise SourceDown(SOURCE, why="the account is larger than a record may be")
         reading = sha256(value).hexdigest()
         kept = Kept(generation, account, reading, answer.observed_at, answer.etag)
-        return AccountSeen(user, seen, value, kept)
+        return AccountSeen(user, seen, value, kept, self._forgotten)

@@ -12,12 +12,14 @@ import httpx
 from ingest.config import Upstream
 from ingest.core import budget as budgets
 from ingest.core.backoff import Verdict, delay_s, retry_after_s, verdict
+from ingest.core.moments import clock_ahead_s
 from ingest.core.normalize.body import Unusable
 from ingest.sources.moments import MomentSource
 from runtime.clock import Clock
 from runtime.metrics import (
     BREAKER_OPEN,
     BUDGET_LEFT,
+    CLOCK_AHEAD,
     REQUEST_SECONDS,
     REQUESTS,
     UPSTREAM_REJECTS,
@@ -26,18 +28,25 @@ from runtime.metrics import (
 _logger = logging.getLogger("ingest.client")
 _T = TypeVar("_T")
 _CONNECTIONS = 16
+# A probe may take as long as a request does; whoever waits for it looks again then.
+_LOOK_AGAIN_S = 1.0
+_LEAST_WAIT_S = 0.001
 _ANSWERED = frozenset({"unusable", Verdict.REFUSED.value})
 
 
 class SourceDown(Exception):
     """A source gave no reading this time; ask again later. Nothing is to be written.
 
-    ``answered`` tells that it is there and answered something else than was asked for.
+    ``answered`` tells that it is there and answered something else than was asked for,
+    ``asked`` that a request went out at all.
     """
 
-    def __init__(self, source: str, *, why: str, answered: bool = False) -> None:
+    def __init__(
+        self, source: str, *, why: str, answered: bool = False, asked: bool = True
+    ) -> None:
         super().__init__(f"{source}: {why}")
-        self.source, self.why, self.answered = source, why, answered
+        self.source, self.why = source, why
+        self.answered, self.asked = answered, asked
 
 
 class SourceGone(SourceDown):
@@ -46,7 +55,11 @@ class SourceGone(SourceDown):
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One request. ``path`` starts with a slash and is percent-encoded already."""
+    """One request. ``path`` starts with a slash and is percent-encoded already.
+
+    ``subject`` is whom or what it is about, where a source knows many: it may be the
+    subject that fails (an account too large to be read), and not the source.
+    """
 
     source: str
     path: str
@@ -54,6 +67,7 @@ class Ask:
     headers: Mapping[str, str] = field(default_factory=dict)
     # Sent as a POST when there is one.
     json: object = None
+    subject: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +116,12 @@ class UpstreamClient:
         self._clock, self._moments, self._draw = clock, moments, draw
         self._budget = budgets.full(upstream.limits, now_s=clock.monotonic_s())
         self._breakers: dict[str, budgets.Breaker] = {}
+        # Of each source that is left alone why; and those that are being probed now.
+        self._why: dict[str, str] = {}
+        self._probed: set[str] = set()
+        # Of each source the subjects that failed since it last answered.
+        self._failing: dict[str, set[str]] = {}
+        self.clock_ahead_s: float | None = None
         self._deprecated: set[str] = set()
         self._turn = asyncio.Lock()
         self._slots = asyncio.Semaphore(_CONNECTIONS)
@@ -111,14 +131,16 @@ class UpstreamClient:
         """Requests a second that the budget allows in the long run."""
         return self._budget.limits.rate_s
 
-    def left_alone(self) -> list[str]:
-        """Return the sources whose breaker is open now."""
+    def left_alone(self) -> Mapping[str, str]:
+        """Return the sources that are left alone until one request succeeds, and why."""
+        return self._why
+
+    def left_alone_s(self, source: str) -> float:
+        """Return how long a source is left alone yet; 0 when it may be asked."""
+        if source in self._probed:
+            return _LOOK_AGAIN_S
         now_s = self._clock.monotonic_s()
-        return [
-            source
-            for source, breaker in self._breakers.items()
-            if budgets.is_open(breaker, now_s=now_s)
-        ]
+        return max(0.0, self._breaker(source).open_until_s - now_s)
 
     async def ask(
         self, ask: Ask, parse: Callable[[bytes], _T | Unusable]
@@ -126,33 +148,48 @@ class UpstreamClient:
         """Send a request until it is answered; ``parse`` says whether it was.
 
         Raises ``SourceGone`` on 410 and ``SourceDown`` when the attempts are used up,
-        when nothing is gained by another, or while the source's breaker is open.
+        when nothing is gained by another, or while the source is left alone. One that
+        was gets a single request, whoever asks, before all others may go out again.
         """
-        breaker = self._breakers.get(ask.source, budgets.Breaker())
-        if budgets.is_open(breaker, now_s=self._clock.monotonic_s()):
-            REQUESTS.labels(ask.source, "breaker").inc()
-            raise SourceDown(ask.source, why="left alone after repeated failures")
+        source = ask.source
+        if self.left_alone_s(source) > 0:
+            REQUESTS.labels(source, "breaker").inc()
+            why = "left alone after repeated failures"
+            raise SourceDown(source, why=why, asked=False)
+        if not budgets.is_tripped(self._breaker(source)):
+            return await self._ask(ask, parse, attempts=self._upstream.attempts)
+        self._probed.add(source)
         try:
-            answer = await self._attempts(ask, parse)
+            return await self._ask(ask, parse, attempts=1)
+        finally:
+            self._probed.discard(source)
+
+    def _breaker(self, source: str) -> budgets.Breaker:
+        return self._breakers.get(source, budgets.Breaker())
+
+    async def _ask(
+        self, ask: Ask, parse: Callable[[bytes], _T | Unusable], *, attempts: int
+    ) -> Answer[_T]:
+        try:
+            answer = await self._attempts(ask, parse, attempts=attempts)
         except _Trouble as trouble:
-            self._failed(ask.source, trouble)
+            self._failed(ask, trouble)
             answered = trouble.outcome in _ANSWERED
             raise SourceDown(
                 ask.source, why=trouble.why, answered=answered
             ) from trouble
-        self._breakers[ask.source] = budgets.succeeded()
-        BREAKER_OPEN.labels(ask.source).set(0)
+        self._succeeded(ask.source)
         return answer
 
     async def _attempts(
-        self, ask: Ask, parse: Callable[[bytes], _T | Unusable]
+        self, ask: Ask, parse: Callable[[bytes], _T | Unusable], *, attempts: int
     ) -> Answer[_T]:
-        for attempt in range(self._upstream.attempts):
+        for attempt in range(attempts):
             try:
                 answer = await self._attempt(ask, parse)
             except _Trouble as trouble:
                 REQUESTS.labels(ask.source, trouble.outcome).inc()
-                if not trouble.again or attempt + 1 == self._upstream.attempts:
+                if not trouble.again or attempt + 1 == attempts:
                     raise
                 await self._clock.sleep(delay_s(attempt, draw=self._draw()))
             else:
@@ -168,6 +205,7 @@ class UpstreamClient:
         # The wait for a connection comes before the request's limit begins.
         async with self._slots:
             await self._spend()
+            await self._moments.in_step()
             began_s, observed_at = self._clock.monotonic_s(), self._moments.next_ms()
             raw = await self._send(ask)
         REQUEST_SECONDS.labels(ask.source).observe(self._clock.monotonic_s() - began_s)
@@ -188,7 +226,8 @@ class UpstreamClient:
                 wait_s = budgets.wait_s(self._budget, now_s=now_s)
                 if wait_s <= 0:
                     break
-                await self._clock.sleep(wait_s)
+                # What is left of a request may be too little to move a clock by.
+                await self._clock.sleep(max(wait_s, _LEAST_WAIT_S))
             self._budget = budgets.spend(self._budget, now_s=now_s)
 
     async def _send(self, ask: Ask) -> _Raw:
@@ -229,6 +268,10 @@ class UpstreamClient:
         BUDGET_LEFT.labels(self.name, "minute").set(self._budget.minute)
         if self._budget.month is not None:
             BUDGET_LEFT.labels(self.name, "month").set(self._budget.month)
+        ahead_s = clock_ahead_s(raw.headers, now_ms=self._clock.now_ms())
+        if ahead_s is not None:
+            self.clock_ahead_s = ahead_s
+            CLOCK_AHEAD.labels(self.name).set(ahead_s)
         warning = raw.headers.get("warning", "")
         if warning.startswith("299") and ask.source not in self._deprecated:
             self._deprecated.add(ask.source)
@@ -266,23 +309,42 @@ class UpstreamClient:
             "host limits us", extra={"host": self.name, "wait_s": round(for_s, 1)}
         )
 
-    def _failed(self, source: str, trouble: _Trouble) -> None:
-        now_s = self._clock.monotonic_s()
-        before = self._breakers.get(source, budgets.Breaker())
-        # A request that was understood and refused says nothing about the source.
-        if trouble.outcome == Verdict.REFUSED.value or (
-            trouble.outcome == "unusable" and not trouble.again
-        ):
+    def _failed(self, ask: Ask, trouble: _Trouble) -> None:
+        source = ask.source
+        if not self._is_about_source(ask, trouble):
             return
-        after = budgets.failed(before, now_s=now_s, draw=self._draw())
+        now_s = self._clock.monotonic_s()
+        after = budgets.failed(self._breaker(source), now_s=now_s, draw=self._draw())
         self._breakers[source] = after
-        if budgets.is_open(after, now_s=now_s) and not budgets.is_open(
-            before, now_s=now_s
-        ):
+        if not budgets.is_tripped(after):
+            return
+        if source not in self._why:
             BREAKER_OPEN.labels(source).set(1)
             _logger.warning(
                 "source left alone", extra={"source": source, "why": trouble.why}
             )
+        self._why[source] = trouble.why
+
+    def _is_about_source(self, ask: Ask, trouble: _Trouble) -> bool:
+        # A request that was understood and refused says nothing about the source.
+        if trouble.outcome == Verdict.REFUSED.value or (
+            trouble.outcome == "unusable" and not trouble.again
+        ):
+            return False
+        if ask.subject is None or budgets.is_tripped(self._breaker(ask.source)):
+            return True
+        # The same subject again tells no more than the first time.
+        failing = self._failing.setdefault(ask.source, set())
+        known = ask.subject in failing
+        failing.add(ask.subject)
+        return not known
+
+    def _succeeded(self, source: str) -> None:
+        self._failing.pop(source, None)
+        self._breakers[source] = budgets.succeeded()
+        BREAKER_OPEN.labels(source).set(0)
+        if self._why.pop(source, None) is not None:
+            _logger.warning("source is back", extra={"source": source})
 
 
 @asynccontextmanager

@@ -22,6 +22,7 @@ def call(
         source,
         f"/v2/contracts/call-read/{address}/{name}/{function}",
         json={"sender": address, "arguments": list(arguments)},
+        subject=contract,
     )
 
 

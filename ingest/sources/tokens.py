@@ -110,6 +110,10 @@ class Said:
             if self._words.get((one.source, one.contract_id)) != one.fields
         ]
 
+    def doubt(self) -> None:
+        """Forget all but what contracts said, who would have to be asked again."""
+        self._words = {at: w for at, w in self._words.items() if at[0] == CONTRACT}
+
     def asked(self, contract: ContractId) -> bool:
         """Tell whether the contract itself was asked for its decimals."""
         return (CONTRACT, contract) in self._words

@@ -1,15 +1,17 @@
 """How what several sources say becomes the one price of a token.
 
-The hottest code of the project: what is mutable belongs to one batch alone, and words are
-tuples. Its tests hold its bytes to the models.
+The hottest code of the project: what is mutable belongs to one batch alone, and nothing is
+made that is not needed. Its tests hold its bytes to the models.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection
+from dataclasses import dataclass
 from decimal import Decimal
-from operator import itemgetter
-from typing import Final, NamedTuple
+from operator import attrgetter
+from typing import Final
 
 from schemas.amounts import EXACT, PRICE_PLACES, cut, plain
+from schemas.base import MAX_INT
 from schemas.ids import ContractId
 from schemas.journal import Decision
 from schemas.latest import price_key
@@ -25,8 +27,12 @@ _UNIT: Final = int("1".ljust(PRICE_PLACES + 1, "0"))
 _new: Final = tuple.__new__
 
 
-class PriceWord(NamedTuple):
-    """What one source said; ``market`` is canonical JSON, ``number`` is ``usd``."""
+@dataclass(slots=True)
+class PriceWord:
+    """What one source said; ``market`` is canonical JSON, ``number`` is ``usd``.
+
+    Nobody changes one. Not frozen, which would double the time to make it.
+    """
 
     observed_at: int
     sequence: int
@@ -37,13 +43,22 @@ class PriceWord(NamedTuple):
     offset: int
 
 
-_number = itemgetter(PriceWord._fields.index("number"))
+_number = attrgetter("number")
 
 
 class TokenPrice:
     """The last word of each source on one token, by name, and what was published."""
 
-    __slots__ = ("changed", "contract_id", "key", "newest", "usd", "version", "words")
+    __slots__ = (
+        "changed",
+        "contract_id",
+        "key",
+        "newest",
+        "none_before",
+        "usd",
+        "version",
+        "words",
+    )
 
     def __init__(self, contract_id: str) -> None:
         self.contract_id = contract_id
@@ -51,6 +66,8 @@ class TokenPrice:
         self.words: dict[str, PriceWord] = {}
         # Of all words; they only move forward, so it does too.
         self.newest = 0
+        # No word was observed earlier, though perhaps all were later.
+        self.none_before = MAX_INT
         self.usd: str | None = None
         self.version = 0
         self.changed = False
@@ -60,7 +77,7 @@ class TokenPrice:
         copied = object.__new__(TokenPrice)
         copied.contract_id, copied.key = self.contract_id, self.key
         copied.words, copied.newest = self.words.copy(), self.newest
-        copied.usd = self.usd
+        copied.none_before, copied.usd = self.none_before, self.usd
         copied.version, copied.changed = self.version, False
         return copied
 
@@ -68,6 +85,17 @@ class TokenPrice:
         """Hold the first word of a source; the words stay in the order of names."""
         self.words = dict(sorted([*self.words.items(), (word.source, word)]))
         self.newest = max(self.newest, word.observed_at)
+        self.none_before = min(self.none_before, word.observed_at)
+
+    def fresh(self, max_age_ms: int) -> Collection[PriceWord]:
+        """Return the words at most so much older than the newest, by source."""
+        words, since = self.words.values(), self.newest - max_age_ms
+        if since <= self.none_before:
+            return words
+        self.none_before = min(word.observed_at for word in words)
+        if since <= self.none_before:
+            return words
+        return [word for word in words if word.observed_at >= since]
 
 
 def fold(token: TokenPrice, seen: PriceWord, rules: Rules) -> Outcome | Refused:
@@ -81,11 +109,11 @@ def fold(token: TokenPrice, seen: PriceWord, rules: Rules) -> Outcome | Refused:
         if len(token.words) >= MAX_SOURCES:
             return FULL
         token.add(seen)
-    elif seen.observed_at > last.observed_at or seen[:2] > last[:2]:
+    elif seen.observed_at > last.observed_at or _moment(seen) > _moment(last):
         token.words[seen.source] = seen
         if seen.observed_at > token.newest:  # noqa: PLR1730 - a call more in the hot path
             token.newest = seen.observed_at
-    elif seen[:2] < last[:2]:
+    elif _moment(seen) < _moment(last):
         return _STALE
     else:
         return _DUPLICATE if seen.usd == last.usd else CONFLICT
@@ -93,9 +121,12 @@ def fold(token: TokenPrice, seen: PriceWord, rules: Rules) -> Outcome | Refused:
     return _publish(token, rules)
 
 
+def _moment(word: PriceWord) -> tuple[int, int]:
+    return word.observed_at, word.sequence
+
+
 def _publish(token: TokenPrice, rules: Rules) -> Outcome:
-    since = token.newest - rules.price_max_age_ms
-    fresh = [word for word in token.words.values() if word.observed_at >= since]
+    fresh = token.fresh(rules.price_max_age_ms)
     usd = _median(fresh)
     before = token.usd
     if usd == before:
@@ -109,16 +140,14 @@ def _publish(token: TokenPrice, rules: Rules) -> Outcome:
     return _new(Outcome, (_PUBLISHED, (published,)))
 
 
-def _median(fresh: Sequence[PriceWord]) -> str:
+def _median(fresh: Collection[PriceWord]) -> str:
     """Return the median cut to 18 places."""
-    count = len(fresh)
-    middle = count // 2
-    if middle:
-        fresh = sorted(fresh, key=_number)
-    if count % 2 == 0:
-        total = EXACT.add(fresh[middle - 1].number, fresh[middle].number)
+    ranked = sorted(fresh, key=_number)
+    middle, odd = divmod(len(ranked), 2)
+    word = ranked[middle]
+    if not odd:
+        total = EXACT.add(ranked[middle - 1].number, word.number)
         return plain(cut(EXACT.divide(total, Decimal(2))))
-    word = fresh[middle]
     # So short that no more than 18 places can stand after the point.
     return word.usd if len(word.usd) <= PRICE_PLACES else plain(cut(word.number))
 
@@ -133,20 +162,22 @@ def _units(usd: str) -> int:
     return int(Decimal(usd).scaleb(PRICE_PLACES, context=EXACT))
 
 
-def _value(token: TokenPrice, fresh: Sequence[PriceWord], *, shard: int) -> bytes:
+def _value(token: TokenPrice, fresh: Collection[PriceWord], *, shard: int) -> bytes:
     """Return the canonical bytes of the ``Price``; the newest word is always fresh."""
-    origins = ",".join([f'["prices.raw",{shard},{word.offset}]' for word in fresh])
+    origins = f'],["prices.raw",{shard},'.join([str(word.offset) for word in fresh])
     return (
         f'{{"contractId":"{token.contract_id}","market":{_market(fresh)},'
-        f'"observedAt":{token.newest},"origins":[{origins}],"schema":"price/1",'
-        f'"usd":"{token.usd}","version":{token.version}}}'
+        f'"observedAt":{token.newest},"origins":[["prices.raw",{shard},{origins}]],'
+        f'"schema":"price/1","usd":"{token.usd}","version":{token.version}}}'
     ).encode()
 
 
-def _market(fresh: Sequence[PriceWord]) -> str:
+def _market(fresh: Collection[PriceWord]) -> str:
     """Return the market of the latest word that has one; the last of equals."""
-    latest = None
+    latest: PriceWord | None = None
     for word in fresh:
-        if word.market is not None and (latest is None or word[:2] >= latest[:2]):
+        if word.market is not None and (
+            latest is None or _moment(word) >= _moment(latest)
+        ):
             latest = word
     return latest.market or "null" if latest else "null"

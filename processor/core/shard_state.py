@@ -70,8 +70,8 @@ class ShardState:
     """The state of one shard after a commit.
 
     It is held as the bytes that stand in ``state``, and read on first use: a million
-    records are loaded in seconds. Nothing but ``load``, ``start_at`` and ``replace``
-    changes what it says.
+    records are loaded in seconds. Nothing but ``load``, ``start_at``, ``read_on``
+    and ``replace`` changes what it says.
     """
 
     def __init__(self, shard: int) -> None:
@@ -116,9 +116,13 @@ class ShardState:
 
     def start_at(self, positions: Mapping[str, int]) -> None:
         """Let topics that the shard never read from begin at ``positions``."""
+        self.read_on({**positions, **self.position.positions})
+
+    def read_on(self, positions: Mapping[str, int]) -> None:
+        """Let each topic named be read on from there: what stood before is gone."""
         known = self.position.positions
         self.position = self.position.model_copy(
-            update={"positions": {**positions, **known}}
+            update={"positions": {**known, **positions}}
         )
 
     def open(self, topic: str, owner: bytes) -> Any:

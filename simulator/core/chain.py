@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -119,6 +120,24 @@ class Ledger:
                 self._apply(change.undone())
                 owners[change.owner] = None
         return tuple(owners)
+
+    def rewound(self, depth: int) -> "Ledger":
+        """Return a ledger that knows nothing of the last blocks, as a node that lags."""
+        older = deepcopy(self, {id(self._world): self._world})
+        older.unlearn(depth)
+        return older
+
+    def unlearn(self, depth: int) -> None:
+        """Be as before the last blocks, the revisions of the accounts included."""
+        before = dict(self._revisions)
+        for owner in self.reorg(depth):
+            counted = self.revision(owner) - before[owner]
+            self._revisions[owner] = before[owner] - counted
+
+    def emptied(self) -> "Ledger":
+        """Return a ledger of the same world in which nobody ever held anything."""
+        nothing: list[Holdings] = [{} for _ in self._world.accounts]
+        return Ledger(self._world, nothing, moves=self._moves)
 
     def put(self, owner: str, contract_id: str, wanted: Holding) -> tuple[Block, ...]:
         """Set one holding, in a block of its own that a reorg can take back.

@@ -114,6 +114,7 @@ def fault(asked: Mapping[str, Any]) -> Fault:
         count=None if forever else _whole(asked, "count", 1, most=MAX_TICKS),
         retry_after=None if retry is None else str(retry),
         delay_s=_seconds(asked.get("delaySeconds", 1.0)),
+        blocks=_whole(asked, "blocks", 1, most=MAX_REORG_DEPTH),
     )
 
 
@@ -126,6 +127,7 @@ def shown(armed: Fault) -> dict[str, object]:
         "count": armed.count,
         "retryAfter": armed.retry_after,
         "delaySeconds": armed.delay_s,
+        "blocks": armed.blocks,
     }
 
 

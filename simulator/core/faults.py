@@ -23,6 +23,9 @@ class Kind(StrEnum):
     WRONG_TYPE = "wrong-type"
     HTML = "html"
     OKAY_FALSE = "okay-false"
+    LAGGING = "lagging"
+    EMPTIED = "emptied"
+    INFLATED = "inflated"
     SLOW = "slow"
     DISCONNECT = "disconnect"
     MUTE = "mute"
@@ -52,7 +55,12 @@ HTTP_KINDS = CONNECT_KINDS | {
     Kind.OKAY_FALSE,
     Kind.DISCONNECT,
     Kind.MALFORMED,
+    Kind.LAGGING,
+    Kind.EMPTIED,
+    Kind.INFLATED,
 }
+_LIE = 1_000_000
+_PRICES = frozenset({"stx", "price_usd", "usdPrice", "marketPrice"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +68,9 @@ class Fault:
     """One fault: where it strikes, how, and how often (`None`: until it is lifted).
 
     The path is a glob over the path below the upstream's base URL. `retry_after` is
-    sent as it stands, for the real one has been seen to be no number.
+    sent as it stands, for the real one has been seen to be no number. A lagging node
+    answers as it would have before the last `blocks`; one that is emptied as if nobody
+    ever held anything; inflated prices are a million times too high.
     """
 
     upstream: str
@@ -69,6 +79,7 @@ class Fault:
     count: int | None = None
     retry_after: str | None = None
     delay_s: float = 1.0
+    blocks: int = 1
 
     def strikes(self, upstream: str, path: str) -> bool:
         """Whether the fault is meant for this request."""
@@ -172,3 +183,21 @@ def wrong_types(body: object) -> object:
             return False
         case _:
             return {"value": str(body)}
+
+
+def inflated(body: object) -> object:
+    """Return a body of prices with each of them a million times too high."""
+    match body:
+        case dict():
+            return {key: _inflated(key, value) for key, value in body.items()}
+        case list():
+            return [inflated(value) for value in body]
+        case _:
+            return body
+
+
+def _inflated(key: str, value: object) -> object:
+    # A map by contract has prices under contract ids, which alone have a dot.
+    if isinstance(value, float) and (key in _PRICES or "." in key):
+        return value * _LIE
+    return inflated(value)

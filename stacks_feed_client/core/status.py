@@ -10,7 +10,7 @@ class State(Enum):
     CONNECTING = "connecting"  # there is no connection; the values are as old as that
     FILLING = "filling"  # connected; the answer is on its way
     LIVE = "live"
-    STALE = "stale"  # connected, but the server is silent or cut off from its log
+    STALE = "stale"  # connected, but the server is silent or says that newer values may exist
     CLOSED = "closed"  # for good
 
 

@@ -8,13 +8,8 @@ from uuid import uuid4
 import pytest
 
 from eventlog.kafka import KafkaConfig, open_kafka
-from eventlog.kafka.producers import (
-    Batch,
-    answers,
-    send,
-    start_producer,
-    stop_producer,
-)
+from eventlog.kafka.batches import cut
+from eventlog.kafka.producers import answers, send, start_producer, stop_producer
 from eventlog.port import (
     Cleanup,
     Entry,
@@ -76,8 +71,9 @@ async def transaction(config: KafkaConfig, text: str) -> AsyncIterator[None]:
     )
     try:
         await producer.begin_transaction()
-        batch = Batch(config.topic("raw"), 0, [Entry(b"key", text.encode())])
-        await answers(await send(producer, [batch]))
+        entries = [Entry(b"key", text.encode())]
+        batches = list(cut(producer.create_batch, ONLY, entries, limit_bytes=1_000))
+        await answers(await send(producer, batches, config=config))
         yield
         await producer.commit_transaction()
     finally:

@@ -41,6 +41,15 @@ async def test_describe_names_each_drift(log: EventLog) -> None:
     assert {drift.topic for drift in state.drift} == {RAW.name}
 
 
+async def test_describe_tells_how_long_records_are_kept(log: EventLog) -> None:
+    hour = TopicSpec("hour", 1, Cleanup(compact=False, retention_ms=3_600_000))
+    both = TopicSpec("both", 1, Cleanup(compact=True, retention_ms=7_200_000))
+    await log.create([hour, both])
+    states = await log.describe([hour, both, RAW, TABLE])
+    kept = [state.retention_ms for state in states]
+    assert kept == [3_600_000, 7_200_000, None, None]
+
+
 async def test_what_one_handle_creates_every_handle_sees(
     log: EventLog, open_log: OpenHandle
 ) -> None:

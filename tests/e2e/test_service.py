@@ -59,18 +59,39 @@ async def test_the_simulator_needs_no_log_and_answers(tmp_path: Path) -> None:
         assert await end(process, signal.SIGTERM) == 0
 
 
-async def test_a_service_without_http_serves_its_metrics_where_it_is_told(
-    tmp_path: Path,
+async def becomes_ready(client: httpx.AsyncClient) -> None:
+    async with asyncio.timeout(LIMIT_S):
+        while (answer := await client.get("/health/ready")).status_code != 200:
+            assert answer.json()["reasons"] != []
+
+
+@pytest.mark.parametrize(
+    ("name", "metric"),
+    [
+        ("ingest", "stacks_feed_upstream_requests_total"),
+        ("processor", "stacks_feed_decisions_total"),
+    ],
+)
+async def test_a_service_without_http_serves_health_and_metrics_where_it_is_told(
+    tmp_path: Path, name: str, metric: str
 ) -> None:
     await run("topics", "apply", cwd=tmp_path)
     port = free_port("127.0.0.1")
+    url = f"http://127.0.0.1:{port}"
     async with running(
-        "ingest", cwd=tmp_path, simulator_port=1, metrics_port=port
+        name, cwd=tmp_path, simulator_port=1, metrics_port=port
     ) as process:
         await event(process, "log opened")
-        async with httpx.AsyncClient() as client:
-            answer = await client.get(f"http://127.0.0.1:{port}/metrics")
-        assert "stacks_feed_upstream_requests_total" in answer.text
+        async with httpx.AsyncClient(base_url=url) as client:
+            assert metric in (await client.get("/metrics")).text
+            assert (await client.get("/health/live")).status_code == 200
+            await becomes_ready(client)
+        asked = await run("health", url, cwd=tmp_path)
+        assert asked.code == 0
+        assert asked.out.startswith("ready")
+        await end(process, signal.SIGTERM)
+    asked = await run("health", url, cwd=tmp_path)
+    assert (asked.code, asked.err.count("\n")) == (1, 1)
 
 
 @asynccontextmanager

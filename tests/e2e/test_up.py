@@ -46,7 +46,7 @@ async def test_one_command_serves_prices_and_says_how_to_see_them(
         for said in (
             "simulated world on mainnet",
             "data/stacks-feed.sqlite",
-            "simulator, ingest, processor, edge",
+            "simulator, ingest, processor, edge, audit",
             f"curl 'http://{running.edge}",
             "stacks-feed tail price",
         ):
@@ -102,7 +102,7 @@ def _has_both(update: dict[str, Any]) -> bool:
 async def test_a_signal_stops_everything(tmp_path: Path, number: int) -> None:
     async with system(tmp_path) as running:
         await a_price_from_now_on(running)
-        assert len(running.living()) == 4
+        assert len(running.living()) == 5
         running.process.send_signal(number)
         async with asyncio.timeout(STOP_LIMIT_S):
             assert await running.process.wait() == 0

@@ -173,7 +173,9 @@ async def test_health_and_metrics(tmp_path: Path) -> None:
         live, ready = await http.get("/health/live"), await http.get("/health/ready")
         metrics = await http.get("/metrics")
     assert live.status_code == 200
-    assert (ready.status_code, ready.json()) == (200, {"ready": True, "reasons": []})
+    never = "stale: shard 0 was never processed; shard 1 was never processed"
+    said = {"ready": True, "reasons": [], "warnings": [never]}
+    assert (ready.status_code, ready.json()) == (200, said)
     assert metrics.headers["content-type"].startswith("text/plain")
     assert "stacks_feed_table_keys 2.0" in metrics.text
     counted = 'route="/health/ready",status="200"} '

@@ -94,7 +94,7 @@ async def test_a_request_that_is_refused_is_not_repeated() -> None:
             await client.ask(Ask("hiro", "/extended/v1/address/x/balances"), anything)
         assert caught.value.answered
         assert await admin.requests("hiro") == 1
-        assert client.left_alone() == []
+        assert client.left_alone() == {}
 
 
 async def test_a_410_says_that_the_endpoint_is_gone() -> None:
@@ -163,12 +163,12 @@ async def test_a_source_that_fails_is_left_alone_and_others_are_not() -> None:
                 await client.ask(STATUS, anything)
         with pytest.raises(SourceDown, match="left alone"):
             await client.ask(STATUS, anything)
-        assert client.left_alone() == ["hiro"]
+        assert client.left_alone() == {"hiro": "status 500"}
         assert await admin.requests("hiro") == OPENS_AFTER
         assert (await client.ask(Ask("other", "/extended"), anything)).said
         await clock.advance(20.0)
         assert (await client.ask(STATUS, anything)).said
-        assert client.left_alone() == []
+        assert client.left_alone() == {}
 
 
 async def test_no_more_goes_out_than_the_budget_allows() -> None:

@@ -1,12 +1,27 @@
 """Prices and token metadata over real sockets."""
 
+from pathlib import Path
+
 import pytest
 
+from eventlog.port import EventLog
 from ingest.sources.client import SourceDown
 from ingest.sources.prices import PriceSource
 from ingest.sources.tokens import Said, known, read_charisma, read_decimals, read_hiro
+from runtime.clock import SystemClock
+from schemas.base import encode
 from schemas.ids import STX, ContractId, Network
-from tests.support.ingesting import admin_of, client_of, simulated
+from schemas.tokens import TokenObserved
+from schemas.topics import TOKENS_RAW
+from simulator.server import Simulator
+from tests.support.ingesting import (
+    Ingesting,
+    admin_of,
+    client_of,
+    ingesting,
+    put,
+    simulated,
+)
 
 MAIN = Network.MAINNET
 HOSTS = {"kraxel": "kraxel", "stxtools": "stxtools", "internal": "invest"}
@@ -109,3 +124,52 @@ async def test_what_was_said_before_is_no_news() -> None:
             said.note(one)
         assert said.news(await read_charisma(client, MAIN)) == []
         assert not said.asked(seen[0].contract_id)
+
+
+async def test_after_a_doubt_all_is_said_again_but_what_contracts_said() -> None:
+    async with (
+        simulated() as simulator,
+        client_of(simulator, "tokens") as tokens,
+        client_of(simulator, "hiro") as hiro,
+    ):
+        said, listed = Said(), await read_charisma(tokens, MAIN)
+        asked = ContractId(simulator.stage.world.tokens[0].contract_id)
+        for one in (*listed, await read_decimals(hiro, asked)):
+            said.note(one)
+        said.doubt()
+        assert said.news(listed) == listed
+        assert said.asked(asked)
+
+
+async def test_words_that_the_fold_refused_as_future_are_said_again(
+    tmp_path: Path,
+) -> None:
+    clock = SystemClock()
+    async with ingesting(tmp_path) as ingest:
+        await ingest.seen.until(lambda _: len(ingest.seen.of(TokenObserved)) > 10)
+        words = {(o.source, o.contract_id): o for o in ingest.seen.of(TokenObserved)}
+    charisma = [o for o in words.values() if o.source == "charisma"]
+
+    async def prepare(log: EventLog, simulator: Simulator) -> None:
+        """Say the same of two tokens; of the second as if it were an hour later."""
+        for one, later_ms in zip(charisma[:2], (0, 3_600_000), strict=True):
+            told = one.model_copy(update={"observed_at": clock.now_ms() + later_ms})
+            await put(log, TOKENS_RAW, one.contract_id.encode(), encode(told))
+
+    (tmp_path / "again").mkdir()
+    async with ingesting(tmp_path / "again", prepare=prepare) as ingest:
+        await ingest.seen.until(
+            lambda _: len(_of(ingest, charisma[-1].contract_id)) == 1
+        )
+        await ingest.seen.until(
+            lambda _: len(_of(ingest, charisma[1].contract_id)) == 2
+        )
+        assert len(_of(ingest, charisma[0].contract_id)) == 1
+
+
+def _of(ingest: Ingesting, contract: ContractId) -> list[TokenObserved]:
+    return [
+        one
+        for one in ingest.seen.of(TokenObserved)
+        if one.source == "charisma" and one.contract_id == contract
+    ]

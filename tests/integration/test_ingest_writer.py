@@ -10,6 +10,7 @@ import pytest
 
 from eventlog.port import Cleanup, EventLog, TopicSpec, UnknownTopic
 from eventlog.sqlite import SqliteConfig, open_sqlite
+from ingest.config import IngestConfig
 from ingest.core.history import past_of
 from ingest.writer import Observed, Writer
 from runtime.clock import SystemClock
@@ -43,11 +44,10 @@ async def log(tmp_path: Path) -> AsyncIterator[EventLog]:
 async def writing(log: EventLog, *, limit: int = 100) -> AsyncIterator[Writer]:
     writer = Writer(
         log,
+        IngestConfig("test", buffer_records=limit, batch_records=10),
         partitions=PARTITIONS,
         clock=SystemClock(),
         draw=no_jitter,
-        limit=limit,
-        batch=10,
     )
     async with asyncio.TaskGroup() as group:
         group.create_task(writer.run())

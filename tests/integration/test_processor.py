@@ -5,13 +5,14 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import cache
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
 from eventlog.port import Entry, EventLog, LogUnavailable, OffsetOutOfRange
 from processor.config import ProcessorConfig
-from processor.core import batch as batch_module
 from processor.core.batch import FoldError, Limits
+from processor.core.observations import READERS
 from processor.core.rules import Outcome
 from processor.service import run
 from runtime.clock import SystemClock
@@ -173,9 +174,7 @@ async def test_a_bug_stops_the_service_and_names_the_record(
     def broken(*_: object) -> Outcome:
         raise ZeroDivisionError
 
-    folds_of = dict(batch_module._FOLDS)
-    folds_of[PRICES_RAW] = folds_of[PRICES_RAW]._replace(read=broken)
-    monkeypatch.setattr(batch_module, "_FOLDS", folds_of)
+    monkeypatch.setitem(cast("dict[str, Any]", READERS), PRICES_RAW, broken)
     await log.append(PRICES_RAW, [(1, Entry(b"key", b"value"))])
     error = await stopped_by(log, FoldError)
     assert str(error) == "the fold failed on prices.raw[1] at offset 0"

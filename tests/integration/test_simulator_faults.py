@@ -8,9 +8,11 @@ from dataclasses import replace
 import httpx
 import pytest
 
+from simulator.core import clarity
+from simulator.core.c32 import parse_principal
 from simulator.core.faults import Fault, Kind
 from simulator.server import Simulator, running
-from tests.support.simulator import CONFIG, call, get, post
+from tests.support.simulator import CONFIG, balances, call, get, post
 
 
 @pytest.fixture
@@ -97,6 +99,39 @@ async def test_a_call_can_fail_on_demand(
     answer = await call(client, contract, "get-decimals")
     assert answer["okay"] is False
     assert answer["cause"].startswith("Runtime")
+
+
+async def test_an_upstream_can_lie_about_balances(
+    client: httpx.AsyncClient, simulator: Simulator
+) -> None:
+    user = simulator.stage.world.accounts[0]
+    path = balances(user)
+    subnet = simulator.stage.world.subnets[0].contract_id
+    for amount in ("5", "7"):
+        for contract in ("stx", subnet):
+            await post(
+                client, "/admin/balance", user=user, contractId=contract, amount=amount
+            )
+    for kind, blocks, amount in (("lagging", 2, "5"), ("emptied", 1, "0")):
+        await post(
+            client, "/admin/faults", upstream="hiro", kind=kind, blocks=blocks, count=2
+        )
+        assert (await get(client, path))["stx"]["balance"] == amount
+        said = await call(
+            client,
+            subnet,
+            "get-balance",
+            clarity.to_hex(clarity.principal(parse_principal(user))),
+        )
+        assert int(said["result"][-32:], 16) == int(amount)
+        assert (await get(client, path))["stx"]["balance"] == "7"
+
+
+async def test_an_upstream_can_lie_about_prices(client: httpx.AsyncClient) -> None:
+    honest = await get(client, "/kraxel/api/prices")
+    await post(client, "/admin/faults", upstream="kraxel", kind="inflated", count=1)
+    lies = await get(client, "/kraxel/api/prices")
+    assert lies == {key: usd * 1_000_000 for key, usd in honest.items()}
 
 
 async def test_an_answer_can_be_late_or_never_come(client: httpx.AsyncClient) -> None:

@@ -10,6 +10,7 @@ from tests.support.shared_data import ROOT
 
 PACKAGES = (
     "app",
+    "audit",
     "edge",
     "eventlog",
     "ingest",
@@ -19,7 +20,14 @@ PACKAGES = (
     "simulator",
     "stacks_feed_client",
 )
-SERVICES = ("ingest", "processor", "edge", "simulator", "stacks_feed_client")
+WITH_A_CORE = (
+    "audit",
+    "edge",
+    "ingest",
+    "processor",
+    "simulator",
+    "stacks_feed_client",
+)
 MAX_LINES = 400
 MAX_FUNCTION_LINES = 50
 UNIT = ROOT / "tests" / "unit"
@@ -27,6 +35,7 @@ UNIT = ROOT / "tests" / "unit"
 # tests/integration and tests/e2e; what decides in them is in modules with tests of their own.
 SHELLS = {
     "app/bootstrap.py",
+    "app/commands/audit_watch.py",
     "app/commands/service.py",
     "eventlog/port.py",
 }
@@ -43,13 +52,13 @@ def name_of(path: Path) -> str:
 
 
 def is_shell(path: Path) -> bool:
-    """Tell the shell of a service or of the client, which meets the world, from its core."""
+    """Tell the shell of a package, which meets the world, from its core."""
     name = name_of(path)
-    in_service = name.split("/")[0] in SERVICES
+    has_a_core = name.split("/")[0] in WITH_A_CORE
     return (
         name in SHELLS
         or name.startswith(TESTED_AS_A_WHOLE)
-        or (in_service and "/core/" not in name)
+        or (has_a_core and "/core/" not in name)
     )
 
 

@@ -61,6 +61,10 @@ class Desk:
             self._offset += 1
         return self.hub.apply(records, places=places, now_ms=NOW_MS)
 
+    def skip_to(self, offset: int) -> None:
+        """Let the next record stand at an offset."""
+        self._offset = offset
+
     def speaker(self, party: Party = "prices", *features: str) -> Speaker:
         """Return a client that has been greeted, and has said ``HELLO`` if it wants any."""
         self._clients += 1

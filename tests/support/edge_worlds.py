@@ -75,6 +75,9 @@ class Log:
         place = Place(part, self._offsets[part], self.now_ms)
         self.records.append(Placed(place, key, value))
 
+    def last_offset(self, part: int) -> int:
+        return self._offsets[part]
+
     def tick(self) -> None:
         """Publish watermarks, as every processor does while it lives."""
         for part in range(PARTITIONS):
@@ -138,6 +141,17 @@ class Edge:
             if each.place.offset > self._read[each.place.partition]
         ]
         return self._take(new)
+
+    def read_again(self) -> list[Write]:
+        """Do as an edge that was away for longer than tombstones stand."""
+        found = self.log.compacted()
+        at_ms = max(each.place.time_ms for each in found)
+        vanished = self.hub.vanished({each.key for each in found})
+        ends = [self.log.last_offset(part) for part in range(PARTITIONS)]
+        placed = [(k, Place(part, ends[part], at_ms)) for k, part in vanished.items()]
+        writes = self.hub.withdraw(placed, now_ms=self.log.now_ms)
+        new = [e for e in found if e.place.offset > self._read[e.place.partition]]
+        return writes + self._take(new)
 
     def _take(self, records: list[Placed]) -> list[Write]:
         for each in records:

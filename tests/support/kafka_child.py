@@ -7,8 +7,9 @@ from dataclasses import replace
 from itertools import count
 
 from eventlog.kafka import KafkaConfig, open_kafka
-from eventlog.kafka.producers import Batch, answers, send, start_producer
-from eventlog.port import Entry, Fenced
+from eventlog.kafka.batches import cut
+from eventlog.kafka.producers import answers, send, start_producer
+from eventlog.port import Entry, Fenced, Partition
 
 SHARD = 0
 TOPICS = ("raw", "table")
@@ -39,8 +40,14 @@ async def hang_before_commit(config: KafkaConfig) -> None:
     )
     await producer.begin_transaction()
     entries = [Entry(b"child", b"half")]
-    batches = [Batch(config.topic(topic), SHARD, entries) for topic in TOPICS]
-    await answers(await send(producer, batches))
+    batches = [
+        batch
+        for topic in TOPICS
+        for batch in cut(
+            producer.create_batch, Partition(topic, SHARD), entries, limit_bytes=1_000
+        )
+    ]
+    await answers(await send(producer, batches, config=config))
     say("sent")
     await asyncio.Event().wait()
 

@@ -45,11 +45,11 @@ _PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller}
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{advertised}
+listeners=PLAINTEXT://127.0.0.1:{port},PROXIED://127.0.0.1:{proxied},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://127.0.0.1:{advertised},PROXIED://127.0.0.1:{proxy}
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
-listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT
 log.dirs={folder}/data
 offsets.topic.replication.factor=1
 offsets.topic.num.partitions=1
@@ -106,7 +106,7 @@ def _download(jars: Path) -> None:
         Path(folder, "jars").rename(jars)
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     """Return ports that were free a moment ago."""
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     ports = [int(s.getsockname()[1]) for s in sockets]
@@ -121,13 +121,19 @@ class MavenKafka:
     ``start`` returns at once; ``await ready()`` until it answers. ``kill`` is SIGKILL;
     a ``start`` after it recovers the same data on the same port. With an
     ``advertised_port`` clients (and the broker itself) connect there: a proxy's.
+    Those that come by ``proxied_port`` are told that the broker is at ``proxy_port``.
     """
 
     def __init__(
-        self, folder: Path, *, jars: Path, advertised_port: int | None = None
+        self,
+        folder: Path,
+        *,
+        jars: Path,
+        advertised_port: int | None = None,
+        proxy_port: int | None = None,
     ) -> None:
         self._folder, self._jars = folder, jars
-        self._port, controller = _free_ports(2)
+        self._port, controller, self._proxied_port = free_ports(3)
         self._advertised_port = advertised_port or self._port
         self._process: subprocess.Popen[bytes] | None = None
         self._properties = folder / "server.properties"
@@ -135,6 +141,8 @@ class MavenKafka:
             _PROPERTIES.format(
                 port=self._port,
                 advertised=self._advertised_port,
+                proxied=self._proxied_port,
+                proxy=proxy_port or self._proxied_port,
                 controller=controller,
                 folder=folder,
             )
@@ -150,6 +158,11 @@ class MavenKafka:
     def port(self) -> int:
         """The port that the broker itself listens on."""
         return self._port
+
+    @property
+    def proxied_port(self) -> int:
+        """Where a proxy finds the broker whose clients are to stay behind the proxy."""
+        return self._proxied_port
 
     @property
     def pid(self) -> int:

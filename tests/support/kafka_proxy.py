@@ -3,10 +3,36 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from enum import Enum
 
-END_TXN = 26  # the protocol's number of the request that commits or aborts
+from tests.support.kafka_refusal import PRODUCE, Refusal
+
+# The protocol's numbers of requests.
+FETCH, OFFSET_FETCH, FIND_COORDINATOR, JOIN_GROUP = 1, 9, 10, 11
+INIT_PRODUCER_ID = 22
+END_TXN = 26  # commits or aborts
 
 _GONE = (asyncio.IncompleteReadError, ConnectionError)
+
+
+class Meddle(Enum):
+    """What may happen to an answer of the broker on its way."""
+
+    DELAY = "it comes late, and so does all behind it on its connection"
+    CUT = "its connection is closed instead"
+    LOSE = "it never comes, all behind it does"
+
+
+@dataclass
+class Meddling:
+    """What happens to the next ``left`` answers to requests of a kind; counts them."""
+
+    kind: int
+    how: Meddle
+    left: int
+    delay_s: float = 0.0
+    met: int = 0
 
 
 class KafkaProxy:
@@ -19,6 +45,30 @@ class KafkaProxy:
         self._losing: frozenset[int] = frozenset()
         self._held: list[tuple[asyncio.StreamWriter, bytes]] = []
         self._released = asyncio.Event()
+        self._meddling: list[Meddling] = []
+        self._refusals: list[Refusal] = []
+
+    @contextmanager
+    def meddling(
+        self, kind: int, how: Meddle, *, count: int, delay_s: float = 0.0
+    ) -> Iterator[Meddling]:
+        """Meddle with the next ``count`` answers to requests of a kind."""
+        meddling = Meddling(kind, how, count, delay_s)
+        self._meddling.append(meddling)
+        try:
+            yield meddling
+        finally:
+            self._meddling.remove(meddling)
+
+    @contextmanager
+    def refusing(self, topic: str) -> Iterator[Refusal]:
+        """Refuse the next records for a topic, once; the broker takes all others."""
+        refusal = Refusal(topic)
+        self._refusals.append(refusal)
+        try:
+            yield refusal
+        finally:
+            self._refusals.remove(refusal)
 
     @contextmanager
     def holding_requests(self, kind: int) -> Iterator[None]:
@@ -75,7 +125,7 @@ class KafkaProxy:
                 if kind in self._holding:
                     self._held.append((broker, frame))
                 else:
-                    broker.write(frame)
+                    broker.write(self._as_refused(frame, kind))
         except _GONE:
             if any(writer is broker for writer, _ in self._held):
                 await self._released.wait()
@@ -90,10 +140,38 @@ class KafkaProxy:
         try:
             while True:
                 frame = await _frame(broker)
-                if kinds.pop(frame[4:8]) not in self._losing:
-                    client.write(frame)
+                kind = kinds.pop(frame[4:8])
+                if kind not in self._losing and await self._arrives(kind, client):
+                    client.write(self._with_refusals(frame, kind))
         except _GONE:
             client.close()
+
+    async def _arrives(self, kind: int, client: asyncio.StreamWriter) -> bool:
+        """Let happen to an answer what is to; tell whether it is passed on."""
+        for meddling in self._meddling:
+            if meddling.kind == kind and meddling.left:
+                meddling.left -= 1
+                meddling.met += 1
+                if meddling.how is Meddle.DELAY:
+                    await asyncio.sleep(meddling.delay_s)
+                elif meddling.how is Meddle.CUT:
+                    client.close()
+                return meddling.how is Meddle.DELAY
+        return True
+
+    def _as_refused(self, frame: bytes, kind: int) -> bytes:
+        """Take out of a request what is to be refused."""
+        if kind == PRODUCE:
+            for refusal in self._refusals:
+                frame = refusal.without(frame)
+        return frame
+
+    def _with_refusals(self, frame: bytes, kind: int) -> bytes:
+        """Put into an answer what was refused of its request."""
+        if kind == PRODUCE:
+            for refusal in self._refusals:
+                frame = refusal.answered(frame)
+        return frame
 
 
 async def _frame(reader: asyncio.StreamReader) -> bytes:
@@ -103,10 +181,13 @@ async def _frame(reader: asyncio.StreamReader) -> bytes:
 
 
 @asynccontextmanager
-async def open_proxy() -> AsyncIterator[KafkaProxy]:
-    """Open a proxy on a free port; name its target before the first client comes."""
+async def open_proxy(port: int = 0) -> AsyncIterator[KafkaProxy]:
+    """Open a proxy on a port, else on a free one.
+
+    Name its target before the first client comes.
+    """
     proxy = KafkaProxy()
-    server = await asyncio.start_server(proxy.serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(proxy.serve, "127.0.0.1", port)
     proxy.port = server.sockets[0].getsockname()[1]
     try:
         yield proxy

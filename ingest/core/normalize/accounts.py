@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from enum import Enum
 
 from pydantic import ValidationError
 
@@ -175,6 +176,51 @@ def _chosen(holdings: list[Holding], *, chosen: Chosen, foreign: int) -> Account
         kept.append(first)
         others.extend(held for held in assets if held is not first)
     return Account(tuple(kept), tuple(others), foreign)
+
+
+class Doubt(Enum):
+    """What makes a reading doubtful, beside the one before it."""
+
+    # Totals only grow on one chain: an older state, of a node that lags or of a fork.
+    BACK = "back"
+    # Nothing is left of what was held. It may be true.
+    EMPTY = "empty"
+
+
+def doubt(before: Account, after: Account) -> Doubt | None:
+    """Return what is doubtful about a reading that follows another.
+
+    There is no height in an answer: which one is newer only the order of reading says,
+    so a doubtful reading counts like any other. It is worth another look.
+    """
+    if _holds(before) and not _holds(after):
+        return Doubt.EMPTY
+    totals = {_asset(held): held for held in (*before.holdings, *before.others)}
+    went_back = any(
+        _shrank(totals[_asset(held)], held)
+        for held in (*after.holdings, *after.others)
+        if _asset(held) in totals
+    )
+    return Doubt.BACK if went_back else None
+
+
+def _holds(account: Account) -> bool:
+    return any(held.balance != "0" for held in account.holdings)
+
+
+def _asset(held: Holding) -> tuple[ContractId, str | None]:
+    return held.contract_id, held.asset
+
+
+def _shrank(before: Holding, after: Holding) -> bool:
+    totals = (
+        (before.total_sent, after.total_sent),
+        (before.total_received, after.total_received),
+    )
+    return any(
+        old is not None and new is not None and int(new) < int(old)
+        for old, new in totals
+    )
 
 
 def same_content(one: Account, other: Account) -> bool:

@@ -1,8 +1,10 @@
 """What the registries say of tokens: Charisma's records and Hiro's metadata."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple, TypeVar
 
 from ingest.core.normalize.body import (
     Unusable,
@@ -37,17 +39,32 @@ class TokenList:
     total: int | None = None
 
 
-class _Charisma(Upstream):
-    contractId: str  # noqa: N815 - the upstream's names
+class _Own(NamedTuple):
+    """What one registry alone has in its records: the contract's name, and more fields."""
+
+    contract: str
+    fields: Mapping[str, Any]
+
+
+class _Record(Upstream):
+    """What every registry says of a token, under the same names."""
+
     name: Any = None
     symbol: Any = None
     decimals: Any = None
-    type: Any = None
-    identifier: Any = None
     description: Any = None
-    image: Any = None
     token_uri: Any = None
     total_supply: Any = None
+
+
+_Row = TypeVar("_Row", bound=_Record)
+
+
+class _Charisma(_Record):
+    contractId: str  # noqa: N815 - the upstream's names
+    type: Any = None
+    identifier: Any = None
+    image: Any = None
     base: Any = None
     tokenAContract: Any = None  # noqa: N815
     tokenBContract: Any = None  # noqa: N815
@@ -68,49 +85,32 @@ def charisma(body: bytes, network: Network) -> TokenList | Unusable:
         return said
     if not isinstance(said, list):
         return Unusable("unexpected shape at the top")
-    found, refused = each(said, lambda row: _charisma(row, network))
-    return _one_a_token(found, refused)
+    return _listed(said, _Charisma, partial(_charisma, network=network), network)
 
 
-def _charisma(said: Any, network: Network) -> TokenSaid | None:
-    row = shape(_Charisma, said)
-    if isinstance(row, Unusable):
-        return None
-    contract = parse_contract_id(row.contractId, network)
-    if contract is None:
-        return None
-    fields = TokenFields(
-        name=text(row.name),
-        symbol=text(row.symbol),
-        decimals=_decimals(row.decimals),
-        type=text(row.type),
-        identifier=text(row.identifier),
-        description=text(row.description),
-        image=text(row.image),
-        token_uri=text(row.token_uri),
-        total_supply=_supply(row.total_supply),
-        base=_base(row.base, network),
-        token_a_contract=text(row.tokenAContract),
-        token_b_contract=text(row.tokenBContract),
-        lp_rebate_percent=_percent(row.lpRebatePercent),
-        external_pool_id=text(row.externalPoolId),
-        engine_contract_id=text(row.engineContractId),
-        verified=row.verified if isinstance(row.verified, bool) else None,
+def _charisma(row: _Charisma, network: Network) -> _Own:
+    return _Own(
+        row.contractId,
+        {
+            "type": text(row.type),
+            "identifier": text(row.identifier),
+            "image": text(row.image),
+            "base": _base(row.base, network),
+            "token_a_contract": text(row.tokenAContract),
+            "token_b_contract": text(row.tokenBContract),
+            "lp_rebate_percent": _percent(row.lpRebatePercent),
+            "external_pool_id": text(row.externalPoolId),
+            "engine_contract_id": text(row.engineContractId),
+            "verified": row.verified if isinstance(row.verified, bool) else None,
+        },
     )
-    return TokenSaid(contract, fields)
 
 
-class _Hiro(Upstream):
+class _Hiro(_Record):
     contract_principal: str | None = None
     asset_identifier: str | None = None
-    name: Any = None
-    symbol: Any = None
-    decimals: Any = None
-    description: Any = None
     image_uri: Any = None
     image_canonical_uri: Any = None
-    token_uri: Any = None
-    total_supply: Any = None
 
 
 class _HiroList(Upstream):
@@ -119,32 +119,60 @@ class _HiroList(Upstream):
 
 
 def hiro(body: bytes, network: Network) -> TokenList | Unusable:
-    """Read a page of ``/metadata/v1/ft``."""
+    """Read a page of ``/metadata/v1/ft``.
+
+    It leaves ``decimals`` out where they are 0: absent is unknown, not 0 and not 6.
+    """
     said = read(_HiroList, body)
     if isinstance(said, Unusable):
         return said
-    found, refused = each(said.results, lambda row: _hiro(row, network))
-    return _one_a_token(found, refused, total=said.total)
+    return _listed(said.results, _Hiro, _hiro, network, total=said.total)
 
 
-def _hiro(said: Any, network: Network) -> TokenSaid | None:
-    row = shape(_Hiro, said)
-    if isinstance(row, Unusable):
-        return None
+def _hiro(row: _Hiro) -> _Own:
     asset = row.asset_identifier or ""
-    contract = parse_contract_id(row.contract_principal or asset, network)
+    return _Own(
+        row.contract_principal or asset,
+        {
+            "identifier": text(asset_name(asset)),
+            "image": text(row.image_uri) or text(row.image_canonical_uri),
+        },
+    )
+
+
+def _listed(
+    rows: list[Any],
+    model: type[_Row],
+    own: Callable[[_Row], _Own],
+    network: Network,
+    *,
+    total: int | None = None,
+) -> TokenList:
+    """Read the rows of a registry, each as ``model``, of which ``own`` is what it adds."""
+
+    def said(row: Any) -> TokenSaid | None:
+        record = shape(model, row)
+        return None if isinstance(record, Unusable) else _said(record, own, network)
+
+    found, refused = each(rows, said)
+    return _one_a_token(found, refused, total=total)
+
+
+def _said(
+    record: _Row, own: Callable[[_Row], _Own], network: Network
+) -> TokenSaid | None:
+    found = own(record)
+    contract = parse_contract_id(found.contract, network)
     if contract is None:
         return None
     fields = TokenFields(
-        name=text(row.name),
-        symbol=text(row.symbol),
-        # Hiro leaves the field out where it is 0: absent is unknown, not 0 and not 6.
-        decimals=_decimals(row.decimals),
-        identifier=text(asset_name(asset)),
-        description=text(row.description),
-        image=text(row.image_uri) or text(row.image_canonical_uri),
-        token_uri=text(row.token_uri),
-        total_supply=_supply(row.total_supply),
+        name=text(record.name),
+        symbol=text(record.symbol),
+        decimals=_decimals(record.decimals),
+        description=text(record.description),
+        token_uri=text(record.token_uri),
+        total_supply=_supply(record.total_supply),
+        **found.fields,
     )
     return TokenSaid(contract, fields)
 

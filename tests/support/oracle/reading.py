@@ -263,10 +263,13 @@ def parse(value: bytes | None) -> Any:
     try:
         text = (value or b"").decode()
         parsed = json.loads(text, parse_int=integer)
-        canonical_again(parsed)
+        # Only an escape can say half of a pair: UTF-8 has none.
+        if "\\u" in text:
+            canonical_again(parsed)
     except (ValueError, RecursionError) as error:
         raise Unfit("") from error
-    if depth(text) > MAX_DEPTH:
+    # What opens less often cannot be deeper.
+    if text.count("[") + text.count("{") > MAX_DEPTH and depth(text) > MAX_DEPTH:
         raise Unfit("")
     return parsed
 

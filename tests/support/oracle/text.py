@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+from functools import lru_cache
 from typing import Any
 
 DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -32,6 +33,7 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+@lru_cache(maxsize=100_000)
 def is_contract_id(text: str) -> bool:
     """Tell whether a text is a contract id in normal form."""
     if text == STX:
@@ -45,6 +47,7 @@ def is_user_id(text: str) -> bool:
     return is_address(text) or (text != STX and is_contract_id(text))
 
 
+@lru_cache(maxsize=100_000)
 def is_address(text: str) -> bool:
     """Tell whether a text is an address of a known kind in normal form.
 

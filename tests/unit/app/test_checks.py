@@ -1,16 +1,24 @@
 """What `doctor` finds, and what it tells an operator to do."""
 
+import math
 import socket
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from app import checks, settings
-from app.bootstrap import apply_topics
-from app.checks import Finding, Health, findings, growth, judged
+from app import checks, configs, settings
+from app.bootstrap import apply_topics, open_log
+from app.checks import Finding, Health, findings, growth, judged, newest, retention
 from app.configs import urls
 from app.ports import free_port
+from app.retention import Standing
+from eventlog.port import Entry
+from processor.core.retention import Gap
+from schemas.base import encode
+from schemas.ids import STX
+from schemas.prices import PriceObserved
+from schemas.topics import PRICES_RAW
 from tests.support.clock import ManualClock
 
 NOW_MS = 1_700_000_000_500
@@ -39,7 +47,8 @@ async def test_a_log_with_its_topics_is_well() -> None:
     read = settings.read({}, env_file=None)
     await apply_topics(read, clock=ManualClock(NOW_MS))
     all_found = await found()
-    for name in ("settings", "port", "log", "identity", "topics", "growth"):
+    names = ("settings", "port", "log", "identity", "topics", "retention", "growth")
+    for name in names:
         assert all_found[name].health is Health.WELL, all_found[name]
 
 
@@ -134,6 +143,82 @@ def test_growth_is_told_in_days_until_the_disk_is_full(
     finding = growth(size_bytes=size, free_bytes=free_bytes, age_ms=age_ms)
     assert said in finding.found
     assert finding.health is health
+
+
+def standing(**changed: Any) -> Standing:
+    still = Standing(
+        "prices.raw", 1, waiting=0, left_s=math.inf, danger=False, gap=None
+    )
+    return still._replace(**changed)
+
+
+@pytest.mark.parametrize(
+    ("changed", "health", "said"),
+    [
+        ({}, Health.WELL, "nothing unread"),
+        (
+            {"waiting": 9, "left_s": 7_200.0},
+            Health.WELL,
+            "prices.raw[1]: 9 .* 2.0 hours",
+        ),
+        ({"left_s": 60.0, "danger": True}, Health.LOOK, "0.0 hours"),
+        (
+            {"gap": Gap("prices.raw", 1, 5, 98)},
+            Health.WRONG,
+            "prices.raw[1] lacks offsets 5 to 98 (94)",
+        ),
+    ],
+    ids=["nothing waits", "far", "near", "gone"],
+)
+def test_what_retention_will_take_or_took_is_told(
+    changed: dict[str, Any], health: Health, said: str
+) -> None:
+    finding = retention([standing(), standing(**changed)])
+    assert finding.health is health
+    assert all(part in finding.found for part in said.split(" .* "))
+
+
+def test_a_loss_is_told_with_the_setting_that_accepts_it() -> None:
+    gaps = [Gap("prices.raw", 1, 5, 98), Gap("tokens.raw", 0, 7, 7)]
+    finding = retention([standing(gap=gap) for gap in gaps])
+    setting = "STACKS_FEED_ACCEPT_LOSS=prices.raw[1]@5,tokens.raw[0]@7"
+    assert setting in finding.advice
+    given = finding.advice.partition("STACKS_FEED_ACCEPT_LOSS=")[2]
+    assert configs.processor_config(
+        settings.read({"accept_loss": given}, env_file=None)
+    ).accept_loss == {gap.name for gap in gaps}
+
+
+def test_before_any_shard_has_read_retention_can_take_nothing() -> None:
+    assert retention([]).health is Health.WELL
+
+
+@pytest.mark.parametrize(
+    ("newest_ms", "said", "health"),
+    [
+        (0, "no observation yet", Health.WELL),
+        (NOW_MS - 5_000, "5 s ago", Health.WELL),
+        (NOW_MS + 20_000, "0 s ago", Health.WELL),
+        (NOW_MS + 3_600_000, "3,600 s behind the newest", Health.WRONG),
+    ],
+)
+def test_this_clock_must_not_be_behind_the_newest_observation(
+    newest_ms: int, said: str, health: Health
+) -> None:
+    finding = newest(newest_ms, now_ms=NOW_MS)
+    assert said in finding.found
+    assert finding.health is health
+
+
+async def test_the_newest_observation_is_looked_for_in_the_log() -> None:
+    read = settings.read({}, env_file=None)
+    clock = ManualClock(NOW_MS)
+    await apply_topics(read, clock=clock)
+    assert (await found())["newest"].found == "no observation yet"
+    seen = PriceObserved(contract_id=STX, source="a", usd="1", observed_at=NOW_MS)
+    async with open_log(read, clock=ManualClock(NOW_MS)) as log:
+        await log.append(PRICES_RAW, [(0, Entry(STX.encode(), encode(seen)))])
+    assert (await found())["newest"].found == "observed 0 s ago"
 
 
 def test_every_upstream_has_a_probe() -> None:

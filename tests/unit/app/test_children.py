@@ -7,11 +7,18 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from app.children import LONGEST_DELAY_S, Child, restart_delay_s, run_children
+from app.children import (
+    LONGEST_DELAY_S,
+    REMIND_S,
+    Child,
+    restart_delay_s,
+    run_children,
+)
 from tests.support.clock import ManualClock
 from tests.support.processes import is_alive, until
 
@@ -99,3 +106,18 @@ async def test_stopping_ends_every_child_by_force_if_it_must(
             await until("the child starts", trace.exists)
         pids = [int(trace.read_text()) for trace in traces]
     assert not any(is_alive(pid) for pid in pids)
+
+
+async def test_a_child_that_gives_up_is_not_started_again_and_keeps_nobody_waiting(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock, trace, other = ManualClock(), tmp_path / "trace", tmp_path / "pid"
+    gives_up = replace(a_child(BRIEF, trace), gives_up=3)
+    async with tree([gives_up, a_child(STEADY, other)], clock):
+        await until("the other starts", other.exists)
+        await clock.until_asleep()
+        await clock.advance(REMIND_S)
+        assert is_alive(int(other.read_text()))
+    assert trace.read_text() == "x"
+    said = [r for r in caplog.records if r.levelno == logging.CRITICAL]
+    assert [r.__dict__["gave_up"] for r in said] == ["child", "child"]

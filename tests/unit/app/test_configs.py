@@ -126,6 +126,7 @@ def test_the_processor_is_told_its_name_and_the_settings_of_the_fold() -> None:
     config = configs.processor_config(given)
     assert config.instance == "me"
     assert config.fold == configs.fold_settings(given)
+    assert config.accept_loss == frozenset()
 
 
 def test_the_edge_is_told_where_it_listens_and_who_may_read_it() -> None:
@@ -135,6 +136,14 @@ def test_the_edge_is_told_where_it_listens_and_who_may_read_it() -> None:
     assert configs.edge_config(read(**LIVE)).origins == ()
     said = configs.edge_config(read(**LIVE, origins=("https://a.example",)))
     assert said.origins == ("https://a.example",)
+
+
+def test_the_audit_is_told_when_snapshots_are_due_and_which_gaps_are_accepted() -> None:
+    given = read(snapshot_interval_s=60, accept_loss="prices.raw[0]@5,tokens.raw[1]@7")
+    watch = configs.watch_config(given)
+    assert watch.snapshot_interval_ms == 60_000
+    assert watch.snapshot_observations == 5_000_000
+    assert watch.accepted == {"prices.raw[0]@5", "tokens.raw[1]@7"}
 
 
 def test_an_instance_has_a_name_of_its_own_that_a_record_can_hold() -> None:

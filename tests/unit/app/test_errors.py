@@ -3,6 +3,7 @@
 import pytest
 
 from app.errors import OperatorError, SettingsError, in_one_line
+from audit.core.difference import Check, Difference, DifferenceFound
 from eventlog.port import LogCorrupt, LogFull, LogUnavailable, RecordTooLarge
 
 
@@ -14,6 +15,7 @@ from eventlog.port import LogCorrupt, LogFull, LogUnavailable, RecordTooLarge
         (LogUnavailable("kafka://a:1/", why="refused"), "start it or correct"),
         (LogFull("x"), "make room"),
         (LogCorrupt("x", why="not a database"), "cannot be used"),
+        (DifferenceFound(Difference(Check.RAW, 1, 2, "prices.raw", "a", "b")), "b"),
         (PermissionError(13, "Permission denied", "x"), "Permission denied"),
     ],
     ids=lambda value: type(value).__name__,

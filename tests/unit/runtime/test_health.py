@@ -5,6 +5,7 @@ from runtime.health import Health
 
 def test_a_process_without_checks_is_ready() -> None:
     assert Health().reasons() == {}
+    assert Health().report().body() == {"ready": True, "reasons": [], "warnings": []}
 
 
 def test_the_reasons_are_those_of_the_checks_that_complain_now() -> None:
@@ -14,3 +15,27 @@ def test_the_reasons_are_those_of_the_checks_that_complain_now() -> None:
     assert health.reasons() == wrong
     del wrong["log"]
     assert health.reasons() == {"table": "not caught up"}
+
+
+def test_a_check_that_is_dropped_has_no_say() -> None:
+    health = Health()
+    health.add("start", lambda: "starting")
+    health.drop("start")
+    health.drop("start")
+    assert health.reasons() == {}
+
+
+def test_a_warning_does_not_make_a_process_unready() -> None:
+    health = Health()
+    health.warn("upstreams", lambda: "hiro is left alone")
+    health.warn("clock", lambda: None)
+    health.tell("shards", lambda: [1])
+    report = health.report()
+    assert report.ready
+    assert report.warnings == {"upstreams": "hiro is left alone"}
+    assert report.body() == {
+        "ready": True,
+        "reasons": [],
+        "warnings": ["upstreams: hiro is left alone"],
+        "shards": [1],
+    }

@@ -1,8 +1,5 @@
 """Metrics: all of ours carry the prefix, a help text, and no id as a label."""
 
-import socket
-
-import httpx
 from prometheus_client import REGISTRY
 
 from runtime import metrics
@@ -36,14 +33,3 @@ def test_what_was_counted_is_rendered_as_text() -> None:
     text, content_type = metrics.render()
     assert b'stacks_feed_decisions_total{decision="published",kind="prices"}' in text
     assert content_type.startswith("text/plain")
-
-
-def test_a_process_without_http_can_serve_its_metrics() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    stop = metrics.serve(port)
-    try:
-        answer = httpx.get(f"http://127.0.0.1:{port}/metrics")
-        assert "stacks_feed_watched_users" in answer.text
-    finally:
-        stop()

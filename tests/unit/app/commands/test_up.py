@@ -36,7 +36,7 @@ def names(plan: up.Plan) -> list[str]:
 
 def test_development_runs_the_simulator_on_a_port_of_its_own() -> None:
     plan = a_plan()
-    assert names(plan) == ["simulator", "ingest", "processor", "edge"]
+    assert names(plan) == ["simulator", "ingest", "processor", "edge", "audit"]
     simulator, ingest, *_ = up.children(plan)
     port = str(plan.simulator_port)
     assert simulator.environment["STACKS_FEED_SIMULATOR_PORT"] == port
@@ -49,7 +49,7 @@ def test_development_runs_the_simulator_on_a_port_of_its_own() -> None:
     ids=["live", "production", "a simulator elsewhere"],
 )
 def test_the_simulator_runs_only_where_it_is_read(given: dict[str, Any]) -> None:
-    assert names(a_plan(**given)) == ["ingest", "processor", "edge"]
+    assert names(a_plan(**given)) == ["ingest", "processor", "edge", "audit"]
 
 
 def test_children_are_told_the_log_and_the_port() -> None:
@@ -58,6 +58,14 @@ def test_children_are_told_the_log_and_the_port() -> None:
         assert child.environment["STACKS_FEED_LOG"] == "x.sqlite"
         assert child.environment["STACKS_FEED_LIVE"] == "true"
         assert child.environment["STACKS_FEED_PORT"] == str(plan.edge_port)
+
+
+def test_the_audit_may_be_left_out_and_may_give_up() -> None:
+    assert "audit" not in names(a_plan(audit_watch=False))
+    *services, audit = up.children(a_plan())
+    assert audit.command[-3:] == ("audit", "watch", "--with-parent")
+    assert audit.gives_up == 1
+    assert {service.gives_up for service in services} == {None}
 
 
 def test_port_0_is_a_free_port_known_before_the_edge_runs() -> None:
@@ -74,6 +82,7 @@ def test_two_processes_do_not_share_a_metrics_port() -> None:
         "ingest": "9000",
         "processor": "9001",
         "edge": "0",
+        "audit": "9002",
     }
 
 

@@ -8,8 +8,11 @@ import pytest
 
 from edge.core.hub import ClientId, Hub
 from edge.core.messages import BAD_FORMAT
+from schemas.base import encode
 from schemas.demand import RefreshKind
 from schemas.ids import STX
+from schemas.latest import watermark_key
+from schemas.log import Watermark
 from schemas.wire import Party
 from tests.support.edge_table import (
     ANNE,
@@ -235,3 +238,11 @@ def test_what_changed_of_entries_that_went_out_comes_with_the_rest() -> None:
     assert values(heard(frames)) == [(BOB, CHA, 2), (BOB, WELSH, 0)]
     assert values(heard([hub.pull(ME, now_ms=NOW_MS)])) == [(ANNE, CHA, 1)]
     assert not hub.is_behind(ME)
+
+
+def test_it_says_how_far_shards_are_and_what_left_the_log() -> None:
+    mark = (watermark_key(1), encode(Watermark(shard=1, log_time=7)))
+    hub = a_hub(*KNOWN, price(CHA, "2"), mark)
+    assert hub.watermarks_ms == {1: 7}
+    gone_now = hub.vanished({KNOWN[0][0], mark[0]})
+    assert gone_now == {KNOWN[1][0]: 0, price(CHA, "2")[0]: 0}

@@ -181,7 +181,7 @@ class World:
             case "connect", number, edge, patient:
                 catch_up = partial(self.read_all, edge) if patient else None
                 self.clients[number].connect(self.edges[edge], catch_up)
-            case "read" | "read all" | "restart", edge, *much:
+            case "read" | "read all" | "read again" | "restart", edge, *much:
                 self._at_edge(step[0], edge, *much)
             case _:
                 self._by_client(step[0], self.clients[step[1]])
@@ -191,6 +191,8 @@ class World:
             self.hear(self.edges[edge], self.edges[edge].read(part, count))
         elif name == "read all":
             self.read_all(edge)
+        elif name == "read again":
+            self.hear(self.edges[edge], self.edges[edge].read_again())
         else:
             for client in self.clients:
                 if client.edge is self.edges[edge]:
@@ -282,7 +284,7 @@ steps = st.one_of(
     published,
     read_all,
     st.tuples(st.just("read"), edges, edges, st.integers(1, 4)),
-    st.tuples(st.just("restart"), edges),
+    st.tuples(st.sampled_from(["restart", "read again"]), edges),
     st.tuples(st.just("wait"), st.integers(1, 30)),
     connect,
     connect,

@@ -6,6 +6,7 @@ import pytest
 from pydantic import BaseModel
 
 from edge.core.cursor import parse_cursor
+from edge.core.places import Place
 from edge.core.rules import Rules
 from schemas import extras
 from schemas.demand import RefreshKind
@@ -300,3 +301,28 @@ def test_what_waits_is_dropped_with_its_subscription() -> None:
     desk.put(price(WELSH, "5"))
     speaker.asks("UNSUBSCRIBE", contractIds=[WELSH])
     assert ids(speaker.pull()) == [WELSH]
+
+
+@pytest.mark.parametrize("fields", [{}, {"userIds": [ANNE]}], ids=["all", "named"])
+def test_what_vanished_from_the_log_is_removed_for_who_resumes(
+    fields: dict[str, Any],
+) -> None:
+    held = balance(ANNE, CHA, 5)
+    desk = Desk(*KNOWN, held, balance(BOB, CHA, 7))
+    live = desk.speaker("balances", "resume")
+    since = cursor_of(live, **fields)
+    # An edge that was away reads on at 90; what stood before that nobody knows.
+    writes = desk.hub.withdraw([(held[0], Place(0, 89, NOW_MS))], now_ms=NOW_MS)
+    (removed,) = live.hears(writes)
+    assert (removed["type"], removed["cursor"]) == ("REMOVED", since)
+    desk.skip_to(90)
+    desk.put(price(CHA, "2"))
+    said, again = desk.speaker("balances", "resume").asks(
+        "SUBSCRIBE", since=since, **fields
+    )
+    assert said["recovered"]
+    assert (again["type"], again["contractId"]) == ("REMOVED", CHA)
+    (said,) = desk.speaker("balances", "resume").asks(
+        "SUBSCRIBE", since=again["cursor"], **fields
+    )
+    assert said["recovered"]

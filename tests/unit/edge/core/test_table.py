@@ -105,3 +105,22 @@ def test_decimals_stand_where_they_became_what_they_are() -> None:
         put(table, record, offset)
         found.append(table.decimals_places[CHA].offset)
     assert found == [0, 1, 1, 3]
+
+
+def test_it_knows_the_keys_of_what_it_holds() -> None:
+    table = Table()
+    records = (A_PRICE, A_TOKEN, A_BALANCE, identity())
+    for record in records:
+        put(table, record)
+    assert table.held_keys() == {A_PRICE[0]: 0, A_TOKEN[0]: 0, A_BALANCE[0]: 0}
+    put(table, gone(A_TOKEN))
+    assert table.held_keys() == {A_PRICE[0]: 0, A_BALANCE[0]: 0}
+
+
+def test_what_the_log_forgot_is_withdrawn_as_late_as_can_be() -> None:
+    table = a_table(A_PRICE, A_BALANCE)
+    assert table.withdraw(A_PRICE[0], Place(0, 9, NOW_MS)) == Change(price=CHA)
+    assert table.held_keys() == {A_BALANCE[0]: 0}
+    assert list(table.registry_places.gone({0: 9})) == [(CHA, PRICE)]
+    # What stands between was not read: nobody is told that it was.
+    assert table.positions == {0: 2}

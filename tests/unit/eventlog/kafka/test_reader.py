@@ -7,13 +7,13 @@ Apache Kafka never does; brokers that compact the end do. So the driver is playe
 from typing import NamedTuple
 
 import pytest
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import CorruptRecordException
 
 from eventlog.kafka.config import KafkaConfig
 from eventlog.kafka.offsets import Offsets
 from eventlog.kafka.reader import KafkaReader
-from eventlog.port import LogCorrupt, LogUnavailable, Partition, read_to
+from eventlog.port import LogCorrupt, LogUnavailable, Partition, Record, read_to
 
 ONLY = Partition("t", 0)
 THEIRS = TopicPartition("t", 0)
@@ -51,10 +51,7 @@ class ScriptedConsumer(AIOKafkaConsumer):
             self._current._replace(offsets=()),
         )
         self._at = max(self._at, self._current.position)
-        records = [
-            ConsumerRecord("t", 0, at, 0, 0, b"k", b"v", None, 1, 1, ())
-            for at in offsets
-        ]
+        records = [Record(at, 0, b"k", b"v") for at in offsets]
         return {THEIRS: records} if records else {}
 
     async def position(self, partition):  # type: ignore[no-untyped-def]

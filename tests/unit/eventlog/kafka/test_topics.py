@@ -2,7 +2,7 @@
 
 import pytest
 
-from eventlog.kafka.topics import drift_of, settings_of
+from eventlog.kafka.topics import drift_of, retention_of, settings_of
 from eventlog.port import Cleanup, Drift, TopicSpec
 
 DAY_MS = 86_400_000
@@ -72,3 +72,20 @@ def test_each_difference_is_named() -> None:
         ),
         Drift("t", "max.message.bytes", wanted="1048576", found="unknown"),
     )
+
+
+@pytest.mark.parametrize(
+    ("found", "kept_ms"),
+    [
+        ({"cleanup.policy": "delete", "retention.ms": "5"}, 5),
+        ({"cleanup.policy": "compact,delete", "retention.ms": "5"}, 5),
+        ({"cleanup.policy": "compact", "retention.ms": "5"}, None),
+        ({"cleanup.policy": "delete", "retention.ms": "-1"}, None),
+        ({}, None),
+    ],
+    ids=["delete", "both", "compact", "for ever", "not told"],
+)
+def test_how_long_records_stand_follows_from_policy_and_time(
+    found: dict[str, str], kept_ms: int | None
+) -> None:
+    assert retention_of(found) == kept_ms

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -45,3 +46,38 @@ async def test_an_answer_is_bounded_in_bytes(
         batches = await opened.read(max_records=2_000, wait_s=LONG_S)
         assert len(batches[PART]) == opened.position(PART) < 2_000
     assert len(await read_one(log, PART)) == 2_000
+
+
+async def test_who_has_read_all_looks_when_the_bell_rings_and_not_before(
+    log: EventLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[reader.Found] = []
+    look = reader._look
+
+    def counted(*asked: Any) -> reader.Found:
+        looks.append(look(*asked))
+        return looks[-1]
+
+    monkeypatch.setattr(reader, "_look", counted)
+    monkeypatch.setattr(reader, "_LOOK_S", 2 * LONG_S)
+    await append(log, PART, "a", "b")
+    async with log.reader({PART: 0}) as opened, asyncio.TaskGroup() as tasks:
+        assert texts(await next_records(opened, PART)) == ["a", "b"]
+        read = tasks.create_task(next_records(opened, PART), name="read")
+        await log.ends([PART])
+        assert len(looks) == 1
+        await append(log, PART, "c")
+        assert texts(await read) == ["c"]
+        assert await opened.read(max_records=1, wait_s=0) == {}
+    assert len(looks) == 3
+
+
+async def test_who_was_cut_off_in_a_look_looks_again(log: EventLog) -> None:
+    await append(log, PART, "a")
+    async with log.reader({PART: 0}) as opened:
+        assert texts(await next_records(opened, PART)) == ["a"]
+        await append(log, PART, "b")
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0):
+                await opened.read(max_records=1, wait_s=LONG_S)
+        assert texts(await next_records(opened, PART)) == ["b"]

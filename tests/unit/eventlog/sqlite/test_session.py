@@ -179,9 +179,9 @@ async def test_a_file_that_goes_while_it_is_open_is_noticed(
     async with open_sqlite(config) as log:
         await log.create([RAW])
         spoil(config.path)
-        with pytest.raises(LogCorrupt, match="removed"):
+        with pytest.raises(LogCorrupt, match="the log file is gone"):
             await log.ends([PART])
-        with pytest.raises(LogCorrupt, match="removed"):
+        with pytest.raises(LogCorrupt, match="the log file is gone"):
             await append(log, PART, "lost")
 
 

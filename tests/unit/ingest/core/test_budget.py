@@ -13,6 +13,7 @@ from ingest.core.budget import (
     failed,
     full,
     is_open,
+    is_tripped,
     learn,
     spend,
     succeeded,
@@ -116,6 +117,20 @@ def test_the_breaker_opens_after_failures_in_a_row_and_for_longer_each_time() ->
     assert not is_open(succeeded(), now_s=0.0)
 
 
-def test_the_breaker_is_open_for_ten_minutes_at_most() -> None:
+def test_the_breaker_is_open_for_a_minute_at_most() -> None:
     breaker = Breaker(failures=10_000)
-    assert not is_open(failed(breaker, now_s=0.0, draw=1.0), now_s=600.0)
+    assert not is_open(failed(breaker, now_s=0.0, draw=1.0), now_s=60.0)
+
+
+def test_what_fails_while_the_breaker_is_open_was_asked_before() -> None:
+    breaker = Breaker()
+    for _ in range(OPENS_AFTER + 20):
+        breaker = failed(breaker, now_s=0.0, draw=1.0)
+    assert breaker.failures == OPENS_AFTER
+    assert not is_open(breaker, now_s=15.0)
+
+
+def test_a_source_has_to_show_that_it_is_back_until_it_does() -> None:
+    assert not is_tripped(Breaker(failures=OPENS_AFTER - 1))
+    assert is_tripped(Breaker(failures=OPENS_AFTER))
+    assert not is_tripped(succeeded())

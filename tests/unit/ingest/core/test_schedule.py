@@ -141,6 +141,46 @@ def test_a_subnet_where_nothing_was_ever_held_is_asked_hourly() -> None:
     assert read(schedule, 3_600.0).subnets == (ONE, TWO)
 
 
+def test_a_first_reading_that_failed_still_goes_before_the_polls() -> None:
+    schedule = a_schedule(ANN, BOB)
+    read(schedule, 0.0)
+    assert read(schedule, 0.0, failed=True).user == BOB
+    schedule.refresh(now_s=9.0)
+    again = read(schedule, 9.0)
+    assert (again.user, again.reason) == (BOB, Reason.FIRST)
+    assert read(schedule, 9.0).user == ANN
+
+
+def test_a_probe_is_the_reading_that_failed_least_and_of_those_the_most_urgent() -> (
+    None
+):
+    schedule = a_schedule(ANN, BOB, CYD)
+    assert schedule.take_probe(now_s=-1.0) is None
+    assert read(schedule, 0.0, failed=True).user == ANN
+    for _ in range(2):
+        read(schedule, 0.0)
+    schedule.hint(CYD, now_s=300.0)
+    reading = schedule.take_probe(now_s=300.0)
+    assert reading is not None
+    assert (reading.user, reading.reason) == (CYD, Reason.HINT)
+    order = [schedule.take_probe(now_s=300.0), schedule.take_probe(now_s=300.0)]
+    assert [found.user for found in order if found] == [BOB, ANN]
+    assert schedule.take_probe(now_s=300.0) is None
+    assert schedule.take(now_s=300.0) is None
+
+
+def test_a_hint_is_not_lost_with_the_reading_that_failed() -> None:
+    schedule = a_schedule(ANN)
+    schedule.offer_subnets([ONE], now_s=0.0)
+    read(schedule, 0.0)
+    schedule.asked(ANN, ONE, balance="0", now_s=0.0)
+    schedule.hint(ANN, now_s=10.0)
+    read(schedule, 10.0, failed=True)
+    again = read(schedule, 20.0)
+    assert (again.reason, again.subnets) == (Reason.HINT, (ONE,))
+    assert read(schedule, 320.0).reason is Reason.POLL
+
+
 def test_a_subnet_that_failed_is_asked_with_the_next_poll() -> None:
     schedule = a_schedule(ANN)
     schedule.offer_subnets([ONE], now_s=0.0)

@@ -299,8 +299,7 @@ def test_a_bug_names_the_record(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> Outcome:
         raise ZeroDivisionError
 
-    folds = dict(batch_module._FOLDS)
-    folds[PRICES_RAW] = folds[PRICES_RAW]._replace(fold=broken)
+    folds = {**batch_module._FOLDS, PRICES_RAW: broken}
     monkeypatch.setattr(batch_module, "_FOLDS", folds)
     inputs = [(PRICES_RAW, [Record(77, 1, b"", None), *records(price("1"))])]
     with pytest.raises(FoldError, match=r"prices.raw\[3\] at offset 0") as failed:

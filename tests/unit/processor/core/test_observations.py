@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from eventlog.port import Record
 from processor.core.observations import (
     Seen,
     read_balance,
@@ -46,7 +47,7 @@ def by_model(key: bytes | None, value: bytes) -> PriceWord | Refused:
 
 
 def agree(key: bytes | None, value: bytes) -> PriceWord | Refused:
-    read = read_price(key, value, 7)
+    read = read_price(Record(7, 1, key, value))
     assert read == by_model(key, value)
     # Equal is not enough: True is 1.
     assert repr(read) == repr(by_model(key, value))
@@ -124,6 +125,16 @@ def test_bytes_changed_anywhere_are_judged_as_the_model_judges_them(
             id="twice, the last alike",
         ),
         pytest.param(canonical(ORDINARY).replace(b"usd", b"us\\u0064"), id="escaped"),
+        pytest.param(
+            canonical(ORDINARY | {"usd": "11." + "1" * 37}), id="a long price"
+        ),
+        pytest.param(canonical(ORDINARY | {"observedAt": MAX_INT}), id="16 digits"),
+        pytest.param(canonical(ORDINARY | {"source": "No"}), id="no source"),
+        pytest.param(canonical(ORDINARY | {"market": {}}), id="an empty market"),
+        pytest.param(
+            canonical(ORDINARY).replace(b'"change1h"', b' "change1h"'),
+            id="spaces in a market",
+        ),
     ],
 )
 def test_odd_json_is_judged_as_the_model_judges_it(value: bytes) -> None:
@@ -144,7 +155,7 @@ def test_a_price_under_another_key_is_refused(key: bytes | None) -> None:
     ],
 )
 def test_a_tombstone_is_refused(read: Any) -> None:
-    assert read(KEY, None, 0) == Refused(Reason.SCHEMA, "")
+    assert read(Record(0, 1, KEY, None)) == Refused(Reason.SCHEMA, "")
 
 
 @pytest.mark.parametrize(
@@ -158,7 +169,7 @@ def test_other_observations_are_read_by_their_models(
     read: Any, event: Any, key: str
 ) -> None:
     value = encode(event)
-    seen = read(key.encode(), value, 3)
+    seen = read(Record(3, 1, key.encode(), value))
     assert seen == Seen(5, event, 3, value)
-    assert read(b"other", value, 3) == Refused(Reason.SCHEMA, "key")
-    assert read(key.encode(), b"{}", 3).reason is Reason.SCHEMA
+    assert read(Record(3, 1, b"other", value)) == Refused(Reason.SCHEMA, "key")
+    assert read(Record(3, 1, key.encode(), b"{}")).reason is Reason.SCHEMA

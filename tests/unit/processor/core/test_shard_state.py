@@ -72,6 +72,14 @@ def test_a_topic_begins_where_it_is_told_unless_the_shard_has_read_from_it() -> 
     }
 
 
+def test_a_topic_that_lost_what_was_to_be_read_is_read_on_after_it() -> None:
+    state = ShardState.restore(SHARD, [(b"position", encode(POSITION))])
+    state.read_on({"prices.raw": 9})
+    assert state.position == POSITION.model_copy(
+        update={"positions": {"prices.raw": 9}}
+    )
+
+
 def test_what_was_read_before_does_not_hide_what_is_loaded_after() -> None:
     ahead, behind = Folding(), Folding()
     ahead.tell_all([price("1"), price("2", at=2)])

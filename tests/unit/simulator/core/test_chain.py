@@ -132,3 +132,34 @@ def test_a_world_of_one_account_has_nobody_to_send_to() -> None:
     assert isinstance(of.ledger, Ledger)
     (block,) = of.ledger.advance()
     assert block.transactions == ()
+
+
+def _held(of: Grown) -> dict[str, dict[str, Holding]]:
+    """Without holdings of nothing, which taking back a first receipt leaves behind."""
+    return {
+        owner: {key: holding for key, holding in held.items() if any(holding)}
+        for owner, held in balances(of).items()
+    }
+
+
+@given(st.integers(0, 50), st.integers(1, 6))
+def test_a_node_that_lags_is_as_all_were_some_blocks_ago(seed: int, depth: int) -> None:
+    of, then = grown(seed), grown(seed)
+    for _ in range(depth):
+        of.ledger.advance()
+    now = balances(of)
+    lagging = Grown(of.world, of.ledger.rewound(depth))
+    assert balances(of) == now
+    assert _held(lagging) == _held(then)
+    assert [lagging.ledger.revision(owner) for owner in of.world.accounts] == [
+        then.ledger.revision(owner) for owner in of.world.accounts
+    ]
+    assert lagging.ledger.tip.height == then.ledger.tip.height
+
+
+def test_in_an_emptied_ledger_nobody_ever_held_anything() -> None:
+    of = grown()
+    empty = of.ledger.emptied()
+    assert not any(balances(Grown(of.world, empty)).values())
+    assert {empty.revision(owner) for owner in of.world.accounts} == {0}
+    assert any(balances(of).values())

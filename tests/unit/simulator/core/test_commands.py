@@ -106,9 +106,10 @@ def test_a_fault_is_read_and_shown_as_it_was_asked_for() -> None:
         "count": 2,
         "retryAfter": 7,
         "delaySeconds": 0.5,
+        "blocks": 2,
     }
     fault = commands.fault(asked)
-    assert fault == Fault("hiro", Kind.TOO_MANY, "/extended/*", 2, "7", 0.5)
+    assert fault == Fault("hiro", Kind.TOO_MANY, "/extended/*", 2, "7", 0.5, 2)
     assert commands.shown(fault) == asked | {"retryAfter": "7"}
     assert commands.fault({"kind": "html"}) == Fault("*", Kind.HTML)
 

@@ -10,6 +10,7 @@ from simulator.core.faults import (
     Fault,
     FaultPlan,
     Kind,
+    inflated,
     reply,
     wrong_types,
 )
@@ -99,3 +100,17 @@ def test_wrong_types_keep_every_field_and_no_type() -> None:
         "b": [{"value": "1"}, False, {"value": "True"}],
         "c": {"d": {"value": "1.5"}},
     }
+
+
+def test_inflated_prices_are_a_million_times_too_high_and_nothing_else_is() -> None:
+    rows = [
+        {"contract_id": "SP1.a", "decimals": 6, "metrics": {"price_usd": 0.5}},
+        {"tokenId": ".stx", "usdPrice": 1.5, "confidence": 0.9, "note": None},
+    ]
+    assert inflated({"data": rows}) == {
+        "data": [
+            {"contract_id": "SP1.a", "decimals": 6, "metrics": {"price_usd": 500_000}},
+            {"tokenId": ".stx", "usdPrice": 1_500_000, "confidence": 0.9, "note": None},
+        ]
+    }
+    assert inflated({"stx": 2.0, "SP1.a": 0.5}) == {"stx": 2e6, "SP1.a": 5e5}

@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 
 from ingest.core.normalize.accounts import (
     Account,
+    Doubt,
     Page,
     account_of_pages,
     account_v1,
+    doubt,
     page_v2,
     page_v3,
     same_content,
@@ -211,3 +213,44 @@ def test_equal_accounts_are_the_same_content(held: dict[str, int]) -> None:
     two = read(v1({f"{A}{name}::x": amounts(str(n)) for name, n in reverse.items()}))
     assert same_content(one, two)
     assert not same_content(one, read(v1({f"{B}::new": amounts("1")})))
+
+
+def of_totals(sent: str | None, received: str | None, balance: str = "5") -> Account:
+    totals = {"total_sent": sent, "total_received": received}
+    given = {name: amount for name, amount in totals.items() if amount is not None}
+    return read(v1({f"{A}::x": amounts(balance, **given)}))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "found"),
+    [
+        pytest.param(("1", "6"), ("1", "6"), None, id="the same"),
+        pytest.param(("1", "6"), ("2", "7"), None, id="moved on"),
+        pytest.param(("1", "6"), ("0", "6"), Doubt.BACK, id="sent less"),
+        pytest.param(("1", "6"), ("1", "5"), Doubt.BACK, id="received less"),
+        pytest.param(("1", "6"), (None, None), None, id="no totals any more"),
+        pytest.param((None, None), ("1", "6"), None, id="no totals before"),
+    ],
+)
+def test_totals_that_shrink_are_doubtful(
+    before: tuple[str | None, str | None],
+    after: tuple[str | None, str | None],
+    found: Doubt | None,
+) -> None:
+    assert doubt(of_totals(*before), of_totals(*after)) is found
+
+
+def test_an_account_with_nothing_left_is_doubtful_and_an_empty_one_is_not() -> None:
+    full = read(v1({f"{A}::x": amounts("2")}))
+    spent = read(v1({f"{A}::x": amounts("0")}))
+    empty = read(v1({}, amounts("0")))
+    assert doubt(full, spent) is None
+    assert doubt(full, empty) is Doubt.EMPTY
+    assert doubt(empty, empty) is None
+    assert doubt(empty, full) is None
+
+
+def test_an_asset_that_was_not_there_before_is_not_doubtful() -> None:
+    before = read(v1({f"{A}::x": amounts("5", total_sent="9")}))
+    after = read(v1({f"{A}::y": amounts("5", total_sent="0")}))
+    assert doubt(before, after) is None

@@ -1,0 +1,34 @@
+# One image that runs every service: `docker run IMAGE edge`. Without a command it runs
+# everything on the embedded log.
+ARG PYTHON=python:3.11.14-slim-bookworm
+
+FROM ${PYTHON} AS build
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
+# Without pip: what the end image holds can run, but not install.
+RUN python -m venv --without-pip /opt/stacks-feed
+WORKDIR /source
+COPY pyproject.toml constraints.txt ./
+# What the program needs, without its tools, in a layer that outlives changes of the code.
+RUN python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"], sep="\n")' > requirements.txt \
+    && pip --python /opt/stacks-feed/bin/python install \
+        --only-binary :all: --constraint constraints.txt --requirement requirements.txt
+COPY . .
+RUN pip --python /opt/stacks-feed/bin/python install --no-deps .
+
+FROM ${PYTHON}
+RUN pip uninstall --yes --root-user-action ignore setuptools wheel pip \
+    && useradd --system --uid 10001 --create-home --home-dir /var/lib/stacks-feed \
+        --shell /usr/sbin/nologin stacks-feed
+COPY --from=build /opt/stacks-feed /opt/stacks-feed
+# In a container nobody could reach a service that listens on the loopback address.
+ENV PATH=/opt/stacks-feed/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    STACKS_FEED_HOST=0.0.0.0
+USER stacks-feed
+# The embedded log lies in `data` below it; mount a volume here to keep it.
+WORKDIR /var/lib/stacks-feed
+EXPOSE 1999
+STOPSIGNAL SIGTERM
+ENTRYPOINT ["stacks-feed"]
+CMD ["up"]

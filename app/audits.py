@@ -1,0 +1,61 @@
+"""What the audit commands have in common: the log they open, their exit codes, progress."""
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+from rich.console import Console
+from rich.progress import Progress as Bars
+
+from app.bootstrap import Opened, open_log
+from app.errors import NotAnswered, OperatorError, RequestError
+from app.settings import Settings
+from app.topics import read_identity
+from audit.core.cuts import NotACut
+from audit.errors import IndexUnusable, IndexWrong, WrongMoment
+from eventlog.port import LogError
+from processor.core.generations import UnknownGeneration
+from runtime.clock import SystemClock
+
+Progress = Callable[[int], None]
+
+
+@asynccontextmanager
+async def opened_to_ask(settings: Settings) -> AsyncIterator[Opened]:
+    """Open a log of whatever network and world, for reading."""
+    async with open_log(settings, clock=SystemClock()) as log:
+        identity = await read_identity(log)
+        if identity is None:
+            raise OperatorError(f"the log at {log.where} has no topics yet")
+        yield Opened(log, identity)
+
+
+@contextmanager
+def answering() -> Iterator[None]:
+    """Let what keeps an audit from its answer be no answer.
+
+    Raises ``RequestError`` (exit code 2) for what was asked wrongly and ``NotAnswered``
+    (exit code 3) for what is in the way.
+    """
+    try:
+        yield
+    except (NotACut, WrongMoment) as error:
+        raise RequestError(f"{error}") from None
+    except (UnknownGeneration, IndexUnusable, IndexWrong, LogError) as error:
+        raise NotAnswered(f"{error}") from error
+    except OperatorError as error:
+        if error.exit_code == RequestError.exit_code:
+            raise
+        raise NotAnswered(f"{error}") from error
+
+
+@contextmanager
+def bar(text: str, *, total: int | None = None) -> Iterator[Progress]:
+    """Show progress on stderr, told in steps; nothing where that is no terminal."""
+    console = Console(stderr=True)
+    with Bars(console=console, disable=not console.is_terminal) as bars:
+        task = bars.add_task(text, total=total)
+
+        def step(done: int) -> None:
+            bars.advance(task, done)
+
+        yield step

@@ -1,0 +1,137 @@
+"""``stacks-feed audit diff``: what would have been published with other settings."""
+
+import argparse
+import asyncio
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import orjson
+
+from app.audits import answering, bar, opened_to_ask
+from app.bootstrap import Opened
+from app.commands.service import overrides
+from app.errors import AS_DERIVED, DIFFERENT, RequestError
+from app.settings import Settings, read
+from audit.bounds import range_of
+from audit.core.cuts import parse_bound
+from audit.core.difference import shown
+from audit.core.differing import (
+    Comparison,
+    Example,
+    How,
+    WrongSetting,
+    settings_in,
+)
+from audit.diff import DiffConfig, diff_shard
+
+_KEYS_SHOWN, _PERCENT = 10, 100
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print what differs; with ``--fail`` 1 if anything does."""
+    with answering():
+        settings = read(overrides(arguments))
+        found = asyncio.run(_ask(settings, arguments))
+    if arguments.json:
+        print(orjson.dumps(plainly(found)).decode())
+    else:
+        print("\n".join(in_words(found)))
+    return DIFFERENT if arguments.fail and found.is_different else AS_DERIVED
+
+
+async def _ask(settings: Settings, arguments: argparse.Namespace) -> Comparison:
+    config = _config(arguments)
+    first, last = (
+        parse_bound(b) if b else None for b in (arguments.first, arguments.last)
+    )
+    whole = Comparison()
+    async with opened_to_ask(settings) as opened:
+        with bar("folding") as progress:
+            for shard in _shards(arguments.shard, opened):
+                log, identity = opened
+                asked = await range_of(log, identity, shard, first, last)
+                wanted = replace(config, first=asked.first, last=asked.last)
+                found = await diff_shard(log, shard, config=wanted, progress=progress)
+                whole.add(found)
+    return whole
+
+
+def _config(arguments: argparse.Namespace) -> DiffConfig:
+    try:
+        changed = settings_in(arguments.set or ())
+    except WrongSetting as error:
+        raise RequestError(f"{error}") from None
+    if not changed and arguments.generation is None:
+        raise RequestError("name what is to be otherwise: --set or --generation")
+    return DiffConfig(changed=changed, generation=arguments.generation)
+
+
+def _shards(asked: list[int] | None, opened: Opened) -> list[int]:
+    count = opened.identity.partitions
+    shards = sorted(set(asked if asked is not None else range(count)))
+    if not all(0 <= shard < count for shard in shards):
+        raise RequestError(f"this log has the shards 0 to {count - 1}")
+    return shards
+
+
+# ---- what came of it
+
+
+def in_words(found: Comparison) -> Iterator[str]:
+    """Yield a summary by kind, the largest differences, and examples."""
+    kinds = sorted({kind for kind, _ in found.counts})
+    for kind in kinds:
+        counts = [f"{found.counts[kind, how]:,} {how.value}" for how in How]
+        yield f"{kind}: {', '.join(counts)}"
+        if kind in found.largest:
+            share, example = found.largest[kind]
+            yield f"  largest difference {share * _PERCENT:.6f} %: {_line(example)}"
+    for examples in found.examples.values():
+        yield from (_line(example) for example in examples)
+    if found.keys:
+        yield f"keys that differ: {len(found.keys):,}, most often"
+        for key, count in found.keys.most_common(_KEYS_SHOWN):
+            yield f"  {shown(key)}: {count:,}"
+    else:
+        yield "nothing would be published otherwise"
+
+
+def _line(example: Example) -> str:
+    at = f"commit {example.commit} of shard {example.shard}"
+    written, other = shown(example.written), shown(example.other)
+    match example.how:
+        case How.ADDED:
+            return f"added in {at}: {shown(example.key)} = {other}"
+        case How.MISSING:
+            return f"missing in {at}: {shown(example.key)} = {written}"
+        case _:
+            return f"different in {at}: {shown(example.key)} = {other} instead of {written}"
+
+
+def plainly(found: Comparison) -> dict[str, Any]:
+    """Return all of it for a program."""
+    kinds = sorted({kind for kind, _ in found.counts})
+    return {
+        "different": found.is_different,
+        "counts": {
+            kind: {how.value: found.counts[kind, how] for how in How} for kind in kinds
+        },
+        "largest": {
+            kind: {"share": f"{largest.share:f}", **_plain(largest.example)}
+            for kind, largest in found.largest.items()
+        },
+        "keys": {shown(key): count for key, count in found.keys.items()},
+        "examples": [_plain(each) for some in found.examples.values() for each in some],
+    }
+
+
+def _plain(example: Example) -> dict[str, Any]:
+    return {
+        "how": example.how.value,
+        "shard": example.shard,
+        "commit": example.commit,
+        "key": shown(example.key),
+        "written": None if example.written is None else shown(example.written),
+        "other": None if example.other is None else shown(example.other),
+    }

@@ -1,0 +1,27 @@
+"""What who follows a log must be told."""
+
+from dataclasses import dataclass, field
+
+from processor.core.generations import GENERATIONS, Generations
+
+
+@dataclass(frozen=True, slots=True)
+class WatchConfig:
+    """Who this instance is among its like, and how it goes about.
+
+    A verified snapshot is written when log time comes into another interval, and after
+    so many observations. ``accepted`` names gaps in the raw topics that the operator has
+    accepted. Parts of a commit that are not visible yet are waited for ``settle_s``, a
+    new commit ``wait_s`` at a time. Every ``look_s`` it is told how far the journal is.
+    """
+
+    instance: str
+    generations: Generations = field(default_factory=lambda: GENERATIONS)
+    accepted: frozenset[str] = frozenset()
+    snapshot_interval_ms: int = 86_400_000
+    snapshot_observations: int = 5_000_000
+    settle_s: float = 10.0
+    wait_s: float = 1.0
+    look_s: float = 5.0
+    backoff_s: float = 0.2
+    max_backoff_s: float = 5.0

@@ -1,0 +1,145 @@
+"""Single records of one partition, by their offsets, and the commits that read them."""
+
+from bisect import bisect_right
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import NamedTuple
+
+from audit.core.commits import read_commit
+from audit.core.waypoints import SPARSE
+from audit.errors import IndexWrong
+from audit.index import Index
+from eventlog.port import EventLog, Partition, Reader, Record
+from schemas.journal import Commit
+from schemas.topics import JOURNAL
+
+# Offsets nearer to one another than this are read with all that lies between.
+_NEAR = 500
+_BATCH = 1_000
+
+
+async def picked(
+    log: EventLog, at: Partition, offsets: Sequence[int], *, key: bytes
+) -> AsyncIterator[Record]:
+    """Yield the records of a key that stand at growing offsets, as far as they are held.
+
+    Raises ``IndexWrong`` where something else stands at one of them.
+    """
+    (oldest,) = (await log.oldest([at])).values()
+    wanted = [offset for offset in offsets if offset >= oldest]
+    if not wanted:
+        return
+    async with log.reader({at: wanted[0]}) as reader:
+        for group in _groups(wanted):
+            reader.seek(at, group[0])
+            async for record in _group(reader, at, group, key):
+                yield record
+
+
+def _groups(offsets: Sequence[int]) -> list[list[int]]:
+    groups: list[list[int]] = []
+    for offset in offsets:
+        if groups and offset - groups[-1][-1] <= _NEAR:
+            groups[-1].append(offset)
+        else:
+            groups.append([offset])
+    return groups
+
+
+async def _group(
+    reader: Reader, at: Partition, group: Sequence[int], key: bytes
+) -> AsyncIterator[Record]:
+    wanted, last = iter(group), group[-1]
+    offset = next(wanted, None)
+    while offset is not None and reader.position(at) <= last:
+        count = min(_BATCH, last + 1 - reader.position(at))
+        batches = await reader.read(max_records=count, wait_s=1.0)
+        for record in batches.get(at, ()):
+            if offset is None or record.offset < offset:
+                continue
+            if record.offset > offset or (record.key or b"") != key:
+                raise IndexWrong(at.topic, at.number, offset=offset)
+            yield record
+            offset = next(wanted, None)
+    if offset is not None:
+        raise IndexWrong(at.topic, at.number, offset=offset)
+
+
+class CommitAt(NamedTuple):
+    """A commit and where its journal record stands."""
+
+    offset: int
+    said: Commit
+
+
+class Finder:
+    """Finds commits of one shard by what they read, through the index."""
+
+    def __init__(self, reader: Reader, index: Index, shard: int, *, end: int) -> None:
+        self._reader, self._index = reader, index
+        self._at, self._end = Partition(JOURNAL, shard), end
+        self._segment: list[CommitAt] = []
+        self._ahead: list[Record] = []
+        self._at_once = SPARSE
+
+    async def of_raw(self, topic: str, offset: int) -> CommitAt | None:
+        """Return the commit that read a record; ``None`` if none has yet."""
+        start = self._index.before_raw(self._at.number, topic, offset)
+        while True:
+            segment = await self._from(start)
+            for found in segment:
+                part = found.said.inputs.get(topic)
+                if part is not None and offset < part.end:
+                    return found if offset >= part.start else None
+            if not segment:
+                return None
+            start = segment[-1].offset + 1
+
+    async def numbered(self, commit: int) -> CommitAt | None:
+        """Return the commit with a number; ``None`` if there is none."""
+        start = self._index.before_commit(self._at.number, commit)
+        while segment := await self._from(start):
+            number = bisect_right(segment, commit, key=lambda each: each.said.commit)
+            if number and segment[number - 1].said.commit == commit:
+                return segment[number - 1]
+            if segment[-1].said.commit > commit:
+                return None
+            start = segment[-1].offset + 1
+        return None
+
+    async def _from(self, start: int) -> list[CommitAt]:
+        """Return the commits from an offset in the journal on, some of them."""
+        held = self._segment
+        if held and held[0].offset == start:
+            return held
+        self._go_to(start)
+        while len(self._ahead) < SPARSE and self._reader.position(self._at) < self._end:
+            batches = await self._reader.read(max_records=self._at_once, wait_s=1.0)
+            records = batches.get(self._at, ())
+            self._ahead += [record for record in records if record.offset >= start]
+            self._at_once = _BATCH
+        self._segment = [
+            CommitAt(record.offset, read_commit(record, shard=self._at.number))
+            for record in self._ahead[:SPARSE]
+        ]
+        return self._segment
+
+    def _go_to(self, start: int) -> None:
+        """Have what was read ahead begin at an offset; if that is far, read from there."""
+        position = self._reader.position(self._at)
+        first = self._ahead[0].offset if self._ahead else position
+        if first <= start <= position + _NEAR:
+            self._ahead = [record for record in self._ahead if record.offset >= start]
+        else:
+            self._reader.seek(self._at, start)
+            # Whoever looks for one commit needs no more; for the next ones it is near.
+            self._ahead, self._at_once = [], SPARSE
+
+
+@asynccontextmanager
+async def open_finder(log: EventLog, index: Index, shard: int) -> AsyncIterator[Finder]:
+    """Look for commits of a shard in its journal as it is now."""
+    at = Partition(JOURNAL, shard)
+    oldest, end = (await log.oldest([at]))[at], (await log.ends([at]))[at]
+    async with log.reader({at: oldest}) as reader:
+        yield Finder(reader, index, shard, end=end)

@@ -1,0 +1,126 @@
+"""Snapshots in the log: written, found again from the newest back, and read."""
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing, suppress
+from itertools import islice
+from typing import NamedTuple
+
+from audit.core.snapshots import (
+    Damaged,
+    Loading,
+    chunks_of,
+    digest_of,
+    header_in,
+    part_in,
+)
+from audit.core.table import Standing
+from audit.journal import open_lookup
+from audit.streams import open_stream
+from eventlog.port import Entry, EventLog, Partition
+from schemas.base import encode
+from schemas.snapshots import Snapshot
+from schemas.topics import SNAPSHOTS
+
+# Chunks that are handed to the log at a time.
+_AT_ONCE = 8
+
+
+class FoundSnapshot(NamedTuple):
+    """A snapshot by its header, and where that stands."""
+
+    offset: int
+    header: Snapshot
+
+
+async def write_snapshot(
+    log: EventLog,
+    standing: Standing,
+    places: Mapping[str, int],
+    *,
+    generation: int,
+    snapshot_id: str,
+) -> Snapshot:
+    """Write what a shard holds; ``places`` are the next offsets after its commit.
+
+    The header goes last: until it stands there is no snapshot. Returns the header.
+    """
+    state = standing.state
+    shard, position = state.shard, state.position
+    offsets: list[int] = []
+    chunks = chunks_of(standing, snapshot_id)
+    while group := list(islice(chunks, _AT_ONCE)):
+        offsets += await log.append(SNAPSHOTS, _entries(shard, group))
+    digest = digest_of(standing)
+    header = Snapshot(
+        id=snapshot_id,
+        shard=shard,
+        commit=position.commit,
+        generation=generation,
+        log_time=position.log_time,
+        chain=position.chain,
+        places=dict(places),
+        first=offsets[0],
+        chunks=len(offsets),
+        states=digest.states,
+        rows=digest.rows,
+        observations=standing.observations,
+        sha256=digest.sha256,
+    )
+    await log.append(SNAPSHOTS, _entries(shard, [encode(header)]))
+    return header
+
+
+def _entries(shard: int, values: Sequence[bytes]) -> list[tuple[int, Entry]]:
+    return [(shard, Entry(b"%d" % shard, value)) for value in values]
+
+
+async def snapshots(log: EventLog, shard: int) -> list[FoundSnapshot]:
+    """Return the snapshots of a shard, the newest first."""
+    return [found async for found in newest_first(log, shard)]
+
+
+async def newest_first(
+    log: EventLog, shard: int
+) -> AsyncGenerator[FoundSnapshot, None]:
+    """Yield the snapshots of a shard; chunks are passed over unread.
+
+    Whoever needs one only need not look for those before it: a year has hundreds.
+    """
+    async with open_lookup(log, Partition(SNAPSHOTS, shard)) as lookup:
+        offset = lookup.end - 1
+        while offset >= lookup.oldest:
+            record = await lookup.at_or_after(offset)
+            value = record.value if record and record.offset == offset else None
+            header = header_in(value)
+            if header is None or header.first >= offset:
+                # Chunks without a header: whoever wrote them died.
+                offset -= part_in(value) + 1
+                continue
+            if header.first >= lookup.oldest:
+                yield FoundSnapshot(offset, header)
+            offset = header.first - 1
+
+
+async def nearest(
+    log: EventLog, shard: int, *, at_most: int
+) -> tuple[FoundSnapshot, Standing] | None:
+    """Return the newest intact snapshot of commit ``at_most`` or before, and what it holds."""
+    async with aclosing(newest_first(log, shard)) as all_found:
+        async for found in all_found:
+            if found.header.commit > at_most:
+                continue
+            with suppress(Damaged):
+                return found, await load(log, found)
+    return None
+
+
+async def load(log: EventLog, found: FoundSnapshot) -> Standing:
+    """Read a snapshot; raise ``Damaged`` if it is not what its header says."""
+    header = found.header
+    at = Partition(SNAPSHOTS, header.shard)
+    loading = Loading(header)
+    async with open_stream(log, at, start=header.first, settle_s=0.0) as stream:
+        while records := await stream.take_before(found.offset, at_most=_AT_ONCE):
+            for record in records:
+                loading.add(record.value)
+    return loading.end()

@@ -1,0 +1,58 @@
+"""The cases of ``verify``: observations a CPU second, and what they are spent on."""
+
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from benchmarks.folding_cases import per_cpu_s
+from benchmarks.results import Result
+from benchmarks.trial import run_trial
+
+
+def verified(
+    name: str, log: dict[str, Any], *, count: int, rounds: int, goal: float
+) -> list[Result]:
+    """Measure the verification of ``count`` observations that are folded in a log."""
+    told = {**log, "count": count}
+    run_trial("folding.fill", told)
+    run_trial("folding.fold", told)
+    costs = [run_trial("verifying.verify", told) for _ in range(rounds)]
+    parts = [run_trial("verifying.parts", told).extra for _ in range(rounds)]
+    whole = Result(
+        name=f"{name} verify",
+        value=per_cpu_s(costs),
+        unit="observations a CPU second",
+        goal=goal,
+        bound="at least",
+        of="value",
+    )
+    return [whole, *(_share(name, part, share) for part, share in shares(parts))]
+
+
+def _share(name: str, part: str, share: float) -> Result:
+    return Result(name=f"{name} verify: {part}", value=share, unit="% of the CPU")
+
+
+def shares(rounds: Sequence[Mapping[str, float]]) -> list[tuple[str, float]]:
+    """Return what each part takes of the whole, in percent: the median of the rounds.
+
+    The parts were measured one inside the other: folding hashes and decodes, and all but
+    reading folds.
+    """
+    alone = [
+        {
+            "reading": spent["read"],
+            "hashing": spent["hash"],
+            "decoding": spent["decode"],
+            "folding": spent["fold"] - spent["hash"] - spent["decode"],
+            "comparing": spent["all but reading"] - spent["fold"],
+        }
+        for spent in rounds
+    ]
+    return [
+        (
+            part,
+            statistics.median(100 * one[part] / sum(one.values()) for one in alone),
+        )
+        for part in alone[0]
+    ]

@@ -1,0 +1,58 @@
+"""`audit watch` as a process: alone, and among the services of `up`."""
+
+from pathlib import Path
+
+import pytest
+
+from schemas.topics import CHANGES
+from tests.support.folded import a_folded_file, tamper
+from tests.support.processes import run, running, until
+from tests.support.system import client, received, system
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(90)]
+
+
+def a_log(cwd: Path) -> Path:
+    """Put a small history where `up` has its log."""
+    (cwd / "data").mkdir()
+    return a_folded_file(cwd / "data" / "stacks-feed.sqlite")
+
+
+async def test_a_difference_ends_it_with_1_and_one_line(tmp_path: Path) -> None:
+    tamper(a_log(tmp_path), CHANGES, b'"version":2', b'"version":3')
+    ended = await run("audit", "watch", cwd=tmp_path)
+    assert ended.code == 1
+    lines = ended.err.splitlines()
+    assert lines[-1].startswith("stacks-feed audit: changes differs in commit")
+    assert "Traceback" not in ended.err
+
+
+async def test_no_log_is_no_difference(tmp_path: Path) -> None:
+    ended = await run("audit", "watch", cwd=tmp_path)
+    assert ended.code == 3
+    assert "there is no log" in ended.err
+
+
+async def test_it_stops_when_it_is_told(tmp_path: Path) -> None:
+    a_log(tmp_path)
+    async with running("audit", "watch", cwd=tmp_path) as process:
+        assert process.stderr is not None
+        async for line in process.stderr:
+            if b"audit begins" in line:
+                break
+        process.terminate()
+        assert await process.wait() == 0
+
+
+async def test_in_up_a_difference_is_loud_and_the_feed_goes_on(tmp_path: Path) -> None:
+    tamper(a_log(tmp_path), CHANGES, b'"version":2', b'"version":3')
+    async with system(tmp_path) as up:
+        assert "edge, audit" in up.first_lines
+        await until("the audit gives up", lambda: up.events("service gave up"))
+        (found,) = up.events("difference found")
+        assert found["level"] == "critical"
+        assert "changes differs" in found["difference"]
+        async with client(f"ws://{up.edge}/parties/prices/main") as connection:
+            await connection.send('{"type":"SUBSCRIBE"}')
+            await received(connection, "PRICE_UPDATE")
+        assert len(up.pids("audit")) == 1

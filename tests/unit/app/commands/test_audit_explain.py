@@ -1,0 +1,102 @@
+"""`audit explain`: by an index, without one, and with one that is wrong."""
+
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from app.cli import main
+from tests.support.folded import a_folded_file, tamper
+from tests.support.folding import ALPHA, BETA, USER
+
+LOG = "log.sqlite"
+INDEX = Path("log.sqlite.index")
+PRICE = f"price:{ALPHA}"
+
+
+@pytest.fixture
+def log(monkeypatch: pytest.MonkeyPatch, clean: Path) -> Path:
+    monkeypatch.setenv("STACKS_FEED_LOG", LOG)
+    return a_folded_file(Path(LOG))
+
+
+def asked(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> str:
+    assert main(["audit", "explain", *arguments]) == code
+    said = capsys.readouterr()
+    return said.err if code else said.out
+
+
+def test_with_and_without_an_index_the_answer_is_the_same(
+    log: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scanned = asked(capsys, PRICE, "--json", "--no-index")
+    assert not INDEX.exists()
+    assert asked(capsys, PRICE, "--json") == scanned
+    assert INDEX.exists()
+    assert asked(capsys, PRICE, "--json") == scanned
+    assert json.loads(scanned)["value"]["version"] == 10
+
+
+@pytest.mark.parametrize(
+    ("key", "sentence"),
+    [
+        (PRICE, "is 1.3575 USD, version 10 after commit"),
+        (f"balance:{USER}:{BETA}", "it stands on"),
+        (f"token:{ALPHA}", "is name Alpha 9"),
+        ("reject:prices.raw:1:5", "published price:"),
+        ("reject:prices.raw:1:19", "refused: it does not fit its schema"),
+    ],
+)
+def test_each_kind_is_told_in_sentences(
+    log: Path, capsys: pytest.CaptureFixture[str], key: str, sentence: str
+) -> None:
+    assert sentence in asked(capsys, key)
+
+
+def test_a_moment_may_be_named(log: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "after commit 2 of shard 1" in asked(capsys, PRICE, "--at", "2")
+    assert "was not published" in asked(capsys, PRICE, "--at", "2001-01-01")
+    said = json.loads(asked(capsys, "prices.raw:1:19", "--json"))
+    assert said["step"]["reject"]["reason"] == "schema"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (["nonsense"], "names nothing that can be explained"),
+        (["prices.raw:9:1"], "has the shards 0 to 2"),
+        (["prices.raw:1:99999"], "holds no record 99999"),
+        ([PRICE, "--at", "noon"], "is no moment"),
+    ],
+)
+def test_a_wrong_request_is_refused(
+    log: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], why: str
+) -> None:
+    assert why in asked(capsys, *arguments, code=2)
+
+
+def test_an_index_that_is_wrong_misleads_nobody(
+    log: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    right = asked(capsys, PRICE)
+    with closing(sqlite3.connect(INDEX)) as db:
+        db.execute("UPDATE blocks SET offsets = x'01' WHERE topic = 'prices.raw'")
+        db.commit()
+    assert asked(capsys, PRICE) == right
+
+
+def test_a_log_that_was_tampered_with_is_said_to_be(
+    log: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tamper(log, "changes", b'"usd":"1.3575"', b'"usd":"1.3576"')
+    assert "changes differs in commit 5" in asked(capsys, PRICE, code=1)
+
+
+def test_a_log_without_commits_explains_nothing(
+    log: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # All that this log holds is in its other shards.
+    said = asked(capsys, "price:SP3D6PV2ACBPEKYJTCMH7HEN02KP87QSP8KTEH335.mega")
+    assert "was not published up to commit" in said

@@ -1,0 +1,112 @@
+"""How `doctor` learns, from the log alone, what no shard has read and how long it stands."""
+
+import math
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from app import retention
+from app.retention import Standing, standings
+from app.topics import specs
+from eventlog.port import Entry, EventLog, Partition
+from eventlog.sqlite import open_sqlite
+from processor.core.retention import Gap
+from schemas.base import encode
+from schemas.journal import GENESIS, Position
+from schemas.states import POSITION_KEY
+from schemas.topics import PRICES_RAW, RAW, STATE
+from tests.support.sqlite_logs import HandClock, config_of
+
+HOUR_MS, DAY_MS = 3_600_000, 86_400_000
+SHARD = 1
+
+
+@pytest.fixture
+def clock() -> HandClock:
+    return HandClock(ms=10 * DAY_MS)
+
+
+@pytest.fixture
+async def log(tmp_path: Path, clock: HandClock) -> AsyncIterator[EventLog]:
+    config = config_of(tmp_path / "log", clock, clean_every_s=0.01)
+    async with open_sqlite(config) as opened:
+        await opened.create(specs(partitions=2, audit_days=1))
+        yield opened
+
+
+async def say(log: EventLog, count: int, *, topic: str = PRICES_RAW) -> None:
+    await log.append(topic, [(SHARD, Entry(b"k", b"v"))] * count)
+
+
+async def stand(log: EventLog, *, after: int = 0, **positions: int) -> None:
+    """Let the shard stand at positions; ``after`` more records of its state follow."""
+    value = encode(
+        Position(
+            commit=1,
+            chain=GENESIS,
+            log_time=1,
+            positions=dict.fromkeys(RAW, 0) | {PRICES_RAW: positions["prices"]},
+        )
+    )
+    rest = [Entry(b"price:%d" % n, b"{}") for n in range(after)]
+    async with log.own(SHARD) as writer:
+        await writer.commit({STATE: [Entry(POSITION_KEY, value), *rest]})
+
+
+async def standing_of(log: EventLog, clock: HandClock) -> Standing:
+    found = await standings(log, partitions=2, now_ms=clock.ms)
+    assert [each.topic for each in found] == sorted(RAW)
+    return next(each for each in found if each.topic == PRICES_RAW)
+
+
+async def test_of_shards_that_never_read_nothing_is_told(
+    log: EventLog, clock: HandClock
+) -> None:
+    await say(log, 3)
+    assert await standings(log, partitions=2, now_ms=clock.ms) == ()
+
+
+async def test_what_waits_is_counted_and_dated(log: EventLog, clock: HandClock) -> None:
+    await say(log, 5)
+    clock.ms += 23 * HOUR_MS
+    await say(log, 2)
+    await stand(log, prices=3)
+    assert await standing_of(log, clock) == Standing(
+        PRICES_RAW, SHARD, waiting=4, left_s=3_600.0, danger=True, gap=None
+    )
+    await stand(log, prices=5)
+    assert await standing_of(log, clock) == Standing(
+        PRICES_RAW, SHARD, waiting=2, left_s=86_400.0, danger=False, gap=None
+    )
+
+
+async def test_a_position_is_found_under_much_that_came_after(
+    log: EventLog, clock: HandClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "_TAIL_OFFSETS", 3)
+    await say(log, 5)
+    await stand(log, after=50, prices=4)
+    assert (await standing_of(log, clock)).waiting == 1
+
+
+async def test_a_position_that_cannot_be_read_is_none(
+    log: EventLog, clock: HandClock
+) -> None:
+    async with log.own(SHARD) as writer:
+        await writer.commit({STATE: [Entry(POSITION_KEY, b"{}")]})
+    assert await standings(log, partitions=2, now_ms=clock.ms) == ()
+
+
+async def test_what_was_deleted_unread_is_named(
+    log: EventLog, clock: HandClock
+) -> None:
+    await say(log, 5)
+    await stand(log, prices=2)
+    clock.ms += 2 * DAY_MS
+    at = Partition(PRICES_RAW, SHARD)
+    async with log.own(0):  # the owner of shard 0 lets the log forget
+        while (await log.oldest([at]))[at] < 5:
+            pass
+    found = await standing_of(log, clock)
+    assert (found.gap, found.left_s) == (Gap(PRICES_RAW, SHARD, 2, 4), math.inf)
