@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import logging
 import os
 import re
 import shlex
@@ -29,10 +30,27 @@ def renewed(text: str) -> str:
 def _renewed(block: re.Match[str]) -> str:
     command = block[1]
     said = io.StringIO()
-    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+    with (
+        _logging_put_back(),
+        contextlib.redirect_stdout(said),
+        contextlib.redirect_stderr(said),
+    ):
         main(shlex.split(command))
     text = _TOOK.sub("in 0.1 s (… a second)", said.getvalue())
     return f"```console\n$ stacks-feed {command}\n{text}```"
+
+
+@contextmanager
+def _logging_put_back() -> Iterator[None]:
+    """Undo what a command sets up of logging: other tests of this process look at it."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    try:
+        yield
+    finally:
+        logging.captureWarnings(capture=False)
+        root.handlers[:] = handlers
+        root.setLevel(level)
 
 
 @contextmanager
