@@ -8,7 +8,7 @@ INSTALL := $(if $(shell command -v uv),uv pip install --python $(BIN)/python,$(B
 	$(INSTALL) --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
 up: .venv/ready ; $(BIN)/stacks-feed up
-test: .venv/ready ; $(BIN)/coverage erase && $(BIN)/coverage run -m pytest --numprocesses auto --dist loadfile
+test: .venv/ready ; $(BIN)/coverage erase && $(BIN)/coverage run -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 covered:                             # a gate of `check`, where Java is: without a broker much of eventlog/kafka is skipped
 	$(BIN)/coverage combine --quiet && $(BIN)/coverage report
 	$(BIN)/coverage report --include="*/core/*,schemas/*" --fail-under=100
