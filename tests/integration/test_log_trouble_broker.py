@@ -34,7 +34,8 @@ async def all_say_that_it_is_away(running: Feed) -> None:
         lambda: all(w in f"{running.processor.reasons()}" for w in waiting),
     )
     await running.warns("the log has not answered")
-    assert (await running.prices()).keys() == served.keys()
+    # What the last records before brought may have been served a moment later.
+    assert served.keys() <= (await running.prices()).keys()
 
 
 def errors() -> float:
