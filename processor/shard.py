@@ -95,7 +95,7 @@ class Shard:
             start = {at: state.position.positions[at.topic] for at in self._inputs}
             async with self._log.reader(start) as reader:
                 self._notice(None)
-                with metrics.SHARDS_OWNED.track_inprogress():
+                with metrics.SHARDS_OWNED.track_inprogress(), self._figures():
                     await self._serve(writer, reader)
 
     async def _restore(self, writer: ShardWriter) -> None:
@@ -196,6 +196,17 @@ class Shard:
             metrics.SHARD_POSITION.labels(topic, shard).set(position)
         for name, count in batch.decisions.items():
             metrics.DECISIONS.labels(*name.split(".")).inc(count)
+
+    @contextmanager
+    def _figures(self) -> Iterator[None]:
+        """Leave no figures behind of a shard that is another's now."""
+        try:
+            yield
+        finally:
+            for topic in RAW:
+                metrics.SHARD_POSITION.remove(topic, self._shard)
+            for metric in (metrics.SHARD_LOG_TIME, metrics.RESTORED_KEYS):
+                metric.remove(self._shard)
 
     async def _tick(self, inbox: Inbox) -> None:
         """Wake the shard now and then, so that it sees that it has been idle."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from prometheus_client import REGISTRY
 
 from eventlog.port import Entry, EventLog, LogUnavailable, OffsetOutOfRange
 from processor.config import ProcessorConfig
@@ -144,6 +145,32 @@ async def test_two_instances_share_the_work_and_one_takes_over(log: EventLog) ->
             await progress.reached(await append(log, told.entries[third : 2 * third]))
         await progress.reached(await append(log, told.entries[2 * third :]))
     await check(log, told)
+
+
+async def test_no_figures_stay_behind_of_shards_that_are_no_longer_ours(
+    log: EventLog,
+) -> None:
+    async with follow_progress(log) as progress, processing(log):
+        await progress.reached(await append(log, a_part().entries))
+        assert {name for name, shard in figures() if shard == "0"} == FIGURES
+    assert not figures()
+
+
+FIGURES = {
+    "stacks_feed_shard_position",
+    "stacks_feed_shard_log_time_seconds",
+    "stacks_feed_restored_keys",
+}
+
+
+def figures() -> set[tuple[str, str]]:
+    """Return which figures are told of which shards."""
+    return {
+        (family.name, sample.labels["shard"])
+        for family in REGISTRY.collect()
+        if family.name in FIGURES
+        for sample in family.samples
+    }
 
 
 async def test_it_says_what_is_not_yet_well(log: EventLog) -> None:
