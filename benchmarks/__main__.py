@@ -21,6 +21,7 @@ from benchmarks.log_cases import kafka_logs, sqlite_logs
 from benchmarks.restoring_cases import restored
 from benchmarks.results import Failed, Result, Skipped, as_json, show
 from benchmarks.sustained_cases import kafka_sustained, sqlite_sustained
+from benchmarks.takeover import kafka_takeover, sqlite_takeover
 from benchmarks.verifying_cases import verified
 from tests.support.broker import has_maven, kafka_from_maven
 
@@ -38,6 +39,7 @@ class Sizes:
     sustained_sqlite: int = 1_000_000
     sustained_kafka: int = 7_000_000
     samples: int = 200
+    kills: int = 6
     rounds: int = 3
     days: tuple[float, ...] = (0.25, 1, 3)
     scale: float = 1.0
@@ -49,6 +51,7 @@ QUICK = Sizes(
     restored=2_000,
     sustained_sqlite=2_000,
     samples=5,
+    kills=2,
     rounds=2,
     days=(0.05,),
     scale=0.02,
@@ -122,11 +125,20 @@ def _kafka_latency(bootstrap: str, folder: Path, sizes: Sizes) -> Measured:
     return kafka_latency(bootstrap, folder, samples=sizes.samples)
 
 
+def _sqlite_takeover(folder: Path, sizes: Sizes) -> Measured:
+    return sqlite_takeover(folder, rounds=sizes.kills)
+
+
+def _kafka_takeover(bootstrap: str, folder: Path, sizes: Sizes) -> Measured:
+    return kafka_takeover(bootstrap, folder, rounds=sizes.kills)
+
+
 CASES: dict[str, tuple[OnSqlite, OnKafka]] = {
     "processor": (_sqlite_processor, _kafka_processor),
     "sustained": (_sqlite_sustained, _kafka_sustained),
     "logs": (_sqlite_logs, _kafka_logs),
     "latency": (_sqlite_latency, _kafka_latency),
+    "takeover": (_sqlite_takeover, _kafka_takeover),
     "restore": (_sqlite_restore, _kafka_restore),
     "verify": (_sqlite_verify, _kafka_verify),
     "ask": (_sqlite_ask, _kafka_ask),
