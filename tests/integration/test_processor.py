@@ -2,8 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,19 +9,15 @@ import pytest
 from prometheus_client import REGISTRY
 
 from eventlog.port import Entry, EventLog, LogUnavailable, OffsetOutOfRange
-from processor.config import ProcessorConfig
-from processor.core.batch import FoldError, Limits
+from processor.core.batch import FoldError
 from processor.core.observations import READERS
 from processor.core.rules import Outcome
 from processor.service import run
 from runtime.clock import SystemClock
-from runtime.health import Health
 from schemas.base import encode
 from schemas.journal import GENESIS, Position
 from schemas.states import POSITION_KEY
 from schemas.topics import JOURNAL, PRICES_RAW, RAW, STATE
-from tests.support import history
-from tests.support.history_noise import noise
 from tests.support.logs import Place, open_at
 from tests.support.lossy_log import Fate, LossyLog
 from tests.support.pipeline import (
@@ -32,18 +26,9 @@ from tests.support.pipeline import (
     append,
     check,
     follow_progress,
-    tell,
 )
+from tests.support.processing import a_part, config_of, processing
 from tests.support.troubled import Troubled
-
-# Of the history one in so many, and every kind of bytes that cannot be read.
-_ONE_IN = 40
-
-
-@cache
-def a_part() -> Told:
-    seen = list(history.observations())[::_ONE_IN]
-    return tell([*((o.topic, o.key, o.value) for o in seen), *noise(seen)])
 
 
 @pytest.fixture
@@ -51,27 +36,6 @@ async def log(tmp_path: Path) -> AsyncIterator[EventLog]:
     async with open_at(Place("sqlite", str(tmp_path / "log.sqlite"))) as opened:
         await opened.create(TOPICS)
         yield opened
-
-
-def config_of(instance: str = "one", *, inputs: int = 100) -> ProcessorConfig:
-    """Commits so small that there are many, and no waiting."""
-    return ProcessorConfig(
-        instance, limits=Limits(inputs=inputs), backoff_s=0, max_backoff_s=0, fenced_s=0
-    )
-
-
-@asynccontextmanager
-async def processing(
-    log: EventLog, config: ProcessorConfig | None = None
-) -> AsyncIterator[Health]:
-    """Run a processor for a while; what stops it before fails the test."""
-    health = Health()
-    async with asyncio.TaskGroup() as group:
-        running = group.create_task(
-            run(log, config or config_of(), SystemClock(), health=health)
-        )
-        yield health
-        running.cancel()
 
 
 async def folds(log: EventLog, told: Told, *, through: EventLog | None = None) -> None:

@@ -10,7 +10,7 @@ import contextlib
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -53,11 +53,20 @@ def redpanda() -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def started_kafka(*, advertised_port: int | None = None) -> Iterator[MavenKafka]:
+def started_kafka(
+    *,
+    advertised_port: int | None = None,
+    variables: Mapping[str, str] | None = None,
+) -> Iterator[MavenKafka]:
     """Run Apache Kafka in a directory of its own; yield it, perhaps not ready yet."""
     jars = artifacts()
     with TemporaryDirectory(prefix="kafka-") as folder:
-        kafka = MavenKafka(Path(folder), jars=jars, advertised_port=advertised_port)
+        kafka = MavenKafka(
+            Path(folder),
+            jars=jars,
+            advertised_port=advertised_port,
+            variables=variables,
+        )
         kafka.start()
         try:
             yield kafka

@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -122,6 +123,7 @@ class MavenKafka:
     a ``start`` after it recovers the same data on the same port. With an
     ``advertised_port`` clients (and the broker itself) connect there: a proxy's.
     Those that come by ``proxied_port`` are told that the broker is at ``proxy_port``.
+    ``variables`` are added to the environment of the process.
     """
 
     def __init__(
@@ -131,8 +133,10 @@ class MavenKafka:
         jars: Path,
         advertised_port: int | None = None,
         proxy_port: int | None = None,
+        variables: Mapping[str, str] | None = None,
     ) -> None:
         self._folder, self._jars = folder, jars
+        self._environment = {**os.environ, **(variables or {})}  # noqa: TID251 - a child needs PATH and the like
         self._port, controller, self._proxied_port = free_ports(3)
         self._advertised_port = advertised_port or self._port
         self._process: subprocess.Popen[bytes] | None = None
@@ -190,7 +194,11 @@ class MavenKafka:
         command = [*self._java(heap_mb=256), "kafka.Kafka", str(self._properties)]
         with Path(self._folder, "broker.log").open("ab") as output:
             self._process = subprocess.Popen(  # noqa: S603
-                command, stdout=output, stderr=output, cwd=self._folder
+                command,
+                stdout=output,
+                stderr=output,
+                cwd=self._folder,
+                env=self._environment,
             )
 
     async def ready(self) -> None:
