@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from uuid import uuid4
 
 from audit.commits import Commits, oldest_needed, open_commits
@@ -17,13 +17,11 @@ from audit.errors import HistoryGone
 from audit.journal import last_commit
 from audit.snapshots import load, snapshots, write_snapshot
 from eventlog.port import EventLog, LogUnavailable
+from eventlog.sharing import Notice
 from runtime import metrics
 from runtime.clock import Clock
 
 logger = logging.getLogger(__name__)
-
-# What the service may be told of a shard: what is not yet well, ``None`` when it is.
-Notice = Callable[[str | None], None]
 
 
 class Watching:

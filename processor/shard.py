@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import cast
 
@@ -17,6 +17,7 @@ from eventlog.port import (
     Record,
     ShardWriter,
 )
+from eventlog.sharing import Notice
 from processor.config import ProcessorConfig
 from processor.core.batch import Batch, fold_batch
 from processor.core.shard_state import ShardState
@@ -30,9 +31,6 @@ from runtime.supervisor import leaves
 from schemas.topics import LATEST, RAW
 
 logger = logging.getLogger(__name__)
-
-# What the service may be told of a shard: what is not yet well, ``None`` when it serves.
-Notice = Callable[[str | None], None]
 
 
 class Shard:

@@ -6,7 +6,7 @@ import pytest
 
 from audit.config import WatchConfig
 from audit.core.difference import Check, DifferenceFound
-from audit.watch import Watch, run
+from audit.watch import run
 from eventlog.port import EventLog, LogUnavailable, Partition
 from runtime import metrics
 from runtime.clock import SystemClock
@@ -69,15 +69,17 @@ async def test_what_is_written_meanwhile_is_verified_too(path: Path) -> None:
 
 
 async def test_another_takes_over_when_one_goes(path: Path) -> None:
+    more = [(topic, key, value) for topic, key, value in observations() if value][:9]
     async with open_at(Place("sqlite", str(path))) as log:
-        count = await commits_in(log)
-        first, second = (Watch(log, config_of(name), CLOCK) for name in "ab")
-        before = verified()
-        async with beside(second.run()):
-            async with beside(first.run()):
+        before, count = verified(), await commits_in(log)
+        first, second = Health(), Health()
+        async with beside(run(log, config_of("b"), CLOCK, health=second)):
+            async with beside(run(log, config_of("a"), CLOCK, health=first)):
                 await eventually(lambda: verified() - before >= count)
-                await eventually(lambda: second.trouble() is first.trouble() is None)
-            await eventually(lambda: len(second._notices) == len(SHARDS))
+                await eventually(lambda: first.reasons() == second.reasons() == {})
+            await fold(log, more, inputs=2)
+            count = await commits_in(log)
+            await eventually(lambda: verified() - before >= count)
 
 
 async def test_a_log_that_is_away_is_waited_for(path: Path) -> None:
@@ -85,9 +87,7 @@ async def test_a_log_that_is_away_is_waited_for(path: Path) -> None:
     async with open_at(Place("sqlite", str(path))) as log:
         before, count = verified(), await commits_in(log)
         troubled = Troubled(log, member=[*away], read=[*away])
-        watch = Watch(troubled.as_log(), config_of("a"), CLOCK)
-        assert watch.trouble() == "this instance is not yet in the group"
-        async with beside(watch.run()):
+        async with beside(run(troubled.as_log(), config_of("a"), CLOCK)):
             await eventually(lambda: verified() - before >= count)
 
 
