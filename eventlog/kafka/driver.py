@@ -16,6 +16,9 @@ logger = logging.getLogger(__name__)
 
 # There is nothing to wait for any more but the driver's tasks to notice.
 _LIMIT_S = 1.0
+# How the stop of a producer may end that failed before: it says so again, or it misses
+# the batch that we took from it.
+STOP_TROUBLES = (TimeoutError, LookupError, *DRIVER_ERRORS)
 
 
 async def abandon_producer(producer: AIOKafkaProducer) -> None:
@@ -36,8 +39,7 @@ async def abandon_producer(producer: AIOKafkaProducer) -> None:
     try:
         async with asyncio.timeout(_LIMIT_S):
             await producer.stop()
-    except (TimeoutError, LookupError, *DRIVER_ERRORS) as error:
-        # It failed before and says so again; or it misses the batch we took from it.
+    except STOP_TROUBLES as error:
         logger.debug("a failed producer stopped", extra={"error": repr(error)})
     _see_failures(producer)
     await close_connections(producer.client)

@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaProducer
 
 from .batches import BATCH_BYTES, Batch
 from .config import KafkaConfig, driver_options
-from .driver import abandon_producer
+from .driver import STOP_TROUBLES, abandon_producer
 from .errors import DRIVER_ERRORS, border
 
 logger = logging.getLogger(__name__)
@@ -52,11 +52,14 @@ async def start_producer(
 
 
 async def stop_producer(producer: AIOKafkaProducer, *, limit_s: float) -> None:
-    """Stop a producer that did not fail; what it was given is sent first."""
+    """Stop a producer; what it was given is sent first, if that is still possible.
+
+    Never raises for its troubles: whether something was written, its answers have said.
+    """
     try:
         async with asyncio.timeout(limit_s):
             await producer.stop()
-    except (TimeoutError, *DRIVER_ERRORS) as error:
+    except STOP_TROUBLES as error:
         logger.warning("producer did not stop", extra={"error": repr(error)})
         await abandon_producer(producer)
 

@@ -1,16 +1,17 @@
 # mypy: allow-untyped-calls
-"""Handing batches to a driver that refuses some: which of its errors is seen."""
+"""A driver that refuses batches, or fails to stop: which of its errors is seen."""
 
 import asyncio
 from typing import Any, NamedTuple
 
 import pytest
+from aiokafka import AIOKafkaProducer
 from aiokafka.errors import IllegalOperation, ProducerFenced
 from aiokafka.producer.message_accumulator import BatchBuilder
 
 from eventlog.kafka import KafkaConfig
 from eventlog.kafka.batches import BATCH_BYTES, Batch
-from eventlog.kafka.producers import send
+from eventlog.kafka.producers import send, stop_producer
 from eventlog.port import Entry, Partition
 
 CONFIG = KafkaConfig(bootstrap="nowhere:9092", prefix="prefix.")
@@ -59,3 +60,33 @@ async def test_a_refusal_that_no_answer_explains_is_seen_itself() -> None:
     driver: Any = RefusingDriver(Taken(offset=7))
     with pytest.raises(IllegalOperation):
         await send(driver, batches("raw", "table"), config=CONFIG)
+
+
+class Stumbling(AIOKafkaProducer):
+    """A producer whose sender has died: so says each stop."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(bootstrap_servers=CONFIG.bootstrap, transactional_id="any")
+        self._error = error
+        self.stops = 0
+
+    async def stop(self) -> None:
+        self._closed = True
+        self.stops += 1
+        raise self._error
+
+
+@pytest.mark.parametrize(
+    "error", [KeyError("a batch"), AssertionError(), ProducerFenced(), OSError()]
+)
+async def test_the_stop_of_a_producer_that_failed_is_no_failure_of_ours(
+    error: Exception,
+) -> None:
+    producer = Stumbling(error)
+    await stop_producer(producer, limit_s=1)
+    assert producer.stops == 2  # as it should be, then as for what failed
+
+
+async def test_a_bug_in_a_stop_is_seen() -> None:
+    with pytest.raises(ZeroDivisionError):
+        await stop_producer(Stumbling(ZeroDivisionError()), limit_s=1)
