@@ -5,8 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from audit.core.commits import read_commit
-from audit.core.waypoints import Way
-from audit.index import Index, Moved, ends_in, note_of
+from audit.index import Index, Moved
 from audit.streams import Stream, open_stream
 from eventlog.port import EventLog, Partition, Record
 from schemas.topics import CHANGES, JOURNAL, RAW, REJECTS
@@ -68,7 +67,7 @@ async def _follow(
     progress: Progress,
 ) -> None:
     before, end = bounds
-    add = _add_waypoints if at.topic == JOURNAL else _add_postings
+    add = _add_commits if at.topic == JOURNAL else _add_postings
     while before < end:
         records = await stream.take_before(end, at_most=_AT_ONCE)
         # A partition may end in offsets that hold nothing.
@@ -78,15 +77,12 @@ async def _follow(
         before = after
 
 
-def _add_waypoints(index: Index, at: Partition, stretch: _Stretch) -> None:
-    way = Way(ends_in(index.next_of(*at)[1]))
+def _add_commits(index: Index, at: Partition, stretch: _Stretch) -> None:
+    way = index.way_of(at.number)
     commits = [(r.offset, read_commit(r, shard=at.number)) for r in stretch.records]
-    index.add_waypoints(
-        *at,
-        list(way.follow(commits)),
-        before=stretch.before,
-        after=stretch.after,
-        note=note_of(way.ends),
+    noted = way.follow(commits)
+    index.add_commits(
+        at.number, noted, before=stretch.before, after=stretch.after, way=way
     )
 
 

@@ -11,10 +11,11 @@ from audit.as_of import table_at
 from audit.commits import SOURCES
 from audit.core.subjects import Key, subject_in
 from audit.core.table import Standing, new_standing, put
-from audit.explain import Asked, explain
+from audit.explain import explain
 from audit.index import open_index
 from audit.indexing import extend_index
 from audit.journal import last_commit
+from audit.refolding import Asked
 from audit.snapshots import write_snapshot
 from benchmarks.logs import opened
 from benchmarks.market import contracts

@@ -21,10 +21,11 @@ from audit.core.plainly import commit_facts, observation, plainly, step_facts
 from audit.core.sentences import fate_in_sentences, in_sentences
 from audit.core.subjects import Key, Subject, subject_in
 from audit.errors import IndexWrong, WrongKey
-from audit.explain import Asked, Fate, explain, fate_of
+from audit.explain import Fate, explain, fate_of
 from audit.index import open_index
 from audit.indexing import extend_index
 from audit.journal import last_commit
+from audit.refolding import Asked
 from eventlog.partition import partition_of
 from schemas.topics import partition_key
 

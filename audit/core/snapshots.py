@@ -17,6 +17,7 @@ from .difference import Check, Difference, DifferenceFound
 from .table import Row, Standing, Table
 
 _length, _number = Struct(">I").pack, Struct(">Q").pack
+_CHUNK_BEGINS = b'{"part":'
 _snapshot, _chunk = decoder(Snapshot), decoder(SnapshotChunk)
 
 
@@ -112,6 +113,9 @@ def _chunk_bytes(items: Iterable[_Item], snapshot_id: str, part: int) -> bytes:
 
 def header_in(value: bytes | None) -> Snapshot | None:
     """Return the header that a record of ``snapshots`` is; ``None`` for anything else."""
+    # No header has a part. To find that out by reading a chunk of 1 MB as one takes 30 ms.
+    if value is not None and value.startswith(_CHUNK_BEGINS):
+        return None
     said = _snapshot(value or b"")
     return None if isinstance(said, Malformed) else said
 
