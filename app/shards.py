@@ -12,9 +12,8 @@ from typing import Any, NamedTuple, TypeVar
 
 from app.audits import Progress, answering, bar, opened_to_ask
 from app.bootstrap import Opened
-from app.commands.service import overrides
 from app.errors import RequestError
-from app.settings import Settings
+from app.settings import read
 from audit.bounds import Range, range_of
 from audit.core.cuts import parse_bound
 from eventlog.port import EventLog, Partition
@@ -26,10 +25,7 @@ R = TypeVar("R")
 
 
 class Job(NamedTuple):
-    """One shard to work on, as it is handed to a process.
-
-    ``overrides`` are the settings that were given on the command line.
-    """
+    """One shard to work on, as it is handed to a process."""
 
     overrides: Mapping[str, object]
     shard: int
@@ -47,23 +43,23 @@ class Plan(NamedTuple):
 Work = Callable[[Job, Progress], R]
 
 
-def plan(settings: Settings, arguments: argparse.Namespace) -> Plan:
+def plan(overrides: Mapping[str, object], arguments: argparse.Namespace) -> Plan:
     """Find out what ``--shard``, ``--from`` and ``--to`` are in terms of a log.
 
-    Raises ``RequestError`` for a shard that it does not have, and what ``range_of`` does.
+    ``overrides`` are the settings that were given on the command line. Raises ``RequestError`` for a shard that it does not have, and what ``range_of`` does.
     """
-    return asyncio.run(_plan(settings, arguments))
+    return asyncio.run(_plan(overrides, arguments))
 
 
-async def _plan(settings: Settings, arguments: argparse.Namespace) -> Plan:
+async def _plan(overrides: Mapping[str, object], arguments: argparse.Namespace) -> Plan:
     first, last = (
         parse_bound(b) if b else None for b in (arguments.first, arguments.last)
     )
-    async with opened_to_ask(settings) as opened:
+    async with opened_to_ask(read(overrides)) as opened:
         shards = _shards(arguments.shard, opened)
         jobs = [
             Job(
-                overrides(arguments),
+                overrides,
                 shard,
                 await range_of(opened.log, opened.identity, shard, first, last),
             )

@@ -32,7 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
     with answering():
         changed, generation = _changed(arguments), arguments.generation
         work = partial(_compared, changed, generation)
-        planned = plan(read(overrides(arguments)), arguments)
+        planned = plan(overrides(arguments), arguments)
         for each in on_shards(work, planned, processes=arguments.jobs, doing="folding"):
             found.add(each)
     if arguments.json:

@@ -22,7 +22,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Verify the shards asked for; 0 if all is as derived, else 1."""
     with answering():
         started_s = perf_counter()
-        planned = plan(read(overrides(arguments)), arguments)
+        planned = plan(overrides(arguments), arguments)
         reports = on_shards(
             _verified, planned, processes=arguments.jobs, doing="verifying"
         )

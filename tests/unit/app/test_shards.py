@@ -9,11 +9,11 @@ import pytest
 
 from app.audits import Progress
 from app.errors import OperatorError, RequestError
-from app.settings import read
 from app.shards import Job, on_shards, plan
 from tests.support.folded import a_folded_file
 
-ASKED = {"shard": None, "first": None, "last": None, "log": "log.sqlite"}
+LOG = {"log": "log.sqlite"}
+ASKED = {"shard": None, "first": None, "last": None}
 
 
 @pytest.fixture
@@ -35,18 +35,17 @@ def failing(job: Job, progress: Progress) -> None:
 
 
 def test_all_shards_are_planned_unless_some_are_named(log: Path) -> None:
-    settings = read({"log": "log.sqlite"})
-    whole = plan(settings, asked())
+    whole = plan(LOG, asked())
     assert ([job.shard for job in whole.jobs], whole.observations) == ([0, 1, 2], 48)
-    some = plan(settings, asked(shard=[2, 0, 2], last="1970-01-02"))
+    some = plan(LOG, asked(shard=[2, 0, 2], last="1970-01-02"))
     assert [(job.shard, job.range.last) for job in some.jobs] == [(0, 0), (2, 0)]
     with pytest.raises(RequestError, match="has the shards 0 to 2"):
-        plan(settings, asked(shard=[3]))
+        plan(LOG, asked(shard=[3]))
 
 
 @pytest.mark.parametrize("processes", [1, 2])
 def test_what_is_made_of_each_comes_in_their_order(log: Path, processes: int) -> None:
-    planned = plan(read({"log": "log.sqlite"}), asked())
+    planned = plan(LOG, asked())
     jobs = [job._replace(overrides={"parent": os.getpid()}) for job in planned.jobs]
     work = partial(told, "done")
     made = on_shards(
@@ -57,6 +56,6 @@ def test_what_is_made_of_each_comes_in_their_order(log: Path, processes: int) ->
 
 @pytest.mark.parametrize("processes", [1, 2])
 def test_what_fails_on_one_shard_is_said(log: Path, processes: int) -> None:
-    planned = plan(read({"log": "log.sqlite"}), asked())
+    planned = plan(LOG, asked())
     with pytest.raises(OperatorError, match="is out of order"):
         on_shards(failing, planned, processes=processes, doing="failing")
