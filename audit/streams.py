@@ -1,11 +1,14 @@
 """One partition read in order, some records ahead."""
 
+from bisect import bisect_left
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from operator import attrgetter
 
 from eventlog.port import EventLog, Partition, Reader, Record
 
 _BATCH, _THERE_S = 5_000, 1.0
+_offset_of = attrgetter("offset")
 
 
 class Stream:
@@ -45,12 +48,10 @@ class Stream:
             and await self._read(self._settle_s)
         ):
             pass
-        count = 0
-        for record in self._records[self._first : self._first + at_most]:
-            if record.offset >= end:
-                break
-            count += 1
-        return self._taken(count)
+        first = self._first
+        most = min(first + at_most, len(self._records))
+        last = bisect_left(self._records, end, first, most, key=_offset_of)
+        return self._taken(last - first)
 
     async def peek(self, *, wait_s: float = 0.0, ahead: int = 0) -> Record | None:
         """Return the next record, or one ``ahead`` of it, and take nothing.
