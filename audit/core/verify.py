@@ -8,16 +8,15 @@ from typing import Any, Final
 
 from processor.core.batch import Batch, Output
 from processor.core.generations import UNLIMITED, Generations, fold_of
-from schemas.base import Malformed, decoder, encode
-from schemas.journal import Commit, InputRange, OutputDigest
+from schemas.base import Malformed
+from schemas.journal import InputRange, OutputDigest
 from schemas.topics import CHANGES, JOURNAL, REJECTS
 
-from .commits import CommitRead, LogRecord
+from .commits import CommitRead, LogRecord, commit_in
 from .difference import Check, Difference, DifferenceFound, shown
 from .table import Standing, put
 
 NOTHING: Final = "nothing"
-_commit = decoder(Commit)
 _said_of = attrgetter("key", "value", "headers")
 
 
@@ -121,7 +120,6 @@ class _Checking:
         number = self._position.commit + 1
         self._journal(Check.COMMIT_NUMBER, f"{number}", f"{said.commit}")
         self._journal(Check.CHAIN, self._position.chain, said.previous)
-        self._journal(Check.JOURNAL, encode(said).decode(), shown(record.value))
         self._journal(Check.JOURNAL, f"shard {self._shard}", f"shard {said.shard}")
         self._journal(Check.JOURNAL, f"key {self._shard}", f"key {shown(record.key)}")
         self._is_named_by(self._read.following)
@@ -131,7 +129,7 @@ class _Checking:
 
     def _is_named_by(self, following: LogRecord | None) -> None:
         """Check what the next commit says of this one: then it is as it was written."""
-        after = _commit(following.value or b"") if following else None
+        after = commit_in(following) if following else None
         if after is None or isinstance(after, Malformed):
             return
         if after.commit == self._said.commit + 1:
@@ -178,7 +176,8 @@ class _Checking:
         self._digest(Check.REJECTED, made.rejects, said.rejects)
         self._journal(Check.LOG_TIME, f"{made.log_time}", f"{said.log_time}")
         self._journal(Check.DECISIONS, _counts(made.decisions), _counts(said.decisions))
-        self._journal(Check.JOURNAL, encode(made).decode(), encode(said).decode())
+        ((_, record, _),) = batch.entries[JOURNAL]
+        self._journal(Check.JOURNAL, shown(record), shown(self._read.record.value))
 
     def _raw_differs(
         self, topic: str, made: InputRange, change: Difference | None

@@ -24,7 +24,7 @@ from schemas.topics import (
 )
 
 from . import balances, prices, tokens
-from .journal import InputRecord, input_range, link, output_digest
+from .journal import InputRecord, input_range, link_of, output_digest
 from .observations import READERS, Said
 from .rules import FUTURE, Outcome, Published, Refused, Rules
 from .shard_state import KINDS, ShardState
@@ -224,10 +224,11 @@ def _batch(
     settings: FoldSettings,
 ) -> Batch:
     record = _record(state, folding, read, settings=settings)
+    said = encode(record)
     consumed = {topic: part.end for topic, part in record.inputs.items()}
     position = Position(
         commit=record.commit,
-        chain=link(record),
+        chain=link_of(said),
         log_time=record.log_time,
         positions={**state.position.positions, **consumed},
     )
@@ -238,7 +239,7 @@ def _batch(
     parts = list(_parts(changed))
     return Batch(
         record=record,
-        entries=_entries(folding, record, parts, position),
+        entries=_entries(folding, record, said, parts, position),
         decisions=folding.decisions,
         read={topic: len(records) for topic, records in read.items()},
         consumed=consumed,
@@ -284,7 +285,11 @@ def _parts(changed: Mapping[str, Mapping[bytes, Any]]) -> Iterator[_Part]:
 
 
 def _entries(
-    folding: _Folding, record: Commit, parts: Sequence[_Part], position: Position
+    folding: _Folding,
+    record: Commit,
+    said: bytes,
+    parts: Sequence[_Part],
+    position: Position,
 ) -> dict[str, list[Output]]:
     headers: Headers = (("commit", b"%d" % record.commit),)
     published: list[Output] = [
@@ -298,6 +303,6 @@ def _entries(
         LATEST: published,
         CHANGES: published,
         REJECTS: [(key, value, ()) for key, value in folding.rejects],
-        JOURNAL: [(b"%d" % record.shard, encode(record), ())],
+        JOURNAL: [(b"%d" % record.shard, said, ())],
         STATE: [*state, (POSITION_KEY, encode(position), ())],
     }

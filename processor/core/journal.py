@@ -94,4 +94,9 @@ def _sha256(
 
 def link(record: Commit) -> str:
     """Return what the next record of the chain names as ``previous``."""
-    return sha256(encode(record)).hexdigest()
+    return link_of(encode(record))
+
+
+def link_of(value: bytes) -> str:
+    """Return the same of a record's bytes."""
+    return sha256(value).hexdigest()
