@@ -13,8 +13,9 @@ from eventlog.port import EventLog, Partition, Reader, Record
 from schemas.journal import Commit
 from schemas.topics import JOURNAL
 
-# Offsets nearer to one another than this are read with all that lies between.
-_NEAR = 500
+# Offsets nearer to one another than this are read with all that lies between: to look
+# elsewhere costs as much. Of a broker it is some milliseconds, of a file far less.
+NEAR, NEAR_IN_A_FILE = 500, 100
 _BATCH = 1_000
 
 
@@ -22,10 +23,10 @@ class Picker:
     """Records of one key in one partition, by where they stand."""
 
     def __init__(
-        self, reader: Reader, at: Partition, *, oldest: int, key: bytes
+        self, reader: Reader, at: Partition, *, oldest: int, key: bytes, near: int
     ) -> None:
         self._reader, self._at = reader, at
-        self._oldest, self._key = oldest, key
+        self._oldest, self._key, self._near = oldest, key, near
 
     async def pick(self, offsets: Sequence[int]) -> AsyncIterator[Record]:
         """Yield the records that stand at growing offsets, as far as they are held.
@@ -33,7 +34,7 @@ class Picker:
         Raises ``IndexWrong`` where something else stands at one of them.
         """
         wanted = [offset for offset in offsets if offset >= self._oldest]
-        for group in _groups(wanted):
+        for group in _groups(wanted, self._near):
             self._reader.seek(self._at, group[0])
             async for record in _group(self._reader, self._at, group, self._key):
                 yield record
@@ -41,12 +42,12 @@ class Picker:
 
 @asynccontextmanager
 async def open_picker(
-    log: EventLog, at: Partition, *, key: bytes
+    log: EventLog, at: Partition, *, key: bytes, near: int = NEAR
 ) -> AsyncIterator[Picker]:
     """Pick records of a key out of a partition as it is now."""
     oldest = (await log.oldest([at]))[at]
     async with log.reader({at: oldest}) as reader:
-        yield Picker(reader, at, oldest=oldest, key=key)
+        yield Picker(reader, at, oldest=oldest, key=key, near=near)
 
 
 async def picked(
@@ -57,10 +58,10 @@ async def picked(
         return [record async for record in picker.pick(offsets)]
 
 
-def _groups(offsets: Sequence[int]) -> list[list[int]]:
+def _groups(offsets: Sequence[int], near: int) -> list[list[int]]:
     groups: list[list[int]] = []
     for offset in offsets:
-        if groups and offset - groups[-1][-1] <= _NEAR:
+        if groups and offset - groups[-1][-1] <= near:
             groups[-1].append(offset)
         else:
             groups.append([offset])
@@ -156,7 +157,7 @@ class Finder:
         """Have what was read ahead begin at an offset; if that is far, read from there."""
         position = self._reader.position(self._at)
         first = self._ahead[0].offset if self._ahead else position
-        if first <= start <= position + _NEAR:
+        if first <= start <= position + NEAR:
             self._ahead = [record for record in self._ahead if record.offset >= start]
         else:
             self._reader.seek(self._at, start)

@@ -13,7 +13,7 @@ from audit.core.waypoints import spans
 from audit.errors import HistoryGone, IndexWrong
 from audit.index import Index
 from audit.owned import owner_records
-from audit.picking import CommitAt, Finder, Picker, open_picker
+from audit.picking import NEAR, CommitAt, Finder, Picker, open_picker
 from audit.snapshots import newest_first
 from eventlog.port import EventLog, Partition, Record
 from processor.core.generations import GENERATIONS, Generations
@@ -25,12 +25,17 @@ _AT_ONCE = 5_000
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One shard of a log, and the index of it, which must be up to date."""
+    """One shard of a log, and the index of it, which must be up to date.
+
+    Observations whose offsets are nearer to one another than ``near`` are read with all
+    that lies between.
+    """
 
     log: EventLog
     index: Index
     shard: int
     generations: Generations = field(default_factory=lambda: GENERATIONS)
+    near: int = NEAR
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +161,7 @@ async def open_refolding(
         if oldest > 0:
             raise HistoryGone(owner.topic, asked.shard, oldest=oldest)
         begun = Alone(asked.shard, asked.generations), 0
-    async with open_picker(asked.log, at, key=owner.name) as picker:
+    async with open_picker(asked.log, at, key=owner.name, near=asked.near) as picker:
         yield Refolding(asked, owner, finder, picker, begun=begun)
 
 

@@ -17,6 +17,7 @@ from audit.explain import explain
 from audit.index import open_index
 from audit.indexing import extend_index
 from audit.journal import last_commit, open_lookup
+from audit.picking import NEAR, NEAR_IN_A_FILE
 from audit.refolding import Asked
 from audit.snapshots import write_snapshot
 from audit.verify import VerifyConfig, verify_shard
@@ -142,11 +143,12 @@ async def _explain(args: dict[str, Any], asked: list[str]) -> int:
     draw = Random(1)
     async with opened(args) as log:
         last = await _last(log)
+        near = NEAR_IN_A_FILE if "sqlite" in args else NEAR
         with open_index(Path(args["index"]), log_id=_LOG_ID) as index:
             start()
             await _timed(
                 [
-                    _one(Asked(log, index, 0), text, draw.randint(1, last))
+                    _one(Asked(log, index, 0, near=near), text, draw.randint(1, last))
                     for text in asked
                 ]
             )

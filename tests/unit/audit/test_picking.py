@@ -3,7 +3,7 @@
 import pytest
 
 from audit.errors import IndexWrong
-from audit.picking import open_finder, picked
+from audit.picking import open_finder, open_picker, picked
 from eventlog.port import Partition
 from schemas.topics import JOURNAL, PRICES_RAW, RAW
 from tests.support.audited import SHARD, Writing, _said, a_history, reads
@@ -30,6 +30,15 @@ async def test_near_ones_and_far_ones_are_found_in_their_order() -> None:
     found = await picked(log.as_log(), AT, wanted, key=KEY)
     assert [r.offset for r in found] == wanted
     assert await picked(log.as_log(), AT, [], key=KEY) == []
+
+
+@pytest.mark.parametrize("near", [0, 1, 100, 2_000])
+async def test_how_near_is_near_changes_nothing(near: int) -> None:
+    log = a_wide_log()
+    wanted = [r.offset for r in log.of(PRICES_RAW, SHARD) if r.key == KEY]
+    async with open_picker(log.as_log(), AT, key=KEY, near=near) as picker:
+        found = [record.offset async for record in picker.pick(wanted)]
+    assert found == wanted
 
 
 async def test_what_retention_took_is_passed_over() -> None:
