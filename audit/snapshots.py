@@ -151,7 +151,9 @@ async def load(log: EventLog, found: FoundSnapshot) -> Standing:
     header = found.header
     at = Partition(SNAPSHOTS, header.shard)
     loading = Loading(header)
-    async with open_stream(log, at, start=header.first, settle_s=0.0) as stream:
+    # Chunks are large, and those of the next snapshot are not asked for.
+    opened = open_stream(log, at, start=header.first, settle_s=0.0, at_once=_AT_ONCE)
+    async with opened as stream:
         while records := await stream.take_before(found.offset, at_most=_AT_ONCE):
             for record in records:
                 loading.add(record.value)

@@ -16,7 +16,7 @@ class Stream:
 
     What stands before ``end`` is there and is waited for as long as it takes. Past it,
     ``settle_s`` is how long is waited where more must be: the parts of a transaction need
-    not become visible at once.
+    not become visible at once. At most ``at_once`` records are read ahead.
     """
 
     def __init__(
@@ -27,8 +27,10 @@ class Stream:
         start: int,
         end: int,
         settle_s: float,
+        at_once: int = _BATCH,
     ) -> None:
         self._reader, self._at = reader, at
+        self._at_once = at_once
         self._end, self._settle_s = end, settle_s
         self._records: list[Record] = []
         self._first = 0
@@ -86,7 +88,7 @@ class Stream:
         while True:
             is_there = self._reader.position(self._at) < self._end
             batches = await self._reader.read(
-                max_records=_BATCH, wait_s=_THERE_S if is_there else wait_s
+                max_records=self._at_once, wait_s=_THERE_S if is_there else wait_s
             )
             records = batches.get(self._at)
             if records:
@@ -100,9 +102,16 @@ class Stream:
 
 @asynccontextmanager
 async def open_stream(
-    log: EventLog, at: Partition, *, start: int, settle_s: float
+    log: EventLog,
+    at: Partition,
+    *,
+    start: int,
+    settle_s: float,
+    at_once: int = _BATCH,
 ) -> AsyncIterator[Stream]:
-    """Read a partition from ``start``."""
+    """Read a partition from ``start``; see ``Stream``."""
     end = (await log.ends([at]))[at]
     async with log.reader({at: start}) as reader:
-        yield Stream(reader, at, start=start, end=end, settle_s=settle_s)
+        yield Stream(
+            reader, at, start=start, end=end, settle_s=settle_s, at_once=at_once
+        )
