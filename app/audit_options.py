@@ -98,6 +98,9 @@ def _add_diff(parser: argparse.ArgumentParser) -> None:
         "--shard", type=int, action="append", metavar="N", help="this shard alone"
     )
     parser.add_argument(
+        "--jobs", type=int, metavar="N", help="processes at a time; default the cores"
+    )
+    parser.add_argument(
         "--fail", action="store_true", help="exit code 1 if anything is different"
     )
     _add_json(parser)

@@ -1,38 +1,24 @@
 """Why a key has its value, or what became of an observation: derived again from the log."""
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import aclosing, suppress
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
-from audit.core.alone import Alone, Observation, Step, observed
+from audit.core.alone import Observation, Step, observed
 from audit.core.commits import commit_of, origin_of
 from audit.core.difference import Check, Difference, DifferenceFound, shown
 from audit.core.explained import Change, Explaining, Explanation
-from audit.core.snapshots import Damaged
 from audit.core.subjects import Key
-from audit.errors import HistoryGone, IndexWrong, WrongMoment
-from audit.index import Index
+from audit.errors import IndexWrong, WrongMoment
 from audit.journal import Lookup, open_lookup
-from audit.owned import owner_records
 from audit.picking import CommitAt, Finder, open_finder, picked
-from audit.snapshots import newest_first
-from eventlog.port import EventLog, Partition, Record
-from processor.core.generations import GENERATIONS, Generations
+from audit.refolding import Asked, Owner, Refolding, open_refolding
+from eventlog.port import Partition, Record
 from schemas.base import Malformed, encode
 from schemas.journal import Commit, Origin
 from schemas.latest import decode_latest
 from schemas.rejects import MAX_KEY_BYTES, Reject
 from schemas.topics import CHANGES, REJECTS
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """One shard of a log, and the index of it, which must be up to date."""
-
-    log: EventLog
-    index: Index
-    shard: int
-    generations: Generations = field(default_factory=lambda: GENERATIONS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +45,14 @@ async def explain(asked: Asked, key: Key, *, commit: int) -> Explanation:
     log holds, ``IndexWrong`` when the index points to something else, ``HistoryGone``.
     """
     async with open_finder(asked.log, asked.index, asked.shard) as finder:
-        value, previous = await _changes(asked, finder, key, commit)
+        told = await _changes(asked, finder, key, commit)
+        value = told[-1].change if told else None
+        previous = told[0].change if len(told) > 1 else None
         explaining = Explaining(key, asked.shard, value, previous)
-        commits: dict[int, Commit] = {}
+        owner = Owner(key.topic, key.owner)
         anchor = previous.commit if previous else 1
-        folded = _folded(asked, finder, key, before=anchor, last=commit)
-        async for step, found in folded:
-            explaining.add(step)
-            commits[step.commit] = found.said
+        async with open_refolding(asked, finder, owner, before=anchor) as refolding:
+            commits = await _refold(refolding, explaining, key, told, last=commit)
         explaining.end()
     shown_commits = {
         step.commit: commits[step.commit]
@@ -86,10 +72,43 @@ async def explain(asked: Asked, key: Key, *, commit: int) -> Explanation:
     )
 
 
+class _Told(NamedTuple):
+    """A change, and what the commit that wrote it says."""
+
+    change: Change
+    said: Commit
+
+
+async def _refold(
+    refolding: Refolding,
+    explaining: Explaining,
+    key: Key,
+    told: Sequence[_Told],
+    *,
+    last: int,
+) -> dict[int, Commit]:
+    """Explain by steps around each change, by many at once elsewhere.
+
+    Returns the commits of the steps.
+    """
+    end = await refolding.end_of(last)
+    read = [each.said.inputs.get(key.topic) for each in told]
+    if len(told) > 1 and read[0] is not None:
+        await refolding.carry(min(read[0].start, end))
+    commits: dict[int, Commit] = {}
+    around = [(part.start, part.end) for part in read if part is not None]
+    for first, after in (*around, (end, end)):
+        explaining.pass_over(await refolding.leap(min(first, end)))
+        async for step, found in refolding.steps(min(after, end), key=key):
+            explaining.add(step)
+            commits[step.commit] = found.said
+    return commits
+
+
 async def _changes(
     asked: Asked, finder: Finder, key: Key, commit: int
-) -> tuple[Change | None, Change | None]:
-    """Return the last change of a key up to a commit, and the one before."""
+) -> Sequence[_Told]:
+    """Return the last change of a key up to a commit, and before it the one before."""
     offsets = asked.index.offsets(CHANGES, asked.shard, key.key)
     async with open_lookup(asked.log, Partition(CHANGES, asked.shard)) as lookup:
         held = [offset for offset in offsets if offset >= lookup.oldest]
@@ -102,9 +121,7 @@ async def _changes(
             else:
                 high = middle
         last_two = [await _change(lookup, n, key) for n in held[max(low - 2, 0) : low]]
-    changes = [await _with_commit(finder, record, key, asked) for record in last_two]
-    value = changes[-1] if changes else None
-    return value, changes[0] if len(changes) > 1 else None
+    return [await _with_commit(finder, record, key, asked) for record in last_two]
 
 
 async def _change(lookup: Lookup, offset: int, key: Key) -> Record:
@@ -114,9 +131,7 @@ async def _change(lookup: Lookup, offset: int, key: Key) -> Record:
     return record
 
 
-async def _with_commit(
-    finder: Finder, record: Record, key: Key, asked: Asked
-) -> Change:
+async def _with_commit(finder: Finder, record: Record, key: Key, asked: Asked) -> _Told:
     number = commit_of(record) or 0
     found = await finder.numbered(number)
     if found is None:
@@ -132,9 +147,9 @@ async def _with_commit(
                 key=shown(key.key),
             )
         )
-    return Change(
-        record.offset, record.value, number, found.said.log_time, found.offset
-    )
+    said = found.said
+    change = Change(record.offset, record.value, number, said.log_time, found.offset)
+    return _Told(change, said)
 
 
 async def _stands_on(
@@ -149,43 +164,10 @@ async def _stands_on(
     offsets = sorted({origin.offset for origin in origins})
     records = {
         record.offset: observed(key.topic, asked.shard, record)
-        async for record in picked(asked.log, at, offsets, key=key.owner)
+        for record in await picked(asked.log, at, offsets, key=key.owner)
     }
     named = (origin.offset for origin in origins)
     return tuple(records[offset] for offset in named if offset in records)
-
-
-async def _folded(
-    asked: Asked, finder: Finder, key: Key, *, before: int, last: int
-) -> AsyncIterator[tuple[Step, CommitAt]]:
-    """Fold the observations of a key's owner from a commit before ``before`` on."""
-    alone, start = await _begin(asked, key.topic, key.owner, before=before)
-    offsets = asked.index.offsets(key.topic, asked.shard, key.owner, start=start)
-    at = Partition(key.topic, asked.shard)
-    async for record in picked(asked.log, at, offsets, key=key.owner):
-        found = await finder.of_raw(key.topic, record.offset)
-        if found is not None and found.said.commit > last:
-            return
-        if found is not None:
-            yield alone.fold(key.topic, record, found.said, key=key), found
-
-
-async def _begin(
-    asked: Asked, topic: str, owner: bytes, *, before: int
-) -> tuple[Alone, int]:
-    """Return an owner's state at a snapshot before a commit, and where to read on."""
-    async with aclosing(newest_first(asked.log, asked.shard)) as all_found:
-        async for found in all_found:
-            if found.header.commit >= before:
-                continue
-            with suppress(Damaged):
-                records = await owner_records(asked.log, found, topic, owner)
-                start = found.header.places[topic]
-                return Alone(asked.shard, asked.generations, records), start
-    (oldest,) = (await asked.log.oldest([Partition(topic, asked.shard)])).values()
-    if oldest > 0:
-        raise HistoryGone(topic, asked.shard, oldest=oldest)
-    return Alone(asked.shard, asked.generations), 0
 
 
 # ---- an observation
@@ -204,25 +186,13 @@ async def fate_of(asked: Asked, origin: Origin) -> Fate:
         found = await finder.of_raw(topic, origin.offset)
         if found is None:
             return Fate(seen, None, None, None)
-        step = await _step(asked, finder, topic, record, found)
+        owner = Owner(topic, record.key or b"")
+        before = found.said.commit
+        async with open_refolding(asked, finder, owner, before=before) as refolding:
+            await refolding.carry(record.offset)
+            step = refolding.step(record, found)
     reject = await _reject_of(asked, step, step.reject) if step.reject else None
     return Fate(seen, step, found, reject)
-
-
-async def _step(
-    asked: Asked, finder: Finder, topic: str, record: Record, last: CommitAt
-) -> Step:
-    """Fold what there is of an owner up to a record, and that record."""
-    owner = record.key or b""
-    alone, start = await _begin(asked, topic, owner, before=last.said.commit)
-    offsets = asked.index.offsets(topic, asked.shard, owner, start=start)
-    at = Partition(topic, asked.shard)
-    before = [offset for offset in offsets if offset < record.offset]
-    async for each in picked(asked.log, at, before, key=owner):
-        found = await finder.of_raw(topic, each.offset)
-        if found is not None:
-            alone.fold(topic, each, found.said, key=None)
-    return alone.fold(topic, record, last.said, key=None)
 
 
 async def _reject_of(asked: Asked, step: Step, refused: Reject) -> int | None:
@@ -230,7 +200,7 @@ async def _reject_of(asked: Asked, step: Step, refused: Reject) -> int | None:
     at = Partition(REJECTS, asked.shard)
     name = (step.observation.record.key or b"")[:MAX_KEY_BYTES]
     offsets = asked.index.offsets(REJECTS, asked.shard, name)
-    async for record in picked(asked.log, at, offsets, key=name):
+    for record in await picked(asked.log, at, offsets, key=name):
         if origin_of(record) != refused.origin:
             continue
         expected = encode(refused)

@@ -5,18 +5,18 @@ It may be deleted at any time. Whoever uses it reads the log where it points and
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from itertools import chain
 from pathlib import Path
 
 from audit.core.postings import packed, unpacked
-from audit.core.waypoints import Waypoint
+from audit.core.waypoints import Era, Noted, Way
 from audit.errors import IndexUnusable
 from schemas.rejects import MAX_KEY_BYTES
-from schemas.topics import RAW
+from schemas.topics import JOURNAL, RAW
 
-_VERSION = 1
+_VERSION = 2
 # A block is not added to any more when it has so many offsets.
 _PER_BLOCK = 512
 _WAIT_S = 30.0
@@ -34,6 +34,9 @@ CREATE TABLE waypoints (
     shard INTEGER, number INTEGER, journal INTEGER,
     {", ".join(f"{name} INTEGER" for name in _COLUMNS.values())},
     PRIMARY KEY (shard, number)) WITHOUT ROWID;
+CREATE TABLE eras (
+    shard INTEGER, number INTEGER, places TEXT,
+    PRIMARY KEY (shard, number)) WITHOUT ROWID;
 {"".join(f"CREATE INDEX by_{name} ON waypoints (shard, {name}, number);" for name in _COLUMNS.values())}
 """
 
@@ -43,7 +46,7 @@ class Moved(Exception):
 
 
 class Index:
-    """Posting lists by key, and waypoints through the journals."""
+    """Posting lists by key, and through the journals waypoints and eras."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
@@ -74,19 +77,17 @@ class Index:
                 if offsets and len(name) <= MAX_KEY_BYTES:
                     self._add(topic, shard, name, offsets)
 
-    def add_waypoints(
-        self,
-        topic: str,
-        shard: int,
-        waypoints: Iterable[Waypoint],
-        *,
-        before: int,
-        after: int,
-        note: str,
+    def add_commits(
+        self, shard: int, noted: Noted, *, before: int, after: int, way: Way
     ) -> None:
-        """Take in waypoints of a stretch of a journal; raises ``Moved``."""
-        with self._moving(topic, shard, before=before, after=after, note=note):
-            marks = ", ".join("?" * (3 + len(RAW)))
+        """Take in what was noted of a stretch of a journal; raises ``Moved``.
+
+        ``way`` is what follows it on, see ``way_of``.
+        """
+        marks = ", ".join("?" * (3 + len(RAW)))
+        with self._moving(
+            JOURNAL, shard, before=before, after=after, note=_note_of(way)
+        ):
             self._db.executemany(
                 f"INSERT OR REPLACE INTO waypoints VALUES ({marks})",  # noqa: S608 - question marks
                 [
@@ -96,9 +97,29 @@ class Index:
                         point.offset,
                         *(point.starts.get(each, _NONE) for each in RAW),
                     )
-                    for point in waypoints
+                    for point in noted.waypoints
                 ],
             )
+            self._db.executemany(
+                "INSERT OR REPLACE INTO eras VALUES (?, ?, ?)",
+                [
+                    (shard, era.commit, json.dumps([era.ends, era.starts]))
+                    for era in noted.eras
+                ],
+            )
+
+    def way_of(self, shard: int) -> Way:
+        """Return what follows a journal on from where it is indexed to."""
+        ends, rules = json.loads(self.next_of(JOURNAL, shard)[1] or '[{}, ""]')
+        return Way(ends, rules)
+
+    def eras(self, shard: int) -> list[Era]:
+        """Return all eras of a shard, in their order."""
+        rows = self._db.execute(
+            "SELECT number, places FROM eras WHERE shard = ? ORDER BY number",
+            (shard,),
+        )
+        return [Era(number, *json.loads(places)) for number, places in rows]
 
     def offsets(
         self, topic: str, shard: int, name: bytes, *, start: int = 0
@@ -219,11 +240,5 @@ def _delete(path: Path) -> None:
         path.with_name(path.name + name).unlink(missing_ok=True)
 
 
-def note_of(ends: Mapping[str, int]) -> str:
-    """Return how far raw topics are read as a note."""
-    return json.dumps(ends)
-
-
-def ends_in(note: str) -> dict[str, int]:
-    """Return what ``note_of`` was told."""
-    return {topic: int(end) for topic, end in json.loads(note or "{}").items()}
+def _note_of(way: Way) -> str:
+    return json.dumps([way.ends, way.rules])

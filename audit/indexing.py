@@ -5,13 +5,13 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from audit.core.commits import read_commit
-from audit.core.waypoints import Way
-from audit.index import Index, Moved, ends_in, note_of
+from audit.index import Index, Moved
 from audit.streams import Stream, open_stream
 from eventlog.port import EventLog, Partition, Record
 from schemas.topics import CHANGES, JOURNAL, RAW, REJECTS
 
-_AT_ONCE = 5_000
+# Of many records at a time an owner has several, which are noted at once.
+_COMMITS_AT_ONCE, _RECORDS_AT_ONCE = 5_000, 40_000
 INDEXED = (JOURNAL, CHANGES, REJECTS, *RAW)
 # Told how many records were indexed since the last time.
 Progress = Callable[[int], None]
@@ -68,25 +68,24 @@ async def _follow(
     progress: Progress,
 ) -> None:
     before, end = bounds
-    add = _add_waypoints if at.topic == JOURNAL else _add_postings
+    add, at_once = _add_postings, _RECORDS_AT_ONCE
+    if at.topic == JOURNAL:
+        add, at_once = _add_commits, _COMMITS_AT_ONCE
     while before < end:
-        records = await stream.take_before(end, at_most=_AT_ONCE)
+        records = await stream.take_before(end, at_most=at_once)
         # A partition may end in offsets that hold nothing.
-        after = stream.position if len(records) == _AT_ONCE else end
+        after = stream.position if len(records) == at_once else end
         add(index, at, _Stretch(records, before, after))
         progress(len(records))
         before = after
 
 
-def _add_waypoints(index: Index, at: Partition, stretch: _Stretch) -> None:
-    way = Way(ends_in(index.next_of(*at)[1]))
+def _add_commits(index: Index, at: Partition, stretch: _Stretch) -> None:
+    way = index.way_of(at.number)
     commits = [(r.offset, read_commit(r, shard=at.number)) for r in stretch.records]
-    index.add_waypoints(
-        *at,
-        list(way.follow(commits)),
-        before=stretch.before,
-        after=stretch.after,
-        note=note_of(way.ends),
+    noted = way.follow(commits)
+    index.add_commits(
+        at.number, noted, before=stretch.before, after=stretch.after, way=way
     )
 
 

@@ -29,7 +29,9 @@ async def owner_records(
     held: list[tuple[bytes, bytes]] = []
     chunks = 0
     at = Partition(SNAPSHOTS, header.shard)
-    async with open_stream(log, at, start=header.first, settle_s=0.0) as stream:
+    # Chunks are large, and those of the next snapshot are not asked for.
+    opened = open_stream(log, at, start=header.first, settle_s=0.0, at_once=_AT_ONCE)
+    async with opened as stream:
         while records := await stream.take_before(found.offset, at_most=_AT_ONCE):
             values = [record.value or b"" for record in records]
             chunks += sum(own in value for value in values)

@@ -13,33 +13,55 @@ from eventlog.port import EventLog, Partition, Reader, Record
 from schemas.journal import Commit
 from schemas.topics import JOURNAL
 
-# Offsets nearer to one another than this are read with all that lies between.
-_NEAR = 500
+# Offsets nearer to one another than this are read with all that lies between: to look
+# elsewhere costs as much. Of a broker it is some milliseconds, of a file far less.
+NEAR, NEAR_IN_A_FILE = 500, 100
 _BATCH = 1_000
+
+
+class Picker:
+    """Records of one key in one partition, by where they stand."""
+
+    def __init__(
+        self, reader: Reader, at: Partition, *, oldest: int, key: bytes, near: int
+    ) -> None:
+        self._reader, self._at = reader, at
+        self._oldest, self._key, self._near = oldest, key, near
+
+    async def pick(self, offsets: Sequence[int]) -> AsyncIterator[Record]:
+        """Yield the records that stand at growing offsets, as far as they are held.
+
+        Raises ``IndexWrong`` where something else stands at one of them.
+        """
+        wanted = [offset for offset in offsets if offset >= self._oldest]
+        for group in _groups(wanted, self._near):
+            self._reader.seek(self._at, group[0])
+            async for record in _group(self._reader, self._at, group, self._key):
+                yield record
+
+
+@asynccontextmanager
+async def open_picker(
+    log: EventLog, at: Partition, *, key: bytes, near: int = NEAR
+) -> AsyncIterator[Picker]:
+    """Pick records of a key out of a partition as it is now."""
+    oldest = (await log.oldest([at]))[at]
+    async with log.reader({at: oldest}) as reader:
+        yield Picker(reader, at, oldest=oldest, key=key, near=near)
 
 
 async def picked(
     log: EventLog, at: Partition, offsets: Sequence[int], *, key: bytes
-) -> AsyncIterator[Record]:
-    """Yield the records of a key that stand at growing offsets, as far as they are held.
-
-    Raises ``IndexWrong`` where something else stands at one of them.
-    """
-    (oldest,) = (await log.oldest([at])).values()
-    wanted = [offset for offset in offsets if offset >= oldest]
-    if not wanted:
-        return
-    async with log.reader({at: wanted[0]}) as reader:
-        for group in _groups(wanted):
-            reader.seek(at, group[0])
-            async for record in _group(reader, at, group, key):
-                yield record
+) -> list[Record]:
+    """Return the records of a key that stand at growing offsets; see ``Picker.pick``."""
+    async with open_picker(log, at, key=key) as picker:
+        return [record async for record in picker.pick(offsets)]
 
 
-def _groups(offsets: Sequence[int]) -> list[list[int]]:
+def _groups(offsets: Sequence[int], near: int) -> list[list[int]]:
     groups: list[list[int]] = []
     for offset in offsets:
-        if groups and offset - groups[-1][-1] <= _NEAR:
+        if groups and offset - groups[-1][-1] <= near:
             groups[-1].append(offset)
         else:
             groups.append([offset])
@@ -83,17 +105,24 @@ class Finder:
         self._at_once = SPARSE
 
     async def of_raw(self, topic: str, offset: int) -> CommitAt | None:
-        """Return the commit that read a record; ``None`` if none has yet."""
+        """Return the commit that read a record; ``None`` if none has."""
+        found = await self.past(topic, offset)
+        is_read = found is not None and offset >= found.said.inputs[topic].start
+        return found if is_read else None
+
+    async def past(self, topic: str, offset: int) -> CommitAt | None:
+        """Return the commit that read on past a record; ``None`` if none has yet.
+
+        It read the record itself, unless that stands in a gap.
+        """
         start = self._index.before_raw(self._at.number, topic, offset)
-        while True:
-            segment = await self._from(start)
+        while segment := await self._from(start):
             for found in segment:
                 part = found.said.inputs.get(topic)
                 if part is not None and offset < part.end:
-                    return found if offset >= part.start else None
-            if not segment:
-                return None
+                    return found
             start = segment[-1].offset + 1
+        return None
 
     async def numbered(self, commit: int) -> CommitAt | None:
         """Return the commit with a number; ``None`` if there is none."""
@@ -128,7 +157,7 @@ class Finder:
         """Have what was read ahead begin at an offset; if that is far, read from there."""
         position = self._reader.position(self._at)
         first = self._ahead[0].offset if self._ahead else position
-        if first <= start <= position + _NEAR:
+        if first <= start <= position + NEAR:
             self._ahead = [record for record in self._ahead if record.offset >= start]
         else:
             self._reader.seek(self._at, start)

@@ -14,7 +14,7 @@ from audit.core.snapshots import (
     part_in,
 )
 from audit.core.table import Standing
-from audit.journal import open_lookup
+from audit.journal import Lookup, open_lookup
 from audit.streams import open_stream
 from eventlog.port import Entry, EventLog, Partition
 from schemas.base import encode
@@ -80,35 +80,67 @@ async def snapshots(log: EventLog, shard: int) -> list[FoundSnapshot]:
 
 
 async def newest_first(
-    log: EventLog, shard: int
+    log: EventLog, shard: int, *, at_most: int | None = None
 ) -> AsyncGenerator[FoundSnapshot, None]:
     """Yield the snapshots of a shard; chunks are passed over unread.
 
-    Whoever needs one only need not look for those before it: a year has hundreds.
+    Whoever needs one only need not look for those before it: a year has hundreds. With
+    ``at_most`` only those of that commit or before; those after it are not walked through.
     """
     async with open_lookup(log, Partition(SNAPSHOTS, shard)) as lookup:
-        offset = lookup.end - 1
-        while offset >= lookup.oldest:
-            record = await lookup.at_or_after(offset)
-            value = record.value if record and record.offset == offset else None
-            header = header_in(value)
-            if header is None or header.first >= offset:
-                # Chunks without a header: whoever wrote them died.
-                offset -= part_in(value) + 1
-                continue
-            if header.first >= lookup.oldest:
-                yield FoundSnapshot(offset, header)
-            offset = header.first - 1
+        end = lookup.end
+        if at_most is not None:
+            end = await _end_of(lookup, at_most=at_most)
+        async for found in _back_from(lookup, end):
+            if at_most is None or found.header.commit <= at_most:
+                yield found
+
+
+async def _back_from(lookup: Lookup, end: int) -> AsyncGenerator[FoundSnapshot, None]:
+    offset = end - 1
+    while offset >= lookup.oldest:
+        record = await lookup.at_or_after(offset)
+        value = record.value if record and record.offset == offset else None
+        header = header_in(value)
+        if header is None or header.first >= offset:
+            # Chunks without a header: whoever wrote them died.
+            offset -= part_in(value) + 1
+            continue
+        if header.first >= lookup.oldest:
+            yield FoundSnapshot(offset, header)
+        offset = header.first - 1
+
+
+async def _end_of(lookup: Lookup, *, at_most: int) -> int:
+    """Return an offset before which all snapshots up to a commit stand.
+
+    Commits grow from snapshot to snapshot, but for those of one who was slow to learn that
+    another has taken over: one of these may be missed, and then an older one is found.
+    """
+    low, high = lookup.oldest, lookup.end
+    while low < high:
+        middle = (low + high) // 2
+        found = await _last_before(lookup, middle + 1)
+        if found is None or found.header.commit <= at_most:
+            low = middle + 1
+        else:
+            high = found.offset
+    return low
+
+
+async def _last_before(lookup: Lookup, end: int) -> FoundSnapshot | None:
+    async with aclosing(_back_from(lookup, end)) as all_found:
+        async for found in all_found:
+            return found
+    return None
 
 
 async def nearest(
     log: EventLog, shard: int, *, at_most: int
 ) -> tuple[FoundSnapshot, Standing] | None:
     """Return the newest intact snapshot of commit ``at_most`` or before, and what it holds."""
-    async with aclosing(newest_first(log, shard)) as all_found:
+    async with aclosing(newest_first(log, shard, at_most=at_most)) as all_found:
         async for found in all_found:
-            if found.header.commit > at_most:
-                continue
             with suppress(Damaged):
                 return found, await load(log, found)
     return None
@@ -119,7 +151,9 @@ async def load(log: EventLog, found: FoundSnapshot) -> Standing:
     header = found.header
     at = Partition(SNAPSHOTS, header.shard)
     loading = Loading(header)
-    async with open_stream(log, at, start=header.first, settle_s=0.0) as stream:
+    # Chunks are large, and those of the next snapshot are not asked for.
+    opened = open_stream(log, at, start=header.first, settle_s=0.0, at_once=_AT_ONCE)
+    async with opened as stream:
         while records := await stream.take_before(found.offset, at_most=_AT_ONCE):
             for record in records:
                 loading.add(record.value)

@@ -1,11 +1,14 @@
 """One partition read in order, some records ahead."""
 
+from bisect import bisect_left
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from operator import attrgetter
 
 from eventlog.port import EventLog, Partition, Reader, Record
 
 _BATCH, _THERE_S = 5_000, 1.0
+_offset_of = attrgetter("offset")
 
 
 class Stream:
@@ -13,7 +16,7 @@ class Stream:
 
     What stands before ``end`` is there and is waited for as long as it takes. Past it,
     ``settle_s`` is how long is waited where more must be: the parts of a transaction need
-    not become visible at once.
+    not become visible at once. At most ``at_once`` records are read ahead.
     """
 
     def __init__(
@@ -24,8 +27,10 @@ class Stream:
         start: int,
         end: int,
         settle_s: float,
+        at_once: int = _BATCH,
     ) -> None:
         self._reader, self._at = reader, at
+        self._at_once = at_once
         self._end, self._settle_s = end, settle_s
         self._records: list[Record] = []
         self._first = 0
@@ -45,12 +50,10 @@ class Stream:
             and await self._read(self._settle_s)
         ):
             pass
-        count = 0
-        for record in self._records[self._first : self._first + at_most]:
-            if record.offset >= end:
-                break
-            count += 1
-        return self._taken(count)
+        first = self._first
+        most = min(first + at_most, len(self._records))
+        last = bisect_left(self._records, end, first, most, key=_offset_of)
+        return self._taken(last - first)
 
     async def peek(self, *, wait_s: float = 0.0, ahead: int = 0) -> Record | None:
         """Return the next record, or one ``ahead`` of it, and take nothing.
@@ -85,7 +88,7 @@ class Stream:
         while True:
             is_there = self._reader.position(self._at) < self._end
             batches = await self._reader.read(
-                max_records=_BATCH, wait_s=_THERE_S if is_there else wait_s
+                max_records=self._at_once, wait_s=_THERE_S if is_there else wait_s
             )
             records = batches.get(self._at)
             if records:
@@ -99,9 +102,16 @@ class Stream:
 
 @asynccontextmanager
 async def open_stream(
-    log: EventLog, at: Partition, *, start: int, settle_s: float
+    log: EventLog,
+    at: Partition,
+    *,
+    start: int,
+    settle_s: float,
+    at_once: int = _BATCH,
 ) -> AsyncIterator[Stream]:
-    """Read a partition from ``start``."""
+    """Read a partition from ``start``; see ``Stream``."""
     end = (await log.ends([at]))[at]
     async with log.reader({at: start}) as reader:
-        yield Stream(reader, at, start=start, end=end, settle_s=settle_s)
+        yield Stream(
+            reader, at, start=start, end=end, settle_s=settle_s, at_once=at_once
+        )

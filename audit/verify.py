@@ -7,7 +7,8 @@ from typing import NoReturn
 
 from audit.commits import Commits, oldest_needed, open_commits
 from audit.core.difference import Difference, DifferenceFound
-from audit.core.ends import LatestCheck, check_left_over, check_position
+from audit.core.ends import LatestCheck, check_left_over
+from audit.core.held import StateCheck
 from audit.core.snapshots import (
     Damaged,
     can_start,
@@ -23,7 +24,6 @@ from audit.snapshots import FoundSnapshot, load, snapshots
 from audit.streams import open_stream
 from eventlog.port import EventLog, Partition, Record
 from processor.core.generations import GENERATIONS, Generations
-from schemas.states import POSITION_KEY
 from schemas.topics import CHANGES, JOURNAL, LATEST, RAW, REJECTS, STATE
 
 _AT_ONCE = 5_000
@@ -212,23 +212,15 @@ class _Verifying:
         latest = LatestCheck(self._standing.table, shard=self._shard, last=last)
         async for records in self._all_of(LATEST):
             latest.read(records)
-        position = await self._position()
+        state = StateCheck(self._standing.state)
+        async for records in self._all_of(STATE):
+            state.read(records)
         newest = await last_commit(self._log, self._shard)
         number = newest.said.commit if newest else 0
         await self._check_claims(commits, claimed, last=last, newest=number)
         latest.end(number)
         self._later = latest.later
-        if last or position:
-            value = position.value if position else None
-            check_position(self._standing.state, value, newest=number)
-
-    async def _position(self) -> Record | None:
-        """Return the newest record of ``state`` that says where the shard stands."""
-        position: Record | None = None
-        async for records in self._all_of(STATE):
-            for record in records:
-                position = record if record.key == POSITION_KEY else position
-        return position
+        state.end(number)
 
     async def _check_claims(
         self,

@@ -1,7 +1,8 @@
 """Verifying a shard that the processor has folded, whole and part by part."""
 
-import gc
+import resource
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -14,26 +15,22 @@ from benchmarks.logs import opened
 from benchmarks.trial import EXTRA, cpu_s, start
 from processor.core.generations import GENERATIONS, UNLIMITED
 from processor.core.journal import input_range
-from processor.core.observations import read_price
-
-# As `audit verify` has it.
-_COLLECT_EVERY = 50_000
+from processor.core.observations import READERS
 
 
 async def verify(args: dict[str, Any]) -> int:
     """Verify the shard, to its end and with its end."""
-    gc.set_threshold(_COLLECT_EVERY)
     async with opened(args) as log:
         start()
         report = await verify_shard(log, 0, config=VerifyConfig())
     if report.difference is not None or report.observations != args["count"]:
         raise AssertionError(f"not as derived: {report}")
+    EXTRA["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1_024
     return report.observations
 
 
 async def parts(args: dict[str, Any]) -> int:
     """Do what verifying does, each part by itself; note the CPU of each."""
-    gc.set_threshold(_COLLECT_EVERY)
     spent = dict.fromkeys(("read", "hash", "decode", "fold", "all but reading"), 0.0)
 
     def timed(part: str, work: Callable[[], object]) -> None:
@@ -66,9 +63,8 @@ def _hash(read: CommitRead) -> None:
 
 
 def _decode(read: CommitRead) -> None:
-    for _, records in read.inputs:
-        for record in records:
-            read_price(record)
+    for topic, records in read.inputs:
+        deque(READERS[topic](records), maxlen=0)
 
 
 def _fold(verifier: Verifier, read: CommitRead) -> None:

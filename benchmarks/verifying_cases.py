@@ -6,7 +6,10 @@ from typing import Any
 
 from benchmarks.folding_cases import per_cpu_s
 from benchmarks.results import Result
-from benchmarks.trial import run_trial
+from benchmarks.trial import Cost, run_trial
+
+_LONGER = 4
+_MEMORY_GOAL = 1.1
 
 
 def verified(
@@ -26,7 +29,27 @@ def verified(
         bound="at least",
         of="value",
     )
-    return [whole, *(_share(name, part, share) for part, share in shares(parts))]
+    rows = [_share(name, part, share) for part, share in shares(parts)]
+    return [whole, *rows, _memory(name, log, costs)]
+
+
+def _memory(name: str, log: dict[str, Any], costs: Sequence[Cost]) -> Result:
+    """Verify a log some times as long: it must not take more memory."""
+    peak_mb = statistics.median(cost.extra["peak_mb"] for cost in costs)
+    count = _LONGER * costs[0].count
+    where = "sqlite" if "sqlite" in log else "prefix"
+    told = {**log, where: f"{log[where]}long-", "count": count}
+    run_trial("folding.fill", told)
+    run_trial("folding.fold", told)
+    longer_mb = run_trial("verifying.verify", told).extra["peak_mb"]
+    return Result(
+        name=f"{name} verify",
+        value=longer_mb,
+        unit=f"MB at most, for {count:,} observations",
+        goal=_MEMORY_GOAL,
+        peer=f"{costs[0].count:,} observations, {peak_mb:,.0f}",
+        ratio=longer_mb / peak_mb,
+    )
 
 
 def _share(name: str, part: str, share: float) -> Result:

@@ -2,19 +2,17 @@
 
 import argparse
 import asyncio
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import orjson
 
-from app.audits import answering, bar, opened_to_ask
-from app.bootstrap import Opened
+from app.audits import Progress, answering, opened_to_ask
 from app.commands.service import overrides
 from app.errors import AS_DERIVED, DIFFERENT, RequestError
-from app.settings import Settings, read
-from audit.bounds import range_of
-from audit.core.cuts import parse_bound
+from app.settings import read
+from app.shards import Job, on_shards, plan
 from audit.core.difference import shown
 from audit.core.differing import (
     Comparison,
@@ -30,9 +28,13 @@ _KEYS_SHOWN, _PERCENT = 10, 100
 
 def run(arguments: argparse.Namespace) -> int:
     """Print what differs; with ``--fail`` 1 if anything does."""
+    found = Comparison()
     with answering():
-        settings = read(overrides(arguments))
-        found = asyncio.run(_ask(settings, arguments))
+        changed, generation = _changed(arguments), arguments.generation
+        work = partial(_compared, changed, generation)
+        planned = plan(overrides(arguments), arguments)
+        for each in on_shards(work, planned, processes=arguments.jobs, doing="folding"):
+            found.add(each)
     if arguments.json:
         print(orjson.dumps(plainly(found)).decode())
     else:
@@ -40,39 +42,27 @@ def run(arguments: argparse.Namespace) -> int:
     return DIFFERENT if arguments.fail and found.is_different else AS_DERIVED
 
 
-async def _ask(settings: Settings, arguments: argparse.Namespace) -> Comparison:
-    config = _config(arguments)
-    first, last = (
-        parse_bound(b) if b else None for b in (arguments.first, arguments.last)
-    )
-    whole = Comparison()
-    async with opened_to_ask(settings) as opened:
-        with bar("folding") as progress:
-            for shard in _shards(arguments.shard, opened):
-                log, identity = opened
-                asked = await range_of(log, identity, shard, first, last)
-                wanted = replace(config, first=asked.first, last=asked.last)
-                found = await diff_shard(log, shard, config=wanted, progress=progress)
-                whole.add(found)
-    return whole
-
-
-def _config(arguments: argparse.Namespace) -> DiffConfig:
+def _changed(arguments: argparse.Namespace) -> dict[str, object]:
     try:
         changed = settings_in(arguments.set or ())
     except WrongSetting as error:
         raise RequestError(f"{error}") from None
     if not changed and arguments.generation is None:
         raise RequestError("name what is to be otherwise: --set or --generation")
-    return DiffConfig(changed=changed, generation=arguments.generation)
+    return changed
 
 
-def _shards(asked: list[int] | None, opened: Opened) -> list[int]:
-    count = opened.identity.partitions
-    shards = sorted(set(asked if asked is not None else range(count)))
-    if not all(0 <= shard < count for shard in shards):
-        raise RequestError(f"this log has the shards 0 to {count - 1}")
-    return shards
+def _compared(
+    changed: Mapping[str, object], generation: int | None, job: Job, progress: Progress
+) -> Comparison:
+    first, last = job.range
+    wanted = DiffConfig(first, last, changed=changed, generation=generation)
+
+    async def compare() -> Comparison:
+        async with opened_to_ask(read(job.overrides)) as (log, _):
+            return await diff_shard(log, job.shard, config=wanted, progress=progress)
+
+    return asyncio.run(compare())
 
 
 # ---- what came of it

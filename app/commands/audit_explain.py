@@ -11,8 +11,9 @@ import orjson
 from app.audits import answering, bar, opened_to_ask
 from app.bootstrap import Opened
 from app.commands.service import overrides
-from app.configs import index_path
+from app.configs import index_path, place_of
 from app.errors import AS_DERIVED, RequestError
+from app.places import File
 from app.settings import Settings, read
 from audit.bounds import Bound, range_of
 from audit.core.cuts import parse_bound
@@ -21,10 +22,12 @@ from audit.core.plainly import commit_facts, observation, plainly, step_facts
 from audit.core.sentences import fate_in_sentences, in_sentences
 from audit.core.subjects import Key, Subject, subject_in
 from audit.errors import IndexWrong, WrongKey
-from audit.explain import Asked, Fate, explain, fate_of
+from audit.explain import Fate, explain, fate_of
 from audit.index import open_index
 from audit.indexing import extend_index
 from audit.journal import last_commit
+from audit.picking import NEAR, NEAR_IN_A_FILE
+from audit.refolding import Asked
 from eventlog.partition import partition_of
 from schemas.topics import partition_key
 
@@ -103,19 +106,21 @@ async def _with_index(
 ) -> T:
     """Answer by the index, and if that is wrong or finds a difference by a new one."""
     path = None if arguments.no_index else index_path(settings)
+    near = NEAR_IN_A_FILE if isinstance(place_of(settings), File) else NEAR
     if path is not None:
         try:
-            return await _with(path, opened, shard, answer)
+            return await _with(path, opened, shard, near, answer)
         except (IndexWrong, DifferenceFound):
             # In memory, so that whatever else uses the file is not disturbed.
             pass
-    return await _with(None, opened, shard, answer)
+    return await _with(None, opened, shard, near, answer)
 
 
 async def _with(
     path: Path | None,
     opened: Opened,
     shard: int,
+    near: int,
     answer: Callable[[Asked], Awaitable[T]],
 ) -> T:
     with (
@@ -123,7 +128,7 @@ async def _with(
         bar("indexing") as progress,
     ):
         await extend_index(opened.log, index, shard, progress=progress)
-        return await answer(Asked(opened.log, index, shard))
+        return await answer(Asked(opened.log, index, shard, near=near))
 
 
 def _fate(fate: Fate, *, raw: bool) -> Answer:

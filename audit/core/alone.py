@@ -1,11 +1,11 @@
 """The observations of one owner folded one by one, each alone, as its commit folded it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from processor.core.batch import Batch
-from processor.core.generations import UNLIMITED, Generations, fold_of
+from processor.core.generations import UNLIMITED, Fold, Generations, fold_of
 from processor.core.journal import InputRecord
 from processor.core.shard_state import ShardState
 from schemas.balances import BalanceObserved
@@ -81,13 +81,7 @@ class Alone:
         state = self._state
         owner = record.key or b""
         before = state.open(topic, owner)
-        fold = fold_of(
-            self._generations,
-            commit.generation,
-            shard=state.shard,
-            commit=commit.commit,
-        )
-        batch = fold(
+        batch = self._fold_of(commit)(
             state, [(topic, [record])], settings=commit.settings, limits=UNLIMITED
         )
         batch.apply()
@@ -99,6 +93,23 @@ class Alone:
             _refusal(batch),
             {k or b"": value for k, value, _ in batch.entries[CHANGES]},
             self._words(owner) if topic == PRICES_RAW else {},
+        )
+
+    def carry(self, topic: str, records: Sequence[InputRecord], commit: Commit) -> None:
+        """Fold the next observations at once, by the rules of one commit.
+
+        What is left is the same as after folding each; what was decided is not told.
+        """
+        fold = self._fold_of(commit)
+        inputs = [(topic, records)]
+        fold(self._state, inputs, settings=commit.settings, limits=UNLIMITED).apply()
+
+    def _fold_of(self, commit: Commit) -> Fold:
+        return fold_of(
+            self._generations,
+            commit.generation,
+            shard=self._state.shard,
+            commit=commit.commit,
         )
 
     def _words(self, owner: bytes) -> dict[str, tuple[str, int]]:

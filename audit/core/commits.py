@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol
 
 from processor.core.journal import InputRecord
@@ -13,7 +14,9 @@ from schemas.topics import JOURNAL
 from .difference import Check, Difference, DifferenceFound
 
 COMMIT_HEADER = "commit"
-_commit, _reject = decoder(Commit), decoder(Reject)
+_reject = decoder(Reject)
+# Each is asked for twice: as the one that follows, and when it is its turn.
+_commit = lru_cache(maxsize=4)(decoder(Commit))
 
 
 class LogRecord(InputRecord, Protocol):
@@ -45,9 +48,15 @@ class CommitRead:
     following: LogRecord | None = None
 
 
+def commit_in(record: InputRecord) -> Commit | Malformed:
+    """Return what a journal record says."""
+    said: Commit | Malformed = _commit(record.value or b"")
+    return said
+
+
 def read_commit(record: InputRecord, *, shard: int) -> Commit:
     """Return what a journal record says; raise ``DifferenceFound`` if it cannot be read."""
-    said = _commit(record.value or b"")
+    said = commit_in(record)
     if isinstance(said, Malformed):
         raise DifferenceFound(
             Difference(
@@ -60,7 +69,7 @@ def read_commit(record: InputRecord, *, shard: int) -> Commit:
                 found=f"one that cannot be read (at {said.field or 'all'})",
             )
         )
-    return said  # type: ignore[no-any-return] # a decoder returns its model
+    return said
 
 
 def commit_of(record: LogRecord) -> int | None:

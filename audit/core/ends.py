@@ -1,18 +1,14 @@
-"""What must hold where history ends: the public table, the state, and nothing left over."""
+"""What must hold where history ends: the public table, and nothing left over."""
 
 from collections.abc import Iterable
 
-from processor.core.shard_state import ShardState
-from schemas.base import Malformed, decoder
-from schemas.journal import Position
 from schemas.latest import IDENTITY_KEY
-from schemas.topics import CHANGES, JOURNAL, LATEST, STATE
+from schemas.topics import CHANGES, JOURNAL, LATEST
 
 from .commits import LogRecord, commit_of
 from .difference import Check, Difference, DifferenceFound, shown
 from .table import Row, Table
 
-_position = decoder(Position)
 _NOT_FOLDED = b"watermark:"
 
 
@@ -32,8 +28,9 @@ class LatestCheck:
 
     def read(self, records: Iterable[LogRecord]) -> None:
         """Take in what is next in ``latest``."""
-        for record in records:
-            key = record.key or b""
+        # Of each key the last one counts, so no other need be looked at.
+        newest = {record.key or b"": record for record in records}
+        for key, record in newest.items():
             if key != IDENTITY_KEY and not key.startswith(_NOT_FOLDED):
                 right = _is(record, self._table.get(key))
                 self._found[key] = None if right else record
@@ -85,34 +82,6 @@ def _is(record: LogRecord, row: Row | None) -> bool:
 
 def _said(value: bytes | None, commit: int | None) -> str:
     return f"{shown(value)} of commit {commit}"
-
-
-def check_position(state: ShardState, value: bytes | None, *, newest: int) -> None:
-    """Compare the position in ``state`` with where the shard stands.
-
-    One of a later commit is passed over, if it is not later than the journal's
-    ``newest``. Raises ``DifferenceFound``.
-    """
-    ours = state.position
-    said = _position(value or b"")
-    if isinstance(said, Malformed):
-        raise _position_differs(state, f"one that cannot be read (at {said.field})")
-    if ours.commit < said.commit <= newest:
-        return
-    # Where a shard begins to read a topic says nothing before it has.
-    read = {
-        topic: at for topic, at in said.positions.items() if topic in ours.positions
-    }
-    if said.model_copy(update={"positions": read}) != ours:
-        raise _position_differs(state, shown(value))
-
-
-def _position_differs(state: ShardState, found: str) -> DifferenceFound:
-    expected = state.position.model_dump_json(by_alias=True)
-    commit = state.position.commit
-    return DifferenceFound(
-        Difference(Check.STATE, state.shard, commit, STATE, expected, found)
-    )
 
 
 def check_left_over(

@@ -32,11 +32,14 @@ class Change:
 class Stretch:
     """Observations that came one after the other, and how often what was decided.
 
-    ``decided`` counts all; ``silent`` counts those that say nothing about the key.
+    ``passed`` counts those of the owner that came first where there are very many: none
+    published the key, more is not said of them. Of the others ``silent`` counts those that
+    say nothing about the key, ``decided`` all else.
     """
 
     decided: Counter[Decision] = field(default_factory=Counter)
     silent: int = 0
+    passed: int = 0
     steps: deque[Step] = field(default_factory=lambda: deque(maxlen=KEPT))
 
     def add(self, step: Step) -> None:
@@ -100,6 +103,13 @@ class Explaining:
             self._differs(step, self._value)
         elif self._previous and step.commit == self._previous.commit:
             self._instead = step
+
+    def pass_over(self, count: int) -> None:
+        """Say that the next ones are so many that no step of theirs comes."""
+        if self._is_published or self._value is None:
+            self.since.passed += count
+        else:
+            self.led.passed += count
 
     def _is(self, step: Step, change: Change | None) -> bool:
         if change is None or self._is_published:

@@ -65,6 +65,7 @@ def _stretch(stretch: Stretch) -> Plain:
     return {
         "decided": {what.value: count for what, count in stretch.decided.items()},
         "silent": stretch.silent,
+        "passed": stretch.passed,
         "steps": [step_facts(step) for step in stretch.steps],
     }
 

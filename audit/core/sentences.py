@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from schemas.journal import Commit, Decision
 from schemas.latest import decode_latest
 from schemas.prices import Price
+from schemas.topics import BALANCES_RAW
 
 from .alone import Observation, Step
 from .difference import shown
@@ -90,7 +91,7 @@ def _without_last(stretch: Stretch) -> Stretch:
     steps = list(stretch.steps)[:-1]
     decided = stretch.decided.copy()
     decided[Decision.PUBLISHED] -= 1
-    short = Stretch(+decided, stretch.silent)
+    short = Stretch(+decided, stretch.silent, stretch.passed)
     short.steps.extend(steps)
     return short
 
@@ -98,6 +99,12 @@ def _without_last(stretch: Stretch) -> Stretch:
 def _stretch(
     when: str, found: Explanation, stretch: Stretch, *, raw: bool
 ) -> Iterator[str]:
+    if stretch.passed:
+        yield (
+            f"{when}: {stretch.passed:,} observations of this {_owner(found)} that did "
+            "not change it, too many to tell why of each"
+        )
+        when = "after them"
     total = stretch.decided.total()
     silent = f", {stretch.silent} that say nothing of it" if stretch.silent else ""
     if not total:
@@ -112,6 +119,10 @@ def _stretch(
     if total > len(told):
         yield f"  the last {len(told)} of them:"
     yield from _unchanged(found, told, raw=raw)
+
+
+def _owner(found: Explanation) -> str:
+    return "user" if found.key.topic == BALANCES_RAW else "token"
 
 
 def _unchanged(

@@ -1,5 +1,6 @@
 """A snapshot as bytes: what a shard holds in chunks, and read back from them."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from hashlib import sha256
 from itertools import chain
@@ -17,6 +18,8 @@ from .difference import Check, Difference, DifferenceFound
 from .table import Row, Standing, Table
 
 _length, _number = Struct(">I").pack, Struct(">Q").pack
+_CHUNK_BEGINS = b'{"part":'
+_PART = re.compile(_CHUNK_BEGINS + rb"([0-9]{1,9}),")
 _snapshot, _chunk = decoder(Snapshot), decoder(SnapshotChunk)
 
 
@@ -112,14 +115,18 @@ def _chunk_bytes(items: Iterable[_Item], snapshot_id: str, part: int) -> bytes:
 
 def header_in(value: bytes | None) -> Snapshot | None:
     """Return the header that a record of ``snapshots`` is; ``None`` for anything else."""
+    # No header has a part. To find that out by reading a chunk of 1 MB as one takes 30 ms.
+    if value is not None and value.startswith(_CHUNK_BEGINS):
+        return None
     said = _snapshot(value or b"")
     return None if isinstance(said, Malformed) else said
 
 
 def part_in(value: bytes | None) -> int:
-    """Return how many chunks of the same snapshot stand before a record, at least."""
-    said = _chunk(value or b"")
-    return 0 if isinstance(said, Malformed) else said.part
+    """Return how many chunks of the same snapshot stand before a record, by its word."""
+    # Whoever looks for headers need not read 1 MB for the number that it begins with.
+    found = _PART.match(value or b"")
+    return int(found[1]) if found else 0
 
 
 class Loading:

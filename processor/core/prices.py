@@ -25,6 +25,8 @@ _UNCHANGED: Final = Outcome((Decision.UNCHANGED,))
 _PUBLISHED: Final = (Decision.PUBLISHED,)
 _UNIT: Final = int("1".ljust(PRICE_PLACES + 1, "0"))
 _new: Final = tuple.__new__
+# So many sources most tokens have.
+_USUAL: Final = 3
 
 
 @dataclass(slots=True)
@@ -87,11 +89,9 @@ class TokenPrice:
         self.newest = max(self.newest, word.observed_at)
         self.none_before = min(self.none_before, word.observed_at)
 
-    def fresh(self, max_age_ms: int) -> Collection[PriceWord]:
-        """Return the words at most so much older than the newest, by source."""
-        words, since = self.words.values(), self.newest - max_age_ms
-        if since <= self.none_before:
-            return words
+    def fresh(self, since: int) -> Collection[PriceWord]:
+        """Return the words that were not observed before a moment, by source."""
+        words = self.words.values()
         self.none_before = min(word.observed_at for word in words)
         if since <= self.none_before:
             return words
@@ -118,15 +118,9 @@ def fold(token: TokenPrice, seen: PriceWord, rules: Rules) -> Outcome | Refused:
     else:
         return _DUPLICATE if seen.usd == last.usd else CONFLICT
     token.changed = True
-    return _publish(token, rules)
-
-
-def _moment(word: PriceWord) -> tuple[int, int]:
-    return word.observed_at, word.sequence
-
-
-def _publish(token: TokenPrice, rules: Rules) -> Outcome:
-    fresh = token.fresh(rules.price_max_age_ms)
+    # Nearly always all words are fresh: a call less.
+    since = token.newest - rules.price_max_age_ms
+    fresh = token.words.values() if since <= token.none_before else token.fresh(since)
     usd = _median(fresh)
     before = token.usd
     if usd == before:
@@ -140,16 +134,37 @@ def _publish(token: TokenPrice, rules: Rules) -> Outcome:
     return _new(Outcome, (_PUBLISHED, (published,)))
 
 
+def _moment(word: PriceWord) -> tuple[int, int]:
+    return word.observed_at, word.sequence
+
+
 def _median(fresh: Collection[PriceWord]) -> str:
     """Return the median cut to 18 places."""
-    ranked = sorted(fresh, key=_number)
-    middle, odd = divmod(len(ranked), 2)
-    word = ranked[middle]
-    if not odd:
-        total = EXACT.add(ranked[middle - 1].number, word.number)
-        return plain(cut(EXACT.divide(total, Decimal(2))))
+    if len(fresh) == _USUAL:
+        word = _middle(*fresh)
+    else:
+        ranked = sorted(fresh, key=_number)
+        middle, odd = divmod(len(ranked), 2)
+        word = ranked[middle]
+        if not odd:
+            return _mean(ranked[middle - 1], word)
     # So short that no more than 18 places can stand after the point.
     return word.usd if len(word.usd) <= PRICE_PLACES else plain(cut(word.number))
+
+
+def _middle(one: PriceWord, two: PriceWord, three: PriceWord) -> PriceWord:
+    """Return the middle one, sooner than by sorting."""
+    first, second, third = one.number, two.number, three.number
+    if first > second:
+        one, first, two, second = two, second, one, first
+    if second <= third:
+        return two
+    return three if third > first else one
+
+
+def _mean(one: PriceWord, two: PriceWord) -> str:
+    total = EXACT.add(one.number, two.number)
+    return plain(cut(EXACT.divide(total, Decimal(2))))
 
 
 def _is_near(usd: str, before: str, deviation: int) -> bool:
@@ -164,7 +179,12 @@ def _units(usd: str) -> int:
 
 def _value(token: TokenPrice, fresh: Collection[PriceWord], *, shard: int) -> bytes:
     """Return the canonical bytes of the ``Price``; the newest word is always fresh."""
-    origins = f'],["prices.raw",{shard},'.join([str(word.offset) for word in fresh])
+    between = f'],["prices.raw",{shard},'
+    if len(fresh) == _USUAL:
+        one, two, three = fresh
+        origins = f"{one.offset}{between}{two.offset}{between}{three.offset}"
+    else:
+        origins = between.join([str(word.offset) for word in fresh])
     return (
         f'{{"contractId":"{token.contract_id}","market":{_market(fresh)},'
         f'"observedAt":{token.newest},"origins":[["prices.raw",{shard},{origins}]],'

@@ -1,14 +1,16 @@
 """The settings of the fold in the form in which the folds ask for them."""
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import NamedTuple, final
 
 from schemas.amounts import PRICE_PLACES
 from schemas.journal import Decision, FoldSettings
 from schemas.rejects import Reason
 
 
-class Rules(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Rules:
     """What decides, in which shard; ``price_deviation`` counts units of 1e-18."""
 
     shard: int
@@ -36,6 +38,7 @@ class Rules(NamedTuple):
         return [*dict.fromkeys(named), *sorted(present - set(named))]
 
 
+@final
 class Refused(NamedTuple):
     """An observation goes to ``rejects``; ``field`` is where a record does not fit."""
 

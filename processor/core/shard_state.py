@@ -152,6 +152,21 @@ class ShardState:
                 objects.clear()
         self.position = position
 
+    def held(self, key: bytes) -> bytes | None:
+        """Return the value under a key of ``state``; ``None`` if there is none.
+
+        The position has none here: it is ``position``.
+        """
+        name, _, rest = key.partition(b":")
+        topic = _TOPICS.get(name)
+        if topic is None:
+            return None
+        owner, _, part = rest.partition(b":")
+        # Several keys may be read as one part; it is written under one of them.
+        if KINDS[topic].key(owner, part) != key:
+            return None
+        return self._parts[topic].get(owner, {}).get(part)
+
     def records(self) -> Iterator[StateRecord]:
         """Yield every record held, in no order that means anything; the position last."""
         for topic, kind in KINDS.items():

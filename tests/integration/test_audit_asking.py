@@ -10,11 +10,12 @@ import pytest
 from app.topics import apply, read_identity
 from audit.core.subjects import Key, subject_in
 from audit.diff import DiffConfig, diff_shard
-from audit.explain import Asked, explain, fate_of
+from audit.explain import explain, fate_of
 from audit.export import ExportConfig, export
 from audit.index import Index, open_index
 from audit.indexing import extend_index
 from audit.journal import last_commit
+from audit.refolding import Asked
 from eventlog.port import EventLog, Partition
 from schemas.journal import Decision, Origin
 from schemas.topics import CHANGES, DAY_MS, RAW, REJECTS

@@ -6,9 +6,10 @@ from pathlib import Path
 
 from audit.core.explained import Explanation
 from audit.core.subjects import Key, subject_in
-from audit.explain import Asked, explain
+from audit.explain import explain
 from audit.index import open_index
 from audit.indexing import extend_index
+from audit.refolding import Asked
 from processor.core.generations import GENERATIONS, Generations
 from schemas.topics import JOURNAL
 from tests.support.audited import SHARD

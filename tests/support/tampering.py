@@ -37,6 +37,26 @@ def replaced(topic: str, number: int, old: bytes, new: bytes) -> Edit:
     return edit
 
 
+def replaced_key(topic: str, number: int, old: bytes, new: bytes) -> Edit:
+    """Change some bytes of a key."""
+
+    def edit(log: ListLog) -> None:
+        records = log.of(topic, SHARD)
+        key = records[number].key or b""
+        records[number] = records[number]._replace(key=key.replace(old, new))
+
+    return edit
+
+
+def written(topic: str, key: bytes, value: bytes) -> Edit:
+    """Write one more record, behind all others."""
+
+    def edit(log: ListLog) -> None:
+        log.put(topic, SHARD, [(key, value, ())])
+
+    return edit
+
+
 def dropped(topic: str, number: int) -> Edit:
     def edit(log: ListLog) -> None:
         del log.of(topic, SHARD)[number]

@@ -26,7 +26,13 @@ def test_the_quick_run_measures_all_that_needs_one_process(tmp_path: Path) -> No
         "sqlite 0.05 days",
         *(
             f"sqlite 0.05 days: {what}"
-            for what in ("index", "explain a price", "explain a balance", "as-of")
+            for what in (
+                "index",
+                "verify the last day",
+                "explain a price",
+                "explain a balance",
+                "as-of",
+            )
         ),
         *(
             f"sqlite verify: {part}"

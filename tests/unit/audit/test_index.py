@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from audit.core.waypoints import Waypoint
+from audit.core.waypoints import Era, Noted, Way, Waypoint
 from audit.errors import IndexUnusable
-from audit.index import Index, Moved, ends_in, note_of, open_index
+from audit.index import Index, Moved, open_index
 
 LOG = "a" * 32
+ERAS = [Era(1, {}, {"prices.raw": 0}), Era(30, {"prices.raw": 90}, {})]
 
 
 def add(index: Index, name: bytes, *offsets: int) -> None:
@@ -92,14 +93,14 @@ def test_waypoints_are_where_looking_starts() -> None:
     ]
     with open_index(None, log_id=LOG) as index:
         assert index.before_commit(0, 5) == 0
-        note = note_of({"prices.raw": 101})
-        index.add_waypoints("journal", 0, points, before=0, after=41, note=note)
+        way = Way({"prices.raw": 101}, "1 {}")
+        assert (index.way_of(0), index.eras(0)) == (Way(), [])
+        index.add_commits(0, Noted(points, ERAS), before=0, after=41, way=way)
         assert [index.before_commit(0, n) for n in (16, 17, 32, 99)] == [0, 20, 20, 40]
         places = [index.before_raw(0, "prices.raw", n) for n in (99, 100, 500)]
         assert places == [0, 40, 40]
         assert index.before_raw(0, "tokens.raw", 4) == 20
-        assert ends_in(index.next_of("journal", 0)[1]) == {"prices.raw": 101}
-    assert ends_in("") == {}
+        assert (index.way_of(0), index.eras(0)) == (way, ERAS)
 
 
 def test_a_file_that_breaks_while_it_is_open_is_said_to_be_of_no_use(

@@ -3,7 +3,7 @@
 import pytest
 
 from audit.errors import IndexWrong
-from audit.picking import open_finder, picked
+from audit.picking import open_finder, open_picker, picked
 from eventlog.port import Partition
 from schemas.topics import JOURNAL, PRICES_RAW, RAW
 from tests.support.audited import SHARD, Writing, _said, a_history, reads
@@ -27,15 +27,24 @@ def a_wide_log() -> ListLog:
 async def test_near_ones_and_far_ones_are_found_in_their_order() -> None:
     log = a_wide_log()
     wanted = [r.offset for r in log.of(PRICES_RAW, SHARD) if r.key == KEY]
-    found = [r async for r in picked(log.as_log(), AT, wanted, key=KEY)]
+    found = await picked(log.as_log(), AT, wanted, key=KEY)
     assert [r.offset for r in found] == wanted
-    assert [r async for r in picked(log.as_log(), AT, [], key=KEY)] == []
+    assert await picked(log.as_log(), AT, [], key=KEY) == []
+
+
+@pytest.mark.parametrize("near", [0, 1, 100, 2_000])
+async def test_how_near_is_near_changes_nothing(near: int) -> None:
+    log = a_wide_log()
+    wanted = [r.offset for r in log.of(PRICES_RAW, SHARD) if r.key == KEY]
+    async with open_picker(log.as_log(), AT, key=KEY, near=near) as picker:
+        found = [record.offset async for record in picker.pick(wanted)]
+    assert found == wanted
 
 
 async def test_what_retention_took_is_passed_over() -> None:
     log = a_wide_log()
     log.dropped[AT] = 701
-    found = [r async for r in picked(log.as_log(), AT, [0, 1, 700, 701], key=KEY)]
+    found = await picked(log.as_log(), AT, [0, 1, 700, 701], key=KEY)
     assert [r.offset for r in found] == [701]
 
 
@@ -46,8 +55,7 @@ async def test_what_is_not_of_the_key_is_no_answer(offsets: list[int]) -> None:
     del log.of(PRICES_RAW, SHARD)[3_000]
     log.put(PRICES_RAW, SHARD, [(b"another", b"", ())] * 2)
     with pytest.raises(IndexWrong):
-        async for _ in picked(log.as_log(), AT, offsets, key=KEY):
-            pass
+        await picked(log.as_log(), AT, offsets, key=KEY)
 
 
 async def test_each_record_is_found_in_the_commit_that_read_it() -> None:

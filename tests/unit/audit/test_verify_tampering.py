@@ -26,9 +26,11 @@ from tests.support.tampering import (
     inserted,
     ranges,
     replaced,
+    replaced_key,
     state_edited,
     swapped,
     truncated,
+    written,
 )
 
 
@@ -226,6 +228,25 @@ TAMPERINGS = {
     ),
     "a key of a commit to come": Tampering(
         edited(LATEST, -1, headers=(("commit", b"99"),)), Check.LATEST, LATEST, 35
+    ),
+    "a state": Tampering(
+        replaced(STATE, 34, b'"version":', b'"version":9'), Check.STATE, STATE, 34
+    ),
+    "a state's word": Tampering(
+        replaced(STATE, 24, b'"usd":"1.', b'"usd":"2.'), Check.STATE, STATE, 24
+    ),
+    "a state withdrawn": Tampering(
+        edited(STATE, 33, value=None), Check.STATE, STATE, 33
+    ),
+    "a state of another key": Tampering(
+        edited(STATE, 33, key=b"price:another"), Check.STATE, STATE, 33
+    ),
+    "a state under a key of another kind": Tampering(
+        replaced_key(STATE, 33, b"balance:", b"account:"), Check.STATE, STATE, 33
+    ),
+    "a state dropped": Tampering(dropped(STATE, 29), Check.STATE, STATE, 10),
+    "a state without its commit": Tampering(
+        written(STATE, b"price:another", b"{}"), Check.STATE, STATE, 37
     ),
     "the position": Tampering(state_edited(logTime=1), Check.STATE, STATE, None),
     "a position to come": Tampering(state_edited(commit=99), Check.STATE, STATE, None),

@@ -16,7 +16,8 @@ def log(monkeypatch: pytest.MonkeyPatch, clean: Path) -> Path:
 
 
 def asked(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> str:
-    assert main(["audit", "diff", *arguments]) == code
+    jobs = () if "--jobs" in arguments else ("--jobs", "1")
+    assert main(["audit", "diff", *arguments, *jobs]) == code
     said = capsys.readouterr()
     return said.err if code not in {0, 1} else said.out
 
@@ -70,6 +71,24 @@ def test_what_would_be_added_is_shown(
 ) -> None:
     said = asked(capsys, "--set", "priceMaxAgeMs=1000")
     assert "added in commit" in said
+
+
+def test_processes_say_the_same_as_one(
+    log: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    otherwise = ("--set", "priceMaxAgeMs=0", "--json")
+    alone = asked(capsys, *otherwise, "--jobs", "1")
+    assert json.loads(alone)["different"]
+    assert asked(capsys, *otherwise, "--jobs", "2") == alone
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_a_fold_that_is_not_known_is_no_answer(
+    log: Path, capsys: pytest.CaptureFixture[str], jobs: str
+) -> None:
+    said = asked(capsys, "--generation", "9", "--jobs", jobs, code=3)
+    assert "generation 9 of the fold" in said
+    assert "Traceback" not in said
 
 
 @pytest.mark.parametrize(

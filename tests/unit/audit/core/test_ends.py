@@ -3,12 +3,9 @@
 import pytest
 
 from audit.core.difference import Check, DifferenceFound
-from audit.core.ends import LatestCheck, check_left_over, check_position
+from audit.core.ends import LatestCheck, check_left_over
 from audit.core.table import Row
 from eventlog.port import Record
-from processor.core.shard_state import ShardState
-from schemas.base import encode
-from schemas.journal import GENESIS, Position
 
 TABLE = {b"price:a": Row(b"1", 3), b"price:b": Row(b"2", 5)}
 
@@ -55,27 +52,6 @@ def test_a_table_that_is_not_what_was_published_differs(records: list[Record]) -
     with pytest.raises(DifferenceFound) as found:
         checked(*records)
     assert found.value.difference.check is Check.LATEST
-
-
-def a_state() -> ShardState:
-    state = ShardState(1)
-    state.position = position()
-    return state
-
-
-def position(commit: int = 5, **positions: int) -> Position:
-    positions = {"prices.raw": 7, **positions}
-    return Position(commit=commit, chain=GENESIS, log_time=9, positions=positions)
-
-
-def test_the_position_must_be_where_the_shard_stands() -> None:
-    check_position(a_state(), encode(position()), newest=5)
-    unread = position(**{"tokens.raw": 3})
-    check_position(a_state(), encode(unread), newest=5)
-    check_position(a_state(), encode(position(commit=8)), newest=8)
-    for wrong in (None, b"{}", encode(position(commit=8)), encode(position(commit=4))):
-        with pytest.raises(DifferenceFound, match="state differs in commit 5"):
-            check_position(a_state(), wrong, newest=7)
 
 
 def test_what_no_commit_claims_is_named() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from audit.core.commits import CommitRead
+from audit.core.commits import CommitRead, LogRecord
 from audit.core.difference import Check, Difference, DifferenceFound
 from audit.core.table import new_standing
 from audit.core.verify import Verifier
@@ -40,6 +40,19 @@ def test_it_stands_where_the_shard_stood() -> None:
     assert {key: row.value for key, row in table.items()} == held
     assert verifier.commit == len(log.of(JOURNAL, SHARD))
     assert verifier.standing.observations == sum(len(log.of(t, SHARD)) for t in RAW)
+
+
+def with_listed_headers(said: LogRecord) -> Record:
+    headers = list(said.headers)
+    return Record(said.offset, said.time_ms, said.key, said.value, headers)
+
+
+def test_a_log_may_hand_over_headers_as_any_sequence() -> None:
+    history = [
+        replace(read, changes=[with_listed_headers(one) for one in read.changes])
+        for read in reads(a_history())
+    ]
+    assert checked(history).commit == len(history)
 
 
 def with_a_gap() -> list[CommitRead]:

@@ -14,6 +14,7 @@ from processor.core.observations import (
     Seen,
     read_balance,
     read_price,
+    read_prices,
     read_token,
 )
 from processor.core.prices import PriceWord
@@ -60,6 +61,44 @@ def test_what_our_encoder_wrote_is_read_as_the_model_reads_it(
 ) -> None:
     read = agree(event.contract_id.encode(), encode(event))
     assert isinstance(read, PriceWord)
+
+
+ORDINARY_RECORD = (KEY, canonical(ORDINARY))
+ODD_RECORDS = st.sampled_from(
+    [
+        (KEY, b""),
+        (KEY, b"nonsense"),
+        (None, None),
+        (KEY, None),
+        (b"another", canonical(ORDINARY)),
+        (KEY, canonical(ORDINARY | {"market": {}})),
+        (KEY, canonical(ORDINARY | {"usd": "11." + "1" * 37})),
+        (KEY, canonical(ORDINARY) + b"\n" + canonical(ORDINARY)),
+        (KEY, canonical(ORDINARY) + b"\n"),
+        (KEY, canonical(ORDINARY).replace(b'"source":"a"', b'"source":"\n"')),
+    ]
+)
+
+
+@given(
+    st.lists(st.one_of(st.just(ORDINARY_RECORD), ODD_RECORDS), max_size=12),
+    st.integers(0, 260),
+)
+def test_records_read_at_once_are_read_as_each_alone(
+    said: list[tuple[bytes | None, bytes | None]], ordinary_before: int
+) -> None:
+    said = [ORDINARY_RECORD] * ordinary_before + said
+    records = [Record(n, 1, key, value) for n, (key, value) in enumerate(said)]
+    assert list(read_prices(records)) == [read_price(record) for record in records]
+
+
+def test_a_value_of_two_lines_does_not_pass_for_two() -> None:
+    """As many lines as records, and each line an ordinary one."""
+    two = canonical(ORDINARY) + b"\n" + canonical(ORDINARY)
+    records = [Record(0, 1, KEY, two), Record(1, 1, KEY, b"")]
+    first, second = read_prices(records)
+    assert isinstance(first, Refused)
+    assert isinstance(second, Refused)
 
 
 odd = st.one_of(

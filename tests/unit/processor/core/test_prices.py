@@ -1,10 +1,15 @@
 """The price fold: tables of cases."""
 
+import statistics
+from decimal import Decimal
+from itertools import permutations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from processor.core.prices import TokenPrice
+from processor.core.prices import PriceWord, TokenPrice, _median
 from schemas.journal import Origin
 from schemas.prices import Market, Price, PriceObserved
 from schemas.states import MAX_SOURCES
@@ -74,6 +79,21 @@ def test_other_content_at_the_same_moment_is_a_conflict() -> None:
 def test_the_price_is_the_median_cut_to_18_places(said: list[str], usd: str) -> None:
     events = [price(word, source) for word, source in zip(said, "abcd", strict=False)]
     assert published(Folding(), *events).usd == usd
+
+
+@pytest.mark.parametrize("said", list(permutations(["1", "2", "10"])), ids="-".join)
+def test_of_three_the_middle_one_counts_whoever_said_it(said: tuple[str, ...]) -> None:
+    events = [price(word, source) for word, source in zip(said, "abc", strict=True)]
+    assert published(Folding(), *events).usd == "2"
+
+
+@given(st.lists(st.sampled_from(["0.5", "1", "2", "10"]), min_size=1, max_size=5))
+def test_the_median_is_that_of_the_numbers(said: list[str]) -> None:
+    words = [
+        PriceWord(1, 0, f"{n}", usd, Decimal(usd), None, n)
+        for n, usd in enumerate(said)
+    ]
+    assert Decimal(_median(words)) == statistics.median(map(Decimal, said))
 
 
 def test_a_value_names_the_words_it_stands_on_by_source() -> None:

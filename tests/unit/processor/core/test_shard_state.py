@@ -34,6 +34,21 @@ def test_records_are_told_as_they_were_loaded() -> None:
     assert len(state) == 6
 
 
+def test_what_stands_under_a_key_is_told() -> None:
+    records = [(b"price:A", b"1"), (b"balance:U:A", b"3"), (b"token:A:hiro", b"6")]
+    state = ShardState.restore(SHARD, records)
+    assert [state.held(key) for key, _ in records] == [b"1", b"3", b"6"]
+    # The last of these is read as a balance, and never written.
+    for key in (
+        b"price:B",
+        b"balance:U:B",
+        b"position",
+        b"of-tomorrow",
+        b"account:U:A",
+    ):
+        assert state.held(key) is None
+
+
 def test_the_last_record_of_a_key_counts() -> None:
     state = ShardState.restore(SHARD, [(b"price:A", b"1"), (b"price:A", b"2")])
     assert dict(state.records())[b"price:A"] == b"2"
