@@ -31,6 +31,9 @@ CLIENTS_A_TURN = 300
 _CLOSE_S = 2.0
 # Over how long clients that were told of a shutdown come back.
 _RECONNECT_S = 5.0
+_CLOSE_REASON = b"restarting"
+_CLOSE_PAYLOAD = WSCloseCode.SERVICE_RESTART.to_bytes(2) + _CLOSE_REASON
+_CLOSE_FRAME = bytes((0x88, len(_CLOSE_PAYLOAD))) + _CLOSE_PAYLOAD
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -238,13 +241,18 @@ class Clients:
 
     async def _feed(self, client: Client) -> None:
         """Write until nothing waits; what fills the transport again is waited for."""
+        try:
+            await self._feed_up(client)
+        finally:
+            del self._fed[client.id]
+
+    async def _feed_up(self, client: Client) -> None:
         with suppress(ConnectionError):
             while client.is_open and self._hub.is_behind(client.id):
                 await self._drain(client)
                 if client.is_open:
                     self._pull(client)
                 await self._clock.sleep(0)
-        del self._fed[client.id]
 
     def _pull(self, client: Client) -> None:
         frames = self._hub.pull(client.id, now_ms=self._clock.now_ms())
@@ -263,35 +271,59 @@ class Clients:
     ) -> None:
         """Tell every client that the service restarts; drop who does not answer.
 
-        Those that asked for it are told when to come back: at a moment left to chance,
-        so that they do not all come at once. The closes are spread over ``drain_s``.
+        The closes are spread over ``drain_s``, each at a moment left to chance; whatever
+        waits for a client is written first. Those that asked for it are told when to come
+        back: when they are closed, or later if that would be all at once.
+
+        When cancelled, all that are left are closed at once.
         """
         self.closing = True
         _logger.info("closing clients", extra={"clients": len(self._open)})
+        moments = {client.id: draw() for client in self}
         for client in self:
-            reconnect_in_ms = round(_RECONNECT_S * 1_000 * draw())
-            notice = self._hub.farewell(
-                client.id, reconnect_in_ms=reconnect_in_ms, now_ms=self._clock.now_ms()
-            )
-            self.send(client, notice)
+            self._say_farewell(client, moments[client.id] * max(drain_s, _RECONNECT_S))
         try:
             async with (
                 asyncio.timeout(drain_s + _CLOSE_S),
                 asyncio.TaskGroup() as group,
             ):
                 for client in self:
-                    ending = self._close(client, after_s=drain_s * draw())
+                    ending = self._close(client, after_s=drain_s * moments[client.id])
                     group.create_task(ending, name=f"close {client.id}")
         except TimeoutError:
-            for client in self:
-                client.transport.abort()
+            self._end_all()
+        except asyncio.CancelledError:
+            self._end_all()
+            raise
+
+    def _say_farewell(self, client: Client, reconnect_in_s: float) -> None:
+        notice = self._hub.farewell(
+            client.id,
+            reconnect_in_ms=round(reconnect_in_s * 1_000),
+            now_ms=self._clock.now_ms(),
+        )
+        self.send(client, notice)
 
     async def _close(self, client: Client, *, after_s: float) -> None:
         await self._clock.sleep(after_s)
+        if not client.is_open:  # it left by itself
+            return
+        self.catch_up(client.id)
+        await self._feed_up(client)
         CLOSED.labels("restart").inc()
         await client.socket.close(
-            code=WSCloseCode.SERVICE_RESTART, message=b"restarting"
+            code=WSCloseCode.SERVICE_RESTART, message=_CLOSE_REASON
         )
+
+    def _end_all(self) -> None:
+        """Close without waiting: who has been sent a close frame, or takes nothing."""
+        for client in self:
+            if client.is_open and client.backlog_bytes <= self._mark_bytes:
+                self.mute(client.id)
+                client.transport.write(_CLOSE_FRAME)
+                client.transport.close()
+            else:
+                client.transport.abort()
 
 
 def _parts(writes: Iterable[Write]) -> Iterator[Write]:

@@ -28,6 +28,10 @@ class EdgeConfig:
     with a cursor as old as ``tombstones_s``, which must be less than ``latest`` keeps
     tombstones, by the time that reading the table takes and by what clocks may differ.
 
+    When it stops, clients are sent away over ``drain_s``. A port that ``shares_port`` with
+    other edges of this machine is opened once the table is read, and the system shares out
+    the connections.
+
     ``on_step`` is told each step of the work. What is served counts as stale when log or
     processor gave no sign for ``stale_s``. After ``longest_away_s`` without the log the
     table is read again: it must be less than tombstones are kept in ``latest``.
@@ -47,6 +51,8 @@ class EdgeConfig:
     features: tuple[Feature, ...] = FEATURES
     tombstones_s: float = TOMBSTONES_MS / 1_000
     keepalive_s: float = 30.0
+    drain_s: float = 0.0
+    shares_port: bool = False
     on_step: OnStep = no_step
     stale_s: float = 30.0
     longest_away_s: float = 43_200.0

@@ -16,6 +16,7 @@ from edge.core.hub import Hub
 from edge.demand import Demand
 from edge.follower import Follower
 from edge.http import application
+from edge.listening import Listener, taking
 from edge.parts import Parts
 from edge.rounds import Rounds
 from eventlog.port import EventLog
@@ -23,8 +24,6 @@ from runtime.clock import Clock
 from runtime.health import Health
 
 _logger = logging.getLogger("edge.service")
-# Everybody comes back at once after a restart; the kernel may cap this.
-_BACKLOG = 4_096
 # Room for a list of several hundred ids in a query.
 _MAX_LINE_BYTES = 65_536
 _SHUTDOWN_S = 1.0
@@ -96,16 +95,23 @@ async def running(
     )
     parts.health.add("table", parts.closed_because)
     parts.health.warn("stale", parts.follower.stale)
-    async with _listening(parts) as port, asyncio.TaskGroup() as group:
+    async with _listening(parts) as listener, asyncio.TaskGroup() as group:
         tasks = [
             group.create_task(parts.follower.run(log), name="follow the table"),
             group.create_task(parts.demand.run(log, partitions), name="write demand"),
             group.create_task(clients.feed(), name="feed clients"),
             group.create_task(_rounds(parts).run(), name="go round clients"),
         ]
-        yield Edge(port, parts.follower.caught_up)
-        for task in tasks:
-            task.cancel()
+        if config.shares_port:
+            group.create_task(_join(parts, listener), name="join the others")
+        try:
+            yield Edge(listener.port, parts.follower.caught_up)
+        finally:
+            # Clients are kept up to date until each is closed; not with what is broken.
+            is_well = not any(task.done() for task in tasks)
+            await _drain(parts, listener, draw=draw, in_time=is_well)
+            for task in tasks:
+                task.cancel()
 
 
 def _rounds(parts: Parts) -> Rounds:
@@ -114,25 +120,46 @@ def _rounds(parts: Parts) -> Rounds:
     )
 
 
+async def _join(parts: Parts, listener: Listener) -> None:
+    """Open a shared port when we can serve: until then the others do."""
+    await parts.follower.caught_up.wait()
+    await listener.open()
+    _logger.info("joined", extra={"port": listener.port})
+
+
+async def _drain(
+    parts: Parts, listener: Listener, *, draw: Callable[[], float], in_time: bool
+) -> None:
+    """Take in no new clients and send away those there are, spread over the drain time.
+
+    When cancelled, all that are left are sent away at once.
+    """
+    parts.clients.closing = True
+    await listener.leave()
+    drain_s = parts.config.drain_s if in_time else 0.0
+    await parts.clients.close(drain_s=drain_s, draw=draw)
+
+
 @asynccontextmanager
-async def _listening(parts: Parts) -> AsyncIterator[int]:
-    """Answer on the port; at the end say goodbye to every client."""
+async def _listening(parts: Parts) -> AsyncIterator[Listener]:
+    """Answer on the port."""
+    config = parts.config
     runner = web.AppRunner(
         application(parts),
         access_log=None,
-        keepalive_timeout=parts.config.keepalive_s,
+        keepalive_timeout=config.keepalive_s,
         max_line_size=_MAX_LINE_BYTES,
         shutdown_timeout=_SHUTDOWN_S,
     )
     await runner.setup()
+    taken = taking(runner, config.host, config.port, shared=config.shares_port)
     try:
-        site = web.TCPSite(
-            runner, parts.config.host, parts.config.port, backlog=_BACKLOG
-        )
-        await site.start()
-        yield runner.addresses[0][1]
+        async with taken as listener:
+            if not config.shares_port:
+                # At once: whoever comes too early is told why.
+                await listener.open()
+            yield listener
     finally:
-        await parts.clients.close()
         await runner.cleanup()
 
 

@@ -1,0 +1,116 @@
+"""The port: taken, opened, and left without turning away who already stands in line."""
+
+import asyncio
+import os
+import socket
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+
+# Everybody comes back at once after a restart; the kernel may cap this.
+_BACKLOG = 4_096
+
+
+class Listener:
+    """A port that is ours from the start, and answered from ``open`` to ``leave``."""
+
+    def __init__(self, runner: web.AppRunner, taken: Sequence[socket.socket]) -> None:
+        self._runner, self._taken = runner, taken
+        self._sites: list[web.SockSite] = []
+        self.port: int = taken[0].getsockname()[1]
+
+    async def open(self) -> None:
+        """Answer whoever connects from now on."""
+        for each in self._taken:
+            site = web.SockSite(self._runner, each, backlog=_BACKLOG)
+            await site.start()
+            self._sites.append(site)
+
+    async def leave(self) -> None:
+        """Let nobody connect any more; whoever is connected stays.
+
+        A connection whose handshake the system has made, but that we have not accepted,
+        would be reset with the socket: those are taken in first, and answered.
+        """
+        sites, self._sites = self._sites, []
+        for site, each in zip(sites, self._taken, strict=False):
+            in_line = list(_in_line(each))
+            # Nothing was awaited since: who connects after this is refused.
+            await site.stop()
+            for connection in in_line:
+                await self._serve(connection)
+
+    async def _serve(self, connection: socket.socket) -> None:
+        server = self._runner.server
+        assert server is not None, "the runner is set up"  # noqa: S101
+        loop = asyncio.get_running_loop()
+        await loop.connect_accepted_socket(server, connection)
+
+
+@asynccontextmanager
+async def taking(
+    runner: web.AppRunner, host: str, port: int, *, shared: bool
+) -> AsyncIterator[Listener]:
+    """Take a port; 0 is a free one. With ``shared`` other processes of ours may too.
+
+    Raises ``OSError`` when it cannot be had. The system shares out connections among all
+    that have opened a shared port.
+    """
+    taken: list[socket.socket] = []
+    try:
+        for family, address in await _addresses(host, port):
+            # Of a free port, all addresses get the same.
+            number = taken[0].getsockname()[1] if taken else port
+            taken.append(bound(family, (address, number), shared=shared))
+        listener = Listener(runner, taken)
+        try:
+            yield listener
+        finally:
+            await listener.leave()
+    finally:
+        for each in taken:
+            each.close()
+
+
+def bound(
+    family: int, address: tuple[str, int], *, shared: bool = False
+) -> socket.socket:
+    """Return a socket that holds a port, to which nobody can connect yet.
+
+    Raises ``OSError`` that names the address.
+    """
+    made = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        made.settimeout(0.0)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if family == socket.AF_INET6:
+            # Else it would take the port of the old protocol too.
+            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        made.bind(address)
+    except OSError as error:
+        made.close()
+        why = os.strerror(error.errno) if error.errno else f"{error}"
+        raise OSError(error.errno, f"cannot listen on {address}: {why}") from None
+    return made
+
+
+async def _addresses(host: str, port: int) -> Sequence[tuple[int, str]]:
+    """Return what a host stands for, each once: a name may be several addresses."""
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )
+    return list(dict.fromkeys((family, str(at[0])) for family, *_, at in found))
+
+
+def _in_line(listening: socket.socket) -> Iterator[socket.socket]:
+    """Accept, one after the other, whom the system has connected already."""
+    while True:
+        try:
+            connection, _ = listening.accept()
+        except OSError:  # there is nobody left, or no room for more
+            return
+        yield connection
