@@ -2,24 +2,14 @@
 
 from functools import partial
 
-import orjson
 from aiohttp import hdrs, web
 
 from edge import websocket
 from edge.config import ANY_ORIGIN, EdgeConfig
 from edge.core.messages import triggered
 from edge.parts import Parts
-from runtime.metrics import (
-    BUFFERED_BYTES,
-    CLIENTS_BEHIND,
-    HELD_BACK,
-    HTTP_REQUESTS,
-    LOG_SILENCE_SECONDS,
-    STALE,
-    TABLE_KEYS,
-    WATERMARK_SECONDS,
-    render,
-)
+from runtime import serving
+from runtime.metrics import HTTP_REQUESTS
 from schemas.demand import RefreshKind
 from schemas.wire import Party
 
@@ -52,9 +42,7 @@ def application(parts: Parts) -> web.Application:
             *_party("prices", _PRICE_PATHS, parts),
             *_party("balances", _BALANCE_PATHS, parts),
             web.route("*", "/parties/{party}/{room}", _no_party),
-            web.get("/health/live", _live),
-            web.get("/health/ready", partial(_ready, parts)),
-            web.get("/metrics", partial(_metrics, parts)),
+            *serving.routes(parts.health),
             web.route("*", "/{path:.*}", _not_found),
         ]
     )
@@ -145,33 +133,6 @@ async def _no_party(request: web.Request) -> web.Response:
 async def _not_found(request: web.Request) -> web.Response:
     del request
     return web.Response(status=404, body=b"Not found", headers=_TEXT)
-
-
-async def _live(request: web.Request) -> web.Response:
-    """Answer as long as the loop turns."""
-    del request
-    return web.Response(body=b"live", headers=_TEXT)
-
-
-async def _ready(parts: Parts, request: web.Request) -> web.Response:
-    del request
-    report = parts.health.report()
-    return _json(orjson.dumps(report.body()), status=200 if report.ready else 503)
-
-
-async def _metrics(parts: Parts, request: web.Request) -> web.Response:
-    del request
-    HELD_BACK.set(parts.hub.held_back)
-    TABLE_KEYS.set(parts.hub.keys)
-    CLIENTS_BEHIND.set(parts.hub.behind)
-    buffered = [client.backlog_bytes for client in parts.clients]
-    BUFFERED_BYTES.labels("all").set(sum(buffered))
-    BUFFERED_BYTES.labels("worst").set(max(buffered, default=0))
-    WATERMARK_SECONDS.set(parts.follower.oldest_watermark_ms() / 1_000)
-    LOG_SILENCE_SECONDS.set(parts.follower.silent_s())
-    STALE.set(parts.follower.stale() is not None)
-    body, content_type = render()
-    return web.Response(body=body, headers={hdrs.CONTENT_TYPE: content_type})
 
 
 async def _count(request: web.Request, response: web.StreamResponse) -> None:

@@ -9,6 +9,15 @@ from edge.demand import Demand
 from edge.follower import Follower
 from runtime.clock import Clock
 from runtime.health import Health
+from runtime.metrics import (
+    BUFFERED_BYTES,
+    CLIENTS_BEHIND,
+    HELD_BACK,
+    LOG_SILENCE_SECONDS,
+    STALE,
+    TABLE_KEYS,
+    WATERMARK_SECONDS,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,3 +40,15 @@ class Parts:
         if self.clients.closing:
             return "stopping"
         return self.follower.behind()
+
+    def measure(self) -> None:
+        """Set the gauges of what is as it is just now."""
+        HELD_BACK.set(self.hub.held_back)
+        TABLE_KEYS.set(self.hub.keys)
+        CLIENTS_BEHIND.set(self.hub.behind)
+        buffered = [client.backlog_bytes for client in self.clients]
+        BUFFERED_BYTES.labels("all").set(sum(buffered))
+        BUFFERED_BYTES.labels("worst").set(max(buffered, default=0))
+        WATERMARK_SECONDS.set(self.follower.oldest_watermark_ms() / 1_000)
+        LOG_SILENCE_SECONDS.set(self.follower.silent_s())
+        STALE.set(self.follower.stale() is not None)

@@ -95,6 +95,7 @@ async def running(
     )
     parts.health.add("table", parts.closed_because)
     parts.health.warn("stale", parts.follower.stale)
+    parts.health.measure(parts.measure)
     async with _listening(parts) as listener, asyncio.TaskGroup() as group:
         tasks = [
             group.create_task(parts.follower.run(log), name="follow the table"),
