@@ -50,8 +50,8 @@ class General(BaseModel):
     )
     metrics_port: Port = Field(
         0,
-        description="Port where ingest or the processor serves `/metrics`, `/health/live` and "
-        "`/health/ready`; 0 is none. The edge has them on its own port",
+        description="Port where a service serves `/metrics`, `/health/live` and "
+        "`/health/ready`; 0 is none. The edge has them on its own port too",
     )
     metrics_host: str = Field(
         "127.0.0.1",
@@ -239,6 +239,21 @@ class Edge(BaseModel):
 
     host: str = Field("127.0.0.1", description="Address the edge listens on")
     port: Port = Field(1999, description="Port the edge listens on")
+    workers: Annotated[int, Field(ge=1, le=64)] = Field(
+        1,
+        description="Processes that serve the port together, each with the whole table "
+        "(`edge --workers`)",
+    )
+    together_port: Port = Field(
+        0,
+        description="Where the process that started this edge as one of several answers for "
+        "all of them, on this machine; it sets this itself",
+    )
+    drain_s: Annotated[float, Field(ge=0, le=3_600)] | None = Field(
+        None,
+        description="Over how long clients are sent away when the edge stops; default 10 in "
+        "production, else 0",
+    )
     lease_s: Seconds = Field(
         300, description="How long a user stays watched after the edge's last renewal"
     )

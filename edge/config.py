@@ -28,9 +28,9 @@ class EdgeConfig:
     with a cursor as old as ``tombstones_s``, which must be less than ``latest`` keeps
     tombstones, by the time that reading the table takes and by what clocks may differ.
 
-    When it stops, clients are sent away over ``drain_s``. A port that ``shares_port`` with
-    other edges of this machine is opened once the table is read, and the system shares out
-    the connections.
+    When it stops, clients are sent away over ``drain_s``. As one of several that share the
+    port it opens it once the table is read, and the system shares out the connections;
+    ``together_port`` of this machine answers for all of them.
 
     ``on_step`` is told each step of the work. What is served counts as stale when log or
     processor gave no sign for ``stale_s``. After ``longest_away_s`` without the log the
@@ -52,10 +52,15 @@ class EdgeConfig:
     tombstones_s: float = TOMBSTONES_MS / 1_000
     keepalive_s: float = 30.0
     drain_s: float = 0.0
-    shares_port: bool = False
+    together_port: int | None = None
     on_step: OnStep = no_step
     stale_s: float = 30.0
     longest_away_s: float = 43_200.0
+
+    @property
+    def shares_port(self) -> bool:
+        """Whether others of this machine serve the same port."""
+        return self.together_port is not None
 
     @property
     def mark_bytes(self) -> int:

@@ -8,7 +8,7 @@ from edge import websocket
 from edge.config import ANY_ORIGIN, EdgeConfig
 from edge.core.messages import triggered
 from edge.parts import Parts
-from runtime import serving
+from runtime import serving, together
 from runtime.metrics import HTTP_REQUESTS
 from schemas.demand import RefreshKind
 from schemas.wire import Party
@@ -42,11 +42,19 @@ def application(parts: Parts) -> web.Application:
             *_party("prices", _PRICE_PATHS, parts),
             *_party("balances", _BALANCE_PATHS, parts),
             web.route("*", "/parties/{party}/{room}", _no_party),
-            *serving.routes(parts.health),
+            *_told(parts),
             web.route("*", "/{path:.*}", _not_found),
         ]
     )
     return app
+
+
+def _told(parts: Parts) -> list[web.RouteDef]:
+    """Return metrics and health: of all that share the port, whoever was asked."""
+    together_port = parts.config.together_port
+    if together_port is None:
+        return serving.routes(parts.health)
+    return together.relayed(together_port)
 
 
 def _party(party: Party, paths: tuple[str, ...], parts: Parts) -> list[web.RouteDef]:

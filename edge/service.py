@@ -56,7 +56,8 @@ async def run(
         log, config, partitions=partitions, clock=clock, draw=draw, health=health
     )
     async with opened as edge:
-        _logger.info("listening", extra={"host": config.host, "port": edge.port})
+        if not config.shares_port:
+            _logger.info("listening", extra={"host": config.host, "port": edge.port})
         await asyncio.Event().wait()
 
 
@@ -72,9 +73,39 @@ async def running(
 ) -> AsyncIterator[Edge]:
     """Serve until the context is left; port 0 takes a free one.
 
-    It listens at once and refuses clients until it has read the table.
+    It listens at once, and refuses clients until it has read the table; on a shared port
+    it listens only then. When it stops it sends its clients away (``Clients.close``).
     """
     _raise_open_files()
+    parts = _parts(config, partitions, clock=clock, draw=draw, health=health)
+    clients = parts.clients
+    async with _listening(parts) as listener, asyncio.TaskGroup() as group:
+        tasks = [
+            group.create_task(parts.follower.run(log), name="follow the table"),
+            group.create_task(parts.demand.run(log, partitions), name="write demand"),
+            group.create_task(clients.feed(), name="feed clients"),
+            group.create_task(_rounds(parts).run(), name="go round clients"),
+        ]
+        joining = group.create_task(_join(parts, listener), name="join the others")
+        try:
+            yield Edge(listener.port, parts.follower.caught_up)
+        finally:
+            joining.cancel()
+            # Clients are kept up to date until each is closed; not with what is broken.
+            is_well = not any(task.done() for task in tasks)
+            await _drain(parts, listener, draw=draw, in_time=is_well)
+            for task in tasks:
+                task.cancel()
+
+
+def _parts(
+    config: EdgeConfig,
+    partitions: int,
+    *,
+    clock: Clock,
+    draw: Callable[[], float],
+    health: Health | None,
+) -> Parts:
     hub = Hub(config.rules)
     clients = Clients(hub, mark_bytes=config.mark_bytes, clock=clock)
     parts = Parts(
@@ -96,23 +127,7 @@ async def running(
     parts.health.add("table", parts.closed_because)
     parts.health.warn("stale", parts.follower.stale)
     parts.health.measure(parts.measure)
-    async with _listening(parts) as listener, asyncio.TaskGroup() as group:
-        tasks = [
-            group.create_task(parts.follower.run(log), name="follow the table"),
-            group.create_task(parts.demand.run(log, partitions), name="write demand"),
-            group.create_task(clients.feed(), name="feed clients"),
-            group.create_task(_rounds(parts).run(), name="go round clients"),
-        ]
-        if config.shares_port:
-            group.create_task(_join(parts, listener), name="join the others")
-        try:
-            yield Edge(listener.port, parts.follower.caught_up)
-        finally:
-            # Clients are kept up to date until each is closed; not with what is broken.
-            is_well = not any(task.done() for task in tasks)
-            await _drain(parts, listener, draw=draw, in_time=is_well)
-            for task in tasks:
-                task.cancel()
+    return parts
 
 
 def _rounds(parts: Parts) -> Rounds:
@@ -123,6 +138,8 @@ def _rounds(parts: Parts) -> Rounds:
 
 async def _join(parts: Parts, listener: Listener) -> None:
     """Open a shared port when we can serve: until then the others do."""
+    if not parts.config.shares_port:
+        return
     await parts.follower.caught_up.wait()
     await listener.open()
     _logger.info("joined", extra={"port": listener.port})
