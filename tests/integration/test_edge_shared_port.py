@@ -1,0 +1,175 @@
+"""Several edges behind one port: who gets the connections, and a rolling restart."""
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from eventlog.port import EventLog
+from schemas.log import World
+from stacks_feed_client import Options, Price, Subscription, connect
+from tests.support.clock import ManualClock
+from tests.support.feeding import Publisher, a_token
+from tests.support.held_log import HeldLog
+from tests.support.serving import CHA, LONG_S, a_log, identity, price
+from tests.support.stopping import Stoppable, Yard, a_yard
+
+# Nobody answers for all of them here; that they share the port is what is tried.
+SHARED: dict[str, Any] = {"together_port": 1}
+DRAIN_S = 10.0
+
+
+@asynccontextmanager
+async def two_logs(folder: Path) -> AsyncIterator[tuple[EventLog, EventLog]]:
+    """Two logs that differ in one price, which tells who answered."""
+    async with AsyncExitStack() as stack:
+        logs = []
+        for usd in ("1", "2"):
+            (folder / usd).mkdir()
+            log = await stack.enter_async_context(a_log(folder / usd))
+            await identity(log, World.SIMULATED)
+            await price(log, CHA, usd)
+            logs.append(log)
+        yield logs[0], logs[1]
+
+
+async def who_answered(port: int, *, times: int) -> "Counter[float]":
+    """Ask for the price again and again, on a new connection each time."""
+    found: Counter[float] = Counter()
+    none_kept = httpx.Limits(max_keepalive_connections=0)
+    async with httpx.AsyncClient(timeout=LONG_S, limits=none_kept) as http:
+        for _ in range(times):
+            answer = await http.get(f"http://127.0.0.1:{port}/prices?tokens={CHA}")
+            found[answer.json()["prices"][0]["price"]] += 1
+    return found
+
+
+async def test_the_system_shares_out_connections_and_one_that_left_gets_none(
+    tmp_path: Path,
+) -> None:
+    """Not evenly: by a hash of the addresses, whoever is busy."""
+    async with two_logs(tmp_path) as (one, other), a_yard() as yard:
+        staying = await yard.start(one, **SHARED)
+        port = staying.edge.port
+        leaving = await yard.start(
+            other, port=port, drain_s=DRAIN_S, draw=lambda: 0.5, **SHARED
+        )
+        shares = await who_answered(port, times=100)
+        # By chance alone one of ten thousand million runs would have less than 20.
+        assert min(shares[1], shares[2]) >= 20
+        async with leaving.listener() as kept:
+            leaving.stop()
+            await asyncio.sleep(0)
+            assert await who_answered(port, times=20) == {1: 20}
+            assert await kept.until_now() == []
+            await yard.clock.advance(DRAIN_S)
+        await leaving.stopped()
+
+
+async def test_one_that_has_not_read_the_table_gets_no_connections(
+    tmp_path: Path,
+) -> None:
+    async with two_logs(tmp_path) as (_, log), a_yard() as yard:
+        held = HeldLog(log)
+        held.free.clear()
+        starting = await yard.start(held.log, read=False, **SHARED)
+        port = starting.edge.port
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection("127.0.0.1", port)
+        held.free.set()
+        async with asyncio.timeout(LONG_S):
+            await starting.edge.caught_up.wait()
+        assert await who_answered(port, times=1) == {2: 1}
+
+
+class Program:
+    """A program that follows prices, and wants each version after the one before."""
+
+    def __init__(
+        self, updates: Subscription[str, Price], tokens: Sequence[str]
+    ) -> None:
+        self._updates = updates
+        self.heard = dict.fromkeys(tokens, 0)
+
+    async def hears(self, published: dict[str, int]) -> None:
+        """Hear all that was published of what it follows."""
+        while any(published.get(key, 0) != n for key, n in self.heard.items()):
+            update = await anext(self._updates)
+            assert update.value is not None
+            assert update.value.version == self.heard[update.key] + 1
+            self.heard[update.key] += 1
+
+
+async def passing(clock: ManualClock, *waiting: "asyncio.Task[None]") -> None:
+    """Let time pass until all of these are done."""
+    async with asyncio.timeout(LONG_S):
+        while not all(task.done() for task in waiting):
+            await clock.advance(0.05)
+
+
+@pytest.mark.slow
+async def test_a_rolling_restart_under_a_changing_table_loses_and_repeats_nothing(
+    tmp_path: Path,
+) -> None:
+    tokens = [a_token("rolling") for _ in range(4)]
+    async with a_log(tmp_path) as log, a_yard() as yard, AsyncExitStack() as stack:
+        await identity(log, World.SIMULATED)
+        draw = random.Random(1).random
+        settings: dict[str, Any] = {"drain_s": DRAIN_S, "draw": draw, **SHARED}
+        edges = [await yard.start(log, **settings)]
+        port = edges[0].edge.port
+        edges.append(await yard.start(log, port=port, **settings))
+        programs = []
+        for number in range(8):
+            wanted = tokens[number % 4 :]
+            options = Options(clock=yard.clock, draw=draw)
+            feed = await stack.enter_async_context(
+                connect(f"ws://127.0.0.1:{port}", options=options)
+            )
+            programs.append((Program(feed.subscribe(*wanted), wanted), feed))
+        rounds = _Rounds(yard, Publisher(log), [p for p, _ in programs], tokens)
+        await rounds.run_once()
+        for which in range(2):
+            edges[which].stop()
+            await rounds.run_while(edges[which])
+            edges[which] = await yard.start(log, port=port, **settings)
+            await rounds.run_once()
+        assert all(feed.counts.gaps == 0 for _, feed in programs)
+        assert all(feed.status.recovered is not False for _, feed in programs)
+        # Both edges were left by all who were there.
+        assert sum(feed.counts.connections for _, feed in programs) > len(programs)
+
+
+class _Rounds:
+    """Publishes round after round; each is heard by all before the next."""
+
+    def __init__(
+        self,
+        yard: Yard,
+        publisher: Publisher,
+        programs: Sequence[Program],
+        tokens: Sequence[str],
+    ) -> None:
+        self._yard, self._publisher = yard, publisher
+        self._programs, self._tokens = programs, tokens
+
+    async def run_once(self) -> None:
+        await self._publisher.round(self._tokens)
+        async with asyncio.TaskGroup() as group:
+            hearing = [
+                group.create_task(each.hears(self._publisher.versions))
+                for each in self._programs
+            ]
+            await passing(self._yard.clock, *hearing)
+
+    async def run_while(self, edge: Stoppable) -> None:
+        """Go on until an edge has stopped, while a little time passes each round."""
+        while not edge.task.done():
+            await self.run_once()
+            await self._yard.clock.advance(0.25)
