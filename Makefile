@@ -19,7 +19,7 @@ types: .venv/ready ; $(BIN)/mypy
 imports: .venv/ready ; $(BIN)/lint-imports --no-logo
 broker: .venv/ready ; deploy/with-broker $(BIN)/pytest -m broker
 integration: .venv/ready ; deploy/with-broker --system $(BIN)/pytest tests/integration/test_whole_system.py
-schemas: .venv/ready ; $(BIN)/python -m app.schemas_export
+schemas: .venv/ready ; $(BIN)/python -m app.schemas_export && $(BIN)/python -m app.api
 settings: .venv/ready ; $(BIN)/python -m app.settings_doc
 bench: .venv/ready ; $(BIN)/python -m benchmarks
 chaos: .venv/ready ; $(BIN)/python -m tests.chaos --seed $(or $(SEED),1) --minutes $(or $(MINUTES),2) --log $(or $(LOG),kafka)

@@ -84,7 +84,7 @@ class Granted(Outbound):
     cursor: Cursor | None = None
 
 
-class Welcome(Outbound):
+class Welcome(Granted):
     """Grants features, from the next message on.
 
     ``log`` names the log that cursors belong to. ``heartbeatMs`` is there with
