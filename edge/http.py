@@ -1,16 +1,13 @@
-"""HTTP: the parties' resources, health and metrics, all on one port."""
+"""The table of routes: what answers which path of the port."""
 
 from functools import partial
 
 from aiohttp import hdrs, web
 
-from edge import websocket
-from edge.config import ANY_ORIGIN, EdgeConfig
-from edge.core.messages import triggered
+from edge import resources
 from edge.parts import Parts
 from runtime import serving, together
 from runtime.metrics import HTTP_REQUESTS
-from schemas.demand import RefreshKind
 from schemas.wire import Party
 
 _PRICE_PATHS = (
@@ -20,17 +17,8 @@ _PRICE_PATHS = (
     "/prices",
 )
 _BALANCE_PATHS = ("/parties/balances/{room}", "/balances")
-_FILTERS: dict[Party, str] = {"prices": "tokens", "balances": "users"}
-_KINDS: dict[Party, RefreshKind] = {
-    "prices": RefreshKind.PRICES,
-    "balances": RefreshKind.BALANCES,
-}
-_ALLOWED = "GET, HEAD, POST, OPTIONS"
-_SERVED = frozenset(_ALLOWED.split(", "))
-_COUNTED = _SERVED | {"PUT", "PATCH", "DELETE"}
+_COUNTED = frozenset(("GET", "HEAD", "POST", "OPTIONS", "PUT", "PATCH", "DELETE"))
 _TEXT = {hdrs.CONTENT_TYPE: "text/plain;charset=UTF-8"}
-_PREFLIGHT_S = 86_400
-_RETRY_S = 1
 
 
 def application(parts: Parts) -> web.Application:
@@ -58,79 +46,8 @@ def _told(parts: Parts) -> list[web.RouteDef]:
 
 
 def _party(party: Party, paths: tuple[str, ...], parts: Parts) -> list[web.RouteDef]:
-    answer = partial(_serve, party, parts)
+    answer = partial(resources.serve, party, parts)
     return [web.route("*", path, answer) for path in paths]
-
-
-async def _serve(
-    party: Party, parts: Parts, request: web.Request
-) -> web.StreamResponse:
-    upgrade = request.headers.get(hdrs.UPGRADE, "").lower() == "websocket"
-    if upgrade and request.method == hdrs.METH_GET:
-        return await _upgrade(party, parts, request)
-    answer = _answer(party, parts, request)
-    answer.headers.update(_cors(parts.config, request.headers.get(hdrs.ORIGIN)))
-    return answer
-
-
-async def _upgrade(
-    party: Party, parts: Parts, request: web.Request
-) -> web.StreamResponse:
-    why = parts.closed_because()
-    if why is not None:
-        return _unavailable(why)
-    return await websocket.serve(request, party, parts)
-
-
-def _answer(party: Party, parts: Parts, request: web.Request) -> web.Response:
-    if request.method == hdrs.METH_OPTIONS:
-        return _preflight()
-    if request.method not in _SERVED:
-        headers = _TEXT | {hdrs.ALLOW: _ALLOWED}
-        return web.Response(status=405, body=b"Method not allowed", headers=headers)
-    why = parts.closed_because()
-    if why is not None:
-        return _unavailable(why)
-    now_ms = parts.clock.now_ms()
-    if request.method == hdrs.METH_POST:
-        parts.demand.refresh(_KINDS[party])
-        return _json(triggered(party, now_ms=now_ms))
-    asked = request.query.get(_FILTERS[party])
-    body = parts.hub.body(party, asked, now_ms=now_ms)
-    parts.demand.glance(body.watch)
-    return _json(body.json)
-
-
-def _cors(config: EdgeConfig, origin: str | None) -> dict[str, str]:
-    """Return which pages may read the answer."""
-    if ANY_ORIGIN in config.origins:
-        return {hdrs.ACCESS_CONTROL_ALLOW_ORIGIN: ANY_ORIGIN}
-    # Caches must not give one origin's answer to another.
-    headers: dict[str, str] = {hdrs.VARY: hdrs.ORIGIN}
-    if origin is not None and origin in config.origins:
-        headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = origin
-    return headers
-
-
-def _preflight() -> web.Response:
-    return web.Response(
-        status=204,
-        headers={
-            hdrs.ALLOW: _ALLOWED,
-            hdrs.ACCESS_CONTROL_ALLOW_METHODS: _ALLOWED,
-            hdrs.ACCESS_CONTROL_ALLOW_HEADERS: hdrs.CONTENT_TYPE,
-            hdrs.ACCESS_CONTROL_MAX_AGE: f"{_PREFLIGHT_S}",
-        },
-    )
-
-
-def _json(body: bytes, *, status: int = 200) -> web.Response:
-    return web.Response(body=body, status=status, content_type="application/json")
-
-
-def _unavailable(why: str) -> web.Response:
-    headers = _TEXT | {hdrs.RETRY_AFTER: f"{_RETRY_S}"}
-    return web.Response(status=503, body=why.encode(), headers=headers)
 
 
 async def _no_party(request: web.Request) -> web.Response:
