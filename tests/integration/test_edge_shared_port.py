@@ -13,10 +13,11 @@ import pytest
 
 from eventlog.port import EventLog
 from schemas.log import World
-from stacks_feed_client import Options, Price, Subscription, connect
+from stacks_feed_client import Options
 from tests.support.clock import ManualClock
 from tests.support.feeding import Publisher, a_token
 from tests.support.held_log import HeldLog
+from tests.support.programs import Program, programs_at, round_heard
 from tests.support.serving import CHA, LONG_S, a_log, identity, price
 from tests.support.stopping import Stoppable, Yard, a_yard
 
@@ -88,29 +89,10 @@ async def test_one_that_has_not_read_the_table_gets_no_connections(
         assert await who_answered(port, times=1) == {2: 1}
 
 
-class Program:
-    """A program that follows prices, and wants each version after the one before."""
-
-    def __init__(
-        self, updates: Subscription[str, Price], tokens: Sequence[str]
-    ) -> None:
-        self._updates = updates
-        self.heard = dict.fromkeys(tokens, 0)
-
-    async def hears(self, published: dict[str, int]) -> None:
-        """Hear all that was published of what it follows."""
-        while any(published.get(key, 0) != n for key, n in self.heard.items()):
-            update = await anext(self._updates)
-            assert update.value is not None
-            assert update.value.version == self.heard[update.key] + 1
-            self.heard[update.key] += 1
-
-
-async def passing(clock: ManualClock, *waiting: "asyncio.Task[None]") -> None:
-    """Let time pass until all of these are done."""
-    async with asyncio.timeout(LONG_S):
-        while not all(task.done() for task in waiting):
-            await clock.advance(0.05)
+async def passing(clock: ManualClock, waiting: "asyncio.Task[None]") -> None:
+    """Let time pass until this is done."""
+    while not waiting.done():
+        await clock.advance(0.05)
 
 
 @pytest.mark.slow
@@ -125,25 +107,26 @@ async def test_a_rolling_restart_under_a_changing_table_loses_and_repeats_nothin
         edges = [await yard.start(log, **settings)]
         port = edges[0].edge.port
         edges.append(await yard.start(log, port=port, **settings))
-        programs = []
-        for number in range(8):
-            wanted = tokens[number % 4 :]
-            options = Options(clock=yard.clock, draw=draw)
-            feed = await stack.enter_async_context(
-                connect(f"ws://127.0.0.1:{port}", options=options)
+        programs = await stack.enter_async_context(
+            programs_at(
+                f"ws://127.0.0.1:{port}",
+                tokens,
+                count=8,
+                options=Options(clock=yard.clock, draw=draw),
             )
-            programs.append((Program(feed.subscribe(*wanted), wanted), feed))
-        rounds = _Rounds(yard, Publisher(log), [p for p, _ in programs], tokens)
+        )
+        rounds = _Rounds(yard, Publisher(log), programs, tokens)
         await rounds.run_once()
         for which in range(2):
             edges[which].stop()
             await rounds.run_while(edges[which])
             edges[which] = await yard.start(log, port=port, **settings)
             await rounds.run_once()
-        assert all(feed.counts.gaps == 0 for _, feed in programs)
-        assert all(feed.status.recovered is not False for _, feed in programs)
+        feeds = [program.feed for program in programs]
+        assert all(feed.counts.gaps == 0 for feed in feeds)
+        assert all(feed.status.recovered is not False for feed in feeds)
         # Both edges were left by all who were there.
-        assert sum(feed.counts.connections for _, feed in programs) > len(programs)
+        assert all(feed.counts.connections > 1 for feed in feeds)
 
 
 class _Rounds:
@@ -160,13 +143,9 @@ class _Rounds:
         self._programs, self._tokens = programs, tokens
 
     async def run_once(self) -> None:
-        await self._publisher.round(self._tokens)
+        hearing = round_heard(self._publisher, self._tokens, self._programs)
         async with asyncio.TaskGroup() as group:
-            hearing = [
-                group.create_task(each.hears(self._publisher.versions))
-                for each in self._programs
-            ]
-            await passing(self._yard.clock, *hearing)
+            await passing(self._yard.clock, group.create_task(hearing, name="round"))
 
     async def run_while(self, edge: Stoppable) -> None:
         """Go on until an edge has stopped, while a little time passes each round."""
