@@ -156,7 +156,7 @@ def test_several_processors_and_edges_run(deployed: Services) -> None:
 
 @each
 def test_containers_are_held_short(deployed: Services) -> None:
-    for service in deployed.values():
+    for name, service in deployed.items():
         assert service["mem_limit"]
         grace_s = float(service["stop_grace_period"].removesuffix("s"))
         farewell_s = drain_s(settings_of(service)) if name.startswith("edge") else 0.0
