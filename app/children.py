@@ -4,17 +4,20 @@ import asyncio
 import logging
 from asyncio.subprocess import Process
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from app.errors import OperatorError
 from runtime.clock import Clock
-from runtime.supervisor import Exit
+from runtime.supervisor import HURRY_S, Exit
 
 STOP_LIMIT_S = 4.0
 FIRST_DELAY_S = 0.2
 LONGEST_DELAY_S = 10.0
 # Who lived this long died of something new: the next start is not delayed.
 PROVEN_S = 30.0
+# What a child has after a second signal; less than what its parent has then.
+_HURRY_S = HURRY_S / 2
 # How often it is said that a service has given up.
 REMIND_S = 600.0
 
@@ -55,7 +58,7 @@ async def run_children(
     somebody told to stop, and that did, has not died, and is started again soon.
 
     On cancellation each gets SIGTERM and, if it has not ended within its limit, SIGKILL;
-    when cancelled again, SIGKILL at once. Raises ``OperatorError``, with all children
+    when cancelled again, SIGTERM again and soon SIGKILL. Raises ``OperatorError``, with all children
     stopped, when one of them has died too often.
     """
     async with asyncio.TaskGroup() as group:
@@ -162,6 +165,13 @@ async def _stop(name: str, process: Process, *, limit_s: float) -> None:
             await process.wait()
     except TimeoutError:
         logger.warning("service killed: did not stop in time", extra={"killed": name})
+    except asyncio.CancelledError:
+        # Whoever hurries us hurries it too.
+        process.terminate()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_HURRY_S):
+                await process.wait()
+        raise
     finally:
         if process.returncode is None:
             process.kill()

@@ -280,15 +280,20 @@ class Clients:
         self.closing = True
         _logger.info("closing clients", extra={"clients": len(self._open)})
         moments = {client.id: draw() for client in self}
-        for client in self:
-            self._say_farewell(client, moments[client.id] * max(drain_s, _RECONNECT_S))
+        back_s = max(drain_s, _RECONNECT_S)
         try:
+            for number, client in enumerate(self, start=1):
+                self._say_farewell(client, moments[client.id] * back_s)
+                if number % CLIENTS_A_TURN == 0:
+                    await self._clock.sleep(0)
             async with (
                 asyncio.timeout(drain_s + _CLOSE_S),
                 asyncio.TaskGroup() as group,
             ):
                 for client in self:
-                    ending = self._close(client, after_s=drain_s * moments[client.id])
+                    # Who is new here was let in just before: without a moment of its own.
+                    after_s = drain_s * moments.get(client.id, 1.0)
+                    ending = self._close(client, after_s=after_s)
                     group.create_task(ending, name=f"close {client.id}")
         except TimeoutError:
             self._end_all()

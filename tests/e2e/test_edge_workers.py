@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
+from websockets.asyncio.client import connect
 
 from app.ports import free_port
 from app.workers import MOST_DEATHS
@@ -157,6 +158,24 @@ async def test_workers_are_killed_and_replaced_one_by_one_and_nobody_misses_anyt
         assert await scene.running.ended() == 0
         assert not any(is_alive(pid) for pid in pids.values())
         assert scene.running.events("service failed") == []
+
+
+async def test_a_second_signal_ends_the_farewells_of_all(tmp_path: Path) -> None:
+    patient = workers(tmp_path, drain_s=600)
+    async with a_log_for_processes(tmp_path), patient as running:
+        await running.pids()
+        clients = [await connect(f"ws://127.0.0.1:{running.port}/prices") for _ in "ab"]
+        running.process.terminate()
+        await until(
+            "both say farewell", lambda: len(running.events("closing clients")) == 2
+        )
+        assert not any(client.close_code for client in clients)
+        running.process.terminate()
+        assert await running.ended() == 0
+        for client in clients:
+            async with asyncio.timeout(LIMIT_S):
+                await client.wait_closed()
+            assert client.close_code == 1012
 
 
 async def test_when_the_first_process_is_killed_its_workers_end(tmp_path: Path) -> None:
