@@ -3,12 +3,14 @@
 import asyncio
 import logging
 import random
+import socket
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Protocol
 
-from aiohttp import WSCloseCode, web
+from aiohttp import WSCloseCode
 
 from edge.core.hub import ClientId, Hub, Write
 from edge.core.patience import Progress, Pulse
@@ -36,18 +38,33 @@ _CLOSE_PAYLOAD = WSCloseCode.SERVICE_RESTART.to_bytes(2) + _CLOSE_REASON
 _CLOSE_FRAME = bytes((0x88, len(_CLOSE_PAYLOAD))) + _CLOSE_PAYLOAD
 
 
+class Socket(Protocol):
+    """What ends a connection in good order."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether that has begun."""
+        ...
+
+    async def close(self, *, code: int, message: bytes) -> bool:
+        """Say why, if there is a way to, and end it when all has been sent."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Client:
-    """One open WebSocket; ``drained`` waits until its socket takes more.
+    """One open connection; ``drained`` waits until its socket takes more.
 
-    ``drained`` raises ``ConnectionError`` when the connection is lost.
+    ``drained`` raises ``ConnectionError`` when the connection is lost. Who
+    ``listens_only`` reads a stream of events: it answers no ping and knows no frames.
     """
 
     id: ClientId
     party: Party
-    socket: web.WebSocketResponse
+    socket: Socket
     transport: asyncio.Transport
     drained: Callable[[], Awaitable[None]]
+    listens_only: bool = False
     pulse: Pulse = field(default_factory=Pulse)
     progress: Progress = field(default_factory=Progress)
 
@@ -325,7 +342,8 @@ class Clients:
         for client in self:
             if client.is_open and client.backlog_bytes <= self._mark_bytes:
                 self.mute(client.id)
-                client.transport.write(_CLOSE_FRAME)
+                if not client.listens_only:
+                    client.transport.write(_CLOSE_FRAME)
                 client.transport.close()
             else:
                 client.transport.abort()
@@ -341,3 +359,14 @@ def _parts(writes: Iterable[Write]) -> Iterator[Write]:
         for start in range(0, len(clients), CLIENTS_A_TURN):
             part = write.clients[start : start + CLIENTS_A_TURN]
             yield write._replace(clients=part)
+
+
+def limit_unsent(transport: asyncio.Transport, unsent_bytes: int) -> None:
+    """Bound what the kernel takes beyond what is on its way.
+
+    Otherwise it hides megabytes that a client does not read.
+    """
+    option = getattr(socket, "TCP_NOTSENT_LOWAT", None)  # not on every system
+    accepted = transport.get_extra_info("socket")
+    if accepted is not None and option is not None:
+        accepted.setsockopt(socket.IPPROTO_TCP, option, unsent_bytes)

@@ -1,5 +1,8 @@
 """What every request needs at hand."""
 
+import asyncio
+import random
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from edge.clients import Clients
@@ -31,6 +34,9 @@ class Parts:
     demand: Demand
     follower: Follower
     health: Health = field(default_factory=Health)
+    draw: Callable[[], float] = random.random
+    # Long answers are compressed one after the other, beside the loop.
+    packing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def closed_because(self) -> str | None:
         """Return why nobody is served now; ``None`` when everybody is.

@@ -1,13 +1,27 @@
 """The two resources, prices and balances: what each method of HTTP gets from them."""
 
+import asyncio
+from typing import TypeAlias
+
+import orjson
 from aiohttp import hdrs, web
 
-from edge import websocket
+from edge import sse, websocket
+from edge.answering import judged
 from edge.config import ANY_ORIGIN, EdgeConfig
+from edge.core.bodies import Asked, Body
+from edge.core.cursor import parse_cursor
+from edge.core.etags import matches
 from edge.core.messages import triggered
+from edge.core.negotiation import prefers_events, prefers_gzip
+from edge.core.packed import MIN_BYTES
+from edge.core.session import Subscribe
 from edge.parts import Parts
+from runtime.metrics import RESUMES
 from schemas.demand import RefreshKind
 from schemas.wire import Party
+
+_Headers: TypeAlias = dict[str, str]
 
 _FILTERS: dict[Party, str] = {"prices": "tokens", "balances": "users"}
 _KINDS: dict[Party, RefreshKind] = {
@@ -16,9 +30,21 @@ _KINDS: dict[Party, RefreshKind] = {
 }
 _ALLOWED = "GET, HEAD, POST, OPTIONS"
 _SERVED = frozenset(_ALLOWED.split(", "))
-_TEXT = {hdrs.CONTENT_TYPE: "text/plain;charset=UTF-8"}
+_TEXT: _Headers = {hdrs.CONTENT_TYPE: "text/plain;charset=UTF-8"}
+_JSON: _Headers = {hdrs.CONTENT_TYPE: "application/json"}
+_SINCE, _LAST_EVENT_ID = "since", "Last-Event-ID"
+# Where an answer without ``since`` says how far it is: its body is that of old clients.
+_CURSOR = "Feed-Cursor"
+# Kept only to be asked about; who holds which balances is no matter of shared caches.
+_KEEPING: dict[Party, str] = {"prices": "no-cache", "balances": "private, no-cache"}
+_NEVER_KEPT: _Headers = {hdrs.CACHE_CONTROL: "no-store"}
+_VARY: _Headers = {hdrs.VARY: f"{hdrs.ACCEPT}, {hdrs.ACCEPT_ENCODING}, {hdrs.ORIGIN}"}
+_EXPOSED = f"{hdrs.ETAG}, {hdrs.RETRY_AFTER}, {_CURSOR}"
+_MAY_BE_SENT = f"{hdrs.CONTENT_TYPE}, {hdrs.CACHE_CONTROL}, {_LAST_EVENT_ID}"
 _PREFLIGHT_S = 86_400
 _RETRY_S = 1
+# What is longer than this is compressed beside the loop.
+_LONG_BYTES = 65_536
 
 
 async def serve(party: Party, parts: Parts, request: web.Request) -> web.StreamResponse:
@@ -26,8 +52,12 @@ async def serve(party: Party, parts: Parts, request: web.Request) -> web.StreamR
     upgrade = request.headers.get(hdrs.UPGRADE, "").lower() == "websocket"
     if upgrade and request.method == hdrs.METH_GET:
         return await _upgrade(party, parts, request)
-    answer = _answer(party, parts, request)
-    answer.headers.update(_cors(parts.config, request.headers.get(hdrs.ORIGIN)))
+    readers = _cors(parts.config, request.headers.get(hdrs.ORIGIN))
+    if request.method == hdrs.METH_GET and _wants_events(request):
+        return await _stream(party, parts, request, readers)
+    answer = await _answer(party, parts, request)
+    for name, value in readers.items():
+        answer.headers.setdefault(name, value)
     return answer
 
 
@@ -40,7 +70,22 @@ async def _upgrade(
     return await websocket.serve(request, party, parts)
 
 
-def _answer(party: Party, parts: Parts, request: web.Request) -> web.Response:
+async def _stream(
+    party: Party, parts: Parts, request: web.Request, readers: _Headers
+) -> web.StreamResponse:
+    stream = sse.Stream({**readers, **_VARY})
+    why = parts.closed_because()
+    if why is not None:
+        return await sse.send_away(request, stream, why, parts)
+    listed = request.query.get(_FILTERS[party])
+    ids = None if listed is None else tuple(listed.split(","))
+    # A page cannot set headers: the query is for its first request, the header for those
+    # by which its EventSource comes back.
+    since = request.headers.get(_LAST_EVENT_ID) or request.query.get(_SINCE)
+    return await sse.serve(request, stream, party, Subscribe(ids, since=since), parts)
+
+
+async def _answer(party: Party, parts: Parts, request: web.Request) -> web.Response:
     if request.method == hdrs.METH_OPTIONS:
         return _preflight()
     if request.method not in _SERVED:
@@ -49,24 +94,80 @@ def _answer(party: Party, parts: Parts, request: web.Request) -> web.Response:
     why = parts.closed_because()
     if why is not None:
         return _unavailable(why)
-    now_ms = parts.clock.now_ms()
     if request.method == hdrs.METH_POST:
         parts.demand.refresh(_KINDS[party])
-        return _json(triggered(party, now_ms=now_ms))
-    asked = request.query.get(_FILTERS[party])
-    body = parts.hub.body(party, asked, now_ms=now_ms)
-    parts.demand.glance(body.watch)
-    return _json(body.json)
+        said = triggered(party, now_ms=parts.clock.now_ms())
+        return web.Response(body=said, headers=_JSON | _NEVER_KEPT)
+    return await _read(party, parts, request)
 
 
-def _cors(config: EdgeConfig, origin: str | None) -> dict[str, str]:
-    """Return which pages may read the answer."""
+async def _read(party: Party, parts: Parts, request: web.Request) -> web.Response:
+    if request.method == hdrs.METH_HEAD and _wants_events(request):
+        return web.Response(headers={**sse.HEADERS, **_VARY})
+    asked = parts.hub.bodies.asked(party, request.query.get(_FILTERS[party]))
+    parts.demand.glance(asked.users)
+    since = request.query.get(_SINCE)
+    if since is not None:
+        return await _changes(asked, since, parts, request)
+    return await _snapshot(asked, parts, request)
+
+
+async def _snapshot(asked: Asked, parts: Parts, request: web.Request) -> web.Response:
+    """Answer with what stands in the table, unless the client has just that."""
+    hub = parts.hub
+    headers: _Headers = {**_VARY, hdrs.CACHE_CONTROL: _KEEPING[asked.party]}
+    if (cursor := hub.cursor()) is not None:
+        headers[_CURSOR] = cursor
+    if (tag := hub.bodies.tag(asked)) is not None:
+        headers[hdrs.ETAG] = tag
+        if matches(request.headers.get(hdrs.IF_NONE_MATCH), tag):
+            return web.Response(status=304, headers=headers)
+    body = hub.bodies.body(asked, now_ms=parts.clock.now_ms())
+    return await _encoded(body, headers, parts, request)
+
+
+async def _changes(
+    asked: Asked, since: str, parts: Parts, request: web.Request
+) -> web.Response:
+    """Answer with what changed since a cursor."""
+    cursor = parse_cursor(since)
+    if cursor is None:
+        said = "since is not a cursor: take it from an answer as it is"
+        return _mistake("unreadable-cursor", said)
+    why = await judged(cursor, parts)
+    RESUMES.labels(why.value if why else "recovered").inc()
+    body = parts.hub.bodies.since(asked, cursor, why, now_ms=parts.clock.now_ms())
+    return await _encoded(body, _VARY | _NEVER_KEPT, parts, request)
+
+
+async def _encoded(
+    body: Body, headers: _Headers, parts: Parts, request: web.Request
+) -> web.Response:
+    head = body.head
+    is_short = len(head.head) < MIN_BYTES
+    if is_short or not prefers_gzip(request.headers.get(hdrs.ACCEPT_ENCODING)):
+        return web.Response(body=body.json, headers=_JSON | headers)
+    if len(head.head) > _LONG_BYTES and not head.is_packed:
+        async with parts.packing:
+            if not head.is_packed:
+                await asyncio.to_thread(head.pack)
+    encoded: _Headers = {hdrs.CONTENT_ENCODING: "gzip"}
+    return web.Response(body=body.gzip, headers=_JSON | headers | encoded)
+
+
+def _wants_events(request: web.Request) -> bool:
+    return prefers_events(",".join(request.headers.getall(hdrs.ACCEPT, ())))
+
+
+def _cors(config: EdgeConfig, origin: str | None) -> _Headers:
+    """Return which pages may read the answer, and what of its headers."""
+    exposed: _Headers = {hdrs.ACCESS_CONTROL_EXPOSE_HEADERS: _EXPOSED}
     if ANY_ORIGIN in config.origins:
-        return {hdrs.ACCESS_CONTROL_ALLOW_ORIGIN: ANY_ORIGIN}
+        return {**exposed, hdrs.ACCESS_CONTROL_ALLOW_ORIGIN: ANY_ORIGIN}
     # Caches must not give one origin's answer to another.
-    headers: dict[str, str] = {hdrs.VARY: hdrs.ORIGIN}
+    headers: _Headers = {hdrs.VARY: hdrs.ORIGIN}
     if origin is not None and origin in config.origins:
-        headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = origin
+        headers |= {**exposed, hdrs.ACCESS_CONTROL_ALLOW_ORIGIN: origin}
     return headers
 
 
@@ -76,16 +177,17 @@ def _preflight() -> web.Response:
         headers={
             hdrs.ALLOW: _ALLOWED,
             hdrs.ACCESS_CONTROL_ALLOW_METHODS: _ALLOWED,
-            hdrs.ACCESS_CONTROL_ALLOW_HEADERS: hdrs.CONTENT_TYPE,
+            hdrs.ACCESS_CONTROL_ALLOW_HEADERS: _MAY_BE_SENT,
             hdrs.ACCESS_CONTROL_MAX_AGE: f"{_PREFLIGHT_S}",
         },
     )
 
 
-def _json(body: bytes, *, status: int = 200) -> web.Response:
-    return web.Response(body=body, status=status, content_type="application/json")
+def _mistake(code: str, message: str) -> web.Response:
+    said = orjson.dumps({"error": code, "message": message})
+    return web.Response(status=400, body=said, headers=_JSON | _NEVER_KEPT)
 
 
 def _unavailable(why: str) -> web.Response:
-    headers = _TEXT | {hdrs.RETRY_AFTER: f"{_RETRY_S}"}
+    headers = _TEXT | _NEVER_KEPT | {hdrs.RETRY_AFTER: f"{_RETRY_S}"}
     return web.Response(status=503, body=why.encode(), headers=headers)

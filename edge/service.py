@@ -123,6 +123,7 @@ def _parts(
             draw=draw,
         ),
         health=health or Health(),
+        draw=draw,
     )
     parts.health.add("table", parts.closed_because)
     parts.health.warn("stale", parts.follower.stale)

@@ -1,24 +1,21 @@
 """One WebSocket: what the client says goes to the hub, what the hub says to the client."""
 
-import asyncio
 import itertools
 import logging
-import socket
 from collections.abc import Callable
 from functools import partial
 
 from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 
-from edge.clients import Client
-from edge.core.hub import ClientId, Effects
+from edge.answering import carry_out
+from edge.clients import Client, limit_unsent
+from edge.core.hub import ClientId
 from edge.parts import Parts
-from runtime.metrics import CLIENT_MESSAGES, RESUMES
+from runtime.metrics import CLIENT_MESSAGES
 from schemas.wire import Party
 
 _logger = logging.getLogger("edge.websocket")
 _CLOSE_S = 5.0
-# How long a request waits for the table to reach its cursor.
-_AHEAD_S = 1.0
 _ids = itertools.count(1)
 
 
@@ -36,14 +33,14 @@ async def serve(
     await accepted.prepare(request)
     if request.transport is None:  # gone already
         return accepted
-    _limit_unsent(request.transport, parts.config.unsent_bytes)
+    limit_unsent(request.transport, parts.config.unsent_bytes)
     client = Client(
         ClientId(next(_ids)), party, accepted, request.transport, request.writer.drain
     )
     parts.clients.add(client)
     accepted.before_close = partial(parts.clients.mute, client.id)
     try:
-        await _Conversation(client, parts).run()
+        await _Conversation(accepted, client, parts).run()
     except ConnectionError as error:
         _logger.debug("connection lost", extra={"why": str(error)})
     finally:
@@ -68,8 +65,10 @@ class _Socket(web.WebSocketResponse):
 class _Conversation:
     """One client's messages, one after the other, each with its answer."""
 
-    def __init__(self, client: Client, parts: Parts) -> None:
-        self._client, self._parts = client, parts
+    def __init__(
+        self, accepted: web.WebSocketResponse, client: Client, parts: Parts
+    ) -> None:
+        self._socket, self._client, self._parts = accepted, client, parts
 
     async def run(self) -> None:
         """Greet the client, then hear it to the end.
@@ -80,8 +79,8 @@ class _Conversation:
         greeting = parts.hub.connect(
             client.id, client.party, now_ms=parts.clock.now_ms()
         )
-        await self._answer(greeting)
-        while await self._hear(await client.socket.receive()):
+        await carry_out(greeting, client, parts)
+        while await self._hear(await self._socket.receive()):
             # Messages already read come without a wait: the others must have their turn.
             await parts.clock.sleep(0)
 
@@ -93,7 +92,7 @@ class _Conversation:
                 CLIENT_MESSAGES.labels(message.type.name.lower()).inc()
                 await self._receive(message.data)
             case WSMsgType.PING:
-                await self._client.socket.pong(message.data)
+                await self._socket.pong(message.data)
             case WSMsgType.PONG:
                 pass
             case _:
@@ -101,37 +100,7 @@ class _Conversation:
         return True
 
     async def _receive(self, said: str | bytes) -> None:
-        clients, hub, clock = self._parts.clients, self._parts.hub, self._parts.clock
-        client_id = self._client.id
-        clients.catch_up(client_id)
-        effects = hub.receive(client_id, said, now_ms=clock.now_ms())
-        waiting = effects.waiting
-        if waiting is not None:
-            await self._parts.follower.arrivals.until(
-                lambda: hub.has_reached(waiting), seconds=_AHEAD_S
-            )
-            clients.catch_up(client_id)
-            effects = hub.resume(client_id, waiting, now_ms=clock.now_ms())
-        await self._answer(effects)
-
-    async def _answer(self, effects: Effects) -> None:
-        """Do what is to be done."""
-        demand = self._parts.demand
-        demand.watch(effects.watch)
-        demand.unwatch(effects.unwatch)
-        if effects.resumed is not None:
-            RESUMES.labels(effects.resumed).inc()
-        if effects.refresh is not None:
-            demand.refresh(effects.refresh)
-        await self._parts.clients.answer(self._client, effects.frames)
-
-
-def _limit_unsent(transport: asyncio.Transport, unsent_bytes: int) -> None:
-    """Bound what the kernel takes beyond what is on its way.
-
-    Otherwise it hides megabytes that a client does not read.
-    """
-    option = getattr(socket, "TCP_NOTSENT_LOWAT", None)  # not on every system
-    accepted = transport.get_extra_info("socket")
-    if accepted is not None and option is not None:
-        accepted.setsockopt(socket.IPPROTO_TCP, option, unsent_bytes)
+        parts, client = self._parts, self._client
+        parts.clients.catch_up(client.id)
+        effects = parts.hub.receive(client.id, said, now_ms=parts.clock.now_ms())
+        await carry_out(effects, client, parts)

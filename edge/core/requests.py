@@ -97,7 +97,7 @@ class Requests:
 
         ``waited``: it was waited for long enough that the table reach the cursor.
         """
-        since = said.since if member.form.resume else None
+        since = said.since if member.form.resumes else None
         cursor, why = self._judged(since, now_ms)
         if why is Refusal.AHEAD and cursor is not None and not waited:
             return Effects(waiting=Waiting(said, cursor))
