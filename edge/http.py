@@ -4,7 +4,7 @@ from functools import partial
 
 from aiohttp import hdrs, web
 
-from edge import resources
+from edge import pages, resources
 from edge.parts import Parts
 from runtime import serving, together
 from runtime.metrics import HTTP_REQUESTS
@@ -31,6 +31,7 @@ def application(parts: Parts) -> web.Application:
             *_party("balances", _BALANCE_PATHS, parts),
             web.route("*", "/parties/{party}/{room}", _no_party),
             *_told(parts),
+            *pages.routes(),
             web.route("*", "/{path:.*}", _not_found),
         ]
     )
