@@ -1,5 +1,6 @@
 """One WebSocket: what the client says goes to the hub, what the hub says to the client."""
 
+import asyncio
 import itertools
 import logging
 from collections.abc import Callable
@@ -11,11 +12,23 @@ from edge.answering import carry_out
 from edge.clients import Client, limit_unsent
 from edge.core.hub import ClientId
 from edge.parts import Parts
+from edge.waiting import sleep_or
+from runtime.clock import Clock
 from runtime.metrics import CLIENT_MESSAGES
 from schemas.wire import Party
 
 _logger = logging.getLogger("edge.websocket")
 _CLOSE_S = 5.0
+# How long what a client still sends is read to its end, after it was told what is wrong.
+_REST_S = 2.0
+# Nothing more of the client can be made out.
+_BROKEN = frozenset(
+    {
+        WSCloseCode.PROTOCOL_ERROR,
+        WSCloseCode.INVALID_TEXT,
+        WSCloseCode.MESSAGE_TOO_BIG,
+    }
+)
 _ids = itertools.count(1)
 
 
@@ -46,20 +59,66 @@ async def serve(
     finally:
         parts.clients.remove(client)
         parts.demand.unwatch(parts.hub.disconnect(client.id).unwatch)
+    await accepted.read_out(parts.clock)
     return accepted
 
 
 class _Socket(web.WebSocketResponse):
-    """Tells before it sends a close frame, whoever closes: nothing may follow one."""
+    """Tells before it sends a close frame, whoever closes: nothing may follow one.
+
+    A client whose bytes cannot be read is left in two steps. While data that nobody has
+    read lies in the kernel, closing the socket resets the connection, and the client may
+    never see the close frame, nor the answers before it. So only our side is shut at
+    first (``_close_transport`` is what aiohttp ends a connection with), then what still
+    comes is thrown away.
+    """
 
     before_close: Callable[[], None] | None = None
+    _rest: "_Rest | None" = None
+    _is_broken = False
 
     async def close(
         self, *, code: int = WSCloseCode.OK, message: bytes = b"", drain: bool = True
     ) -> bool:
         if self.before_close is not None:
             self.before_close()
+        self._is_broken |= code in _BROKEN
         return await super().close(code=code, message=message, drain=drain)
+
+    async def read_out(self, clock: Clock) -> None:
+        """Wait for the end of a client that cannot be read, then end it."""
+        if self._rest is not None:
+            await sleep_or(clock, _REST_S, self._rest.ended)
+            self._rest.transport.abort()
+
+    def _close_transport(self) -> None:
+        transport = self._req.transport if self._req is not None else None
+        if not self._is_broken or transport is None or not transport.can_write_eof():
+            super()._close_transport()
+        elif self._rest is None and not transport.is_closing():
+            self._rest = _Rest(transport)
+
+
+class _Rest(asyncio.Protocol):
+    """Shuts our side of a connection; ``ended`` is set when the other has gone too."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self.transport, self.ended = transport, asyncio.Event()
+        self._before: asyncio.BaseProtocol = transport.get_protocol()
+        transport.set_protocol(self)
+        if not transport.is_reading():
+            transport.resume_reading()
+        transport.write_eof()
+
+    def pause_writing(self) -> None:
+        self._before.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._before.resume_writing()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._before.connection_lost(exc)
+        self.ended.set()
 
 
 class _Conversation:
