@@ -129,13 +129,20 @@ class Hub:
         return offers
 
     def connect(
-        self, client: ClientId, party: Party, *, now_ms: int, form: Form = BASE
+        self,
+        client: ClientId,
+        party: Party,
+        *,
+        now_ms: int,
+        form: Form = BASE,
+        may_refresh: bool = True,
     ) -> Effects:
         """Greet a client; on prices with all prices.
 
         Of a stream of events it is known what it wants: it gets no more than that.
         """
-        member = self._members[client] = Member(client, party, form=form)
+        member = Member(client, party, form=form, may_refresh=may_refresh)
+        self._members[client] = member
         if party == "prices" and not form.events:
             member.outbox = Outbox()
             self._prices.ask(member.outbox, None)
