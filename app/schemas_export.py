@@ -51,7 +51,8 @@ def _is_whole(model: type[BaseModel]) -> bool:
         return "schema_" in model.model_fields
     # A base class has nothing that is always there.
     always = any(field.default is not None for field in model.model_fields.values())
-    return issubclass(model, Inbound | Outbound) and always
+    is_public = not model.__name__.startswith("_")
+    return issubclass(model, Inbound | Outbound) and always and is_public
 
 
 def _file_name(model: type[BaseModel]) -> str:

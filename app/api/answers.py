@@ -1,11 +1,40 @@
 """The parts that many HTTP resources have in common: parameters, headers, answers."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from app.api.models import reference
-from schemas import wire
+from pydantic import BaseModel
 
-MODELS = (wire.PricesBody, wire.BalancesBody, wire.Triggered)
+from app.api.models import reference
+from schemas import answers, extras, wire
+from schemas.wire import Party
+
+EVENTS: Mapping[Party, Sequence[type[BaseModel]]] = {
+    "prices": (
+        wire.ServerInfo,
+        extras.Subscribed,
+        wire.PriceUpdate,
+        wire.PriceBatch,
+        extras.Removed,
+    ),
+    "balances": (
+        wire.ServerInfo,
+        extras.Subscribed,
+        wire.BalanceUpdate,
+        wire.BalanceBatch,
+        extras.Removed,
+    ),
+}
+MODELS: Sequence[type[BaseModel]] = (
+    wire.PricesBody,
+    wire.BalancesBody,
+    answers.PricesSince,
+    answers.BalancesSince,
+    answers.Mistake,
+    wire.Triggered,
+    *EVENTS["prices"],
+    *EVENTS["balances"],
+)
 
 
 def parameter(name: str) -> dict[str, str]:
@@ -28,13 +57,24 @@ def _header(description: str, **schema: Any) -> dict[str, Any]:
 
 
 HEADERS: dict[str, Any] = {
+    "Access-Control-Allow-Headers": _header("What pages of other origins may send."),
     "Access-Control-Allow-Methods": _header("What pages of other origins may ask."),
     "Access-Control-Allow-Origin": _header(
         "Which pages may read the answer; absent where the origin is not allowed."
     ),
     "Allow": _header("The methods that the resource has."),
-    "Cache-Control": _header("Keep the answer, but ask before it is used again."),
-    "ETag": _header("The name of these bytes."),
+    "Cache-Control": _header(
+        "`no-cache`: keep the answer, but ask before it is used again; `private` of "
+        "balances; `no-store` of what is never the same twice."
+    ),
+    "Content-Encoding": _header(
+        "`gzip` where the client takes it and the answer is long.", enum=["gzip"]
+    ),
+    "ETag": _header(
+        "A weak tag: another one when the answer is, whatever time it says it is. The "
+        "same on every edge."
+    ),
+    "Feed-Cursor": _header("How far the answer is: what to ask with `since` from."),
     "Retry-After": _header("Seconds to wait.", type="integer", minimum=0),
     "Vary": _header("The request headers on which the answer depends."),
 }
@@ -69,6 +109,20 @@ PARAMETERS: dict[str, Any] = {
         "style": "form",
         "explode": False,
     },
+    "Since": {
+        "name": "since",
+        "in": "query",
+        "description": "A cursor: the answer has only what changed since. One that is "
+        "ahead of this edge is waited for, up to a second.",
+        "schema": {"type": "string"},
+    },
+    "LastEventId": {
+        "name": "Last-Event-ID",
+        "in": "header",
+        "description": "Of a stream of events: the cursor to go on from. An "
+        "`EventSource` sends it when it comes back; it wins over `since`.",
+        "schema": {"type": "string"},
+    },
     "IfNoneMatch": {
         "name": "If-None-Match",
         "in": "header",
@@ -88,24 +142,48 @@ def _text(description: str, example: str, *names: str) -> dict[str, Any]:
 
 
 ANSWERS: dict[str, Any] = {
+    "BadCursor": {
+        "description": "`since` is no cursor.",
+        "headers": headers("Cache-Control", "Access-Control-Allow-Origin", "Vary"),
+        "content": {"application/json": {"schema": reference(answers.Mistake)}},
+    },
     "NoContent": {
         "description": "What may be asked, and from where.",
         "headers": headers(
-            "Allow", "Access-Control-Allow-Methods", "Access-Control-Allow-Origin"
+            "Allow",
+            "Access-Control-Allow-Methods",
+            "Access-Control-Allow-Headers",
+            "Access-Control-Allow-Origin",
+            "Vary",
         ),
     },
+    "PageNotModified": {
+        "description": "The client has this already.",
+        "headers": headers("ETag", "Cache-Control", "Vary"),
+    },
     "NotModified": {
-        "description": "The client has these bytes already.",
-        "headers": headers("ETag", "Cache-Control"),
+        "description": "The client has this already, as far as the cursor.",
+        "headers": headers(
+            "ETag",
+            "Cache-Control",
+            "Feed-Cursor",
+            "Access-Control-Allow-Origin",
+            "Vary",
+        ),
     },
     "Unavailable": _text(
-        "The edge has not read the table yet, or is stopping.",
+        "The edge has not read the table yet, or is stopping. A stream of events is "
+        "answered 200 even then, with a time to wait, and ends: after anything else an "
+        "`EventSource` would not come back.",
         "stopping",
         "Retry-After",
+        "Cache-Control",
+        "Access-Control-Allow-Origin",
+        "Vary",
     ),
     "Triggered": {
         "description": "Upstream will be read, whether or not that succeeds.",
-        "headers": headers("Access-Control-Allow-Origin", "Vary"),
+        "headers": headers("Cache-Control", "Access-Control-Allow-Origin", "Vary"),
         "content": {"application/json": {"schema": reference(wire.Triggered)}},
     },
 }

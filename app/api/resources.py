@@ -4,9 +4,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from app.api.answers import answer, headers, parameter
+from app.api.answers import EVENTS, answer, headers, parameter
 from app.api.models import reference
-from schemas import wire
+from schemas import answers, wire
 from schemas.wire import Party
 
 # The first path of each party is the one to use; the others are for older clients.
@@ -19,9 +19,9 @@ _PATHS: dict[Party, tuple[str, ...]] = {
     ),
     "balances": ("/parties/balances/{room}", "/balances"),
 }
-_BODIES: dict[Party, type[BaseModel]] = {
-    "prices": wire.PricesBody,
-    "balances": wire.BalancesBody,
+_BODIES: dict[Party, tuple[type[BaseModel], ...]] = {
+    "prices": (wire.PricesBody, answers.PricesSince),
+    "balances": (wire.BalancesBody, answers.BalancesSince),
 }
 _FILTERS: dict[Party, str] = {"prices": "Tokens", "balances": "Users"}
 
@@ -53,20 +53,60 @@ def _party_item(party: Party, path: str) -> dict[str, Any]:
 
 
 def _get(party: Party, name: str, summary: str) -> dict[str, Any]:
-    schema = reference(_BODIES[party])
     return {
         "operationId": f"get{name}",
         "tags": [party],
         "summary": summary,
+        "description": _CHOICE,
         "parameters": _asked(party),
         "responses": {
             "200": {
-                "description": "What the table of this edge holds now.",
-                "headers": headers("Access-Control-Allow-Origin", "Vary"),
-                "content": {"application/json": {"schema": schema}},
+                "description": "What the table of this edge holds now; with `since` "
+                "what changed; or a stream of events.",
+                "headers": headers(*_KEPT),
+                "content": {**_bodies(party), "text/event-stream": _events(party)},
             },
+            "304": answer("NotModified"),
+            "400": answer("BadCursor"),
             "503": answer("Unavailable"),
         },
+    }
+
+
+_CHOICE = (
+    "With `Accept: text/event-stream`, liked better than JSON, the answer is a stream of "
+    "events; else JSON, compressed where `Accept-Encoding` has `gzip`. `ETag` and "
+    "`Feed-Cursor` are those of answers without `since`."
+)
+_KEPT = (
+    "ETag",
+    "Cache-Control",
+    "Feed-Cursor",
+    "Content-Encoding",
+    "Access-Control-Allow-Origin",
+    "Vary",
+)
+
+
+def _bodies(party: Party) -> dict[str, Any]:
+    every = [reference(each) for each in _BODIES[party]]
+    return {"application/json": {"schema": {"oneOf": every}}}
+
+
+def _events(party: Party) -> dict[str, Any]:
+    """Return what a stream looks like; ``x-data`` is what its events may hold."""
+    return {
+        "schema": {
+            "type": "string",
+            "description": "Server-sent events, each with one message of the base "
+            "protocol as JSON in `data`, and no `event` field. `id` is a cursor, in the "
+            "last event of a write after which the client has everything. `retry` comes "
+            "first. A comment keeps a quiet stream alive. `SUBSCRIBED` answers a "
+            "cursor, `REMOVED` voids a key.",
+        },
+        "x-data": {"anyOf": [reference(each) for each in EVENTS[party]]},
+        "example": "retry: 2500\n\nid: 1.3f2a9c41d07e.197ab1c0e4d.50-3a\n"
+        'data: {"type":"PRICE_BATCH","prices":[],"timestamp":1750913233229}\n\n',
     }
 
 
@@ -79,15 +119,18 @@ def _head(party: Party, name: str) -> dict[str, Any]:
         "responses": {
             "200": {
                 "description": "The headers of the same GET.",
-                "headers": headers("Access-Control-Allow-Origin", "Vary"),
+                "headers": headers(*_KEPT),
             },
-            "503": answer("Unavailable"),
+            "304": answer("NotModified"),
+            "400": {"description": "`since` is no cursor."},
+            "503": {"description": "The edge cannot answer now."},
         },
     }
 
 
 def _asked(party: Party) -> list[dict[str, str]]:
-    return [parameter(_FILTERS[party])]
+    names = (_FILTERS[party], "Since", "IfNoneMatch", "LastEventId")
+    return [parameter(each) for each in names]
 
 
 def _post(party: Party, name: str) -> dict[str, Any]:
@@ -162,10 +205,10 @@ def _page(operation: str, summary: str, kind: str) -> dict[str, Any]:
     content = {"schema": {"type": "object" if kind.endswith("json") else "string"}}
     found = {
         "description": summary + ".",
-        "headers": headers("ETag", "Cache-Control", "Vary"),
+        "headers": headers("ETag", "Cache-Control", "Content-Encoding", "Vary"),
         "content": {kind: content},
     }
-    item = _told(operation, summary, {"200": found, "304": answer("NotModified")})
+    item = _told(operation, summary, {"200": found, "304": answer("PageNotModified")})
     item["get"]["parameters"] = [parameter("IfNoneMatch")]
     return item
 

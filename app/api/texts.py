@@ -38,9 +38,11 @@ ignore types and fields that it does not know.
 
 HTTP = """Prices and balances of the Stacks blockchain, as the table of this edge holds them.
 
-The same URLs are WebSockets, which `/asyncapi.json` describes, for whoever wants every
-change. All of it is public chain data; nothing needs an account. A method that a resource
-has not is answered 405 with `Allow`.
+A client that has an answer asks again with its `ETag`, or with its cursor for what changed
+since, on any edge. Who wants every change listens to a stream of events on the same URL, or
+opens a WebSocket there, which `/asyncapi.json` describes.
+
+All of it is public chain data. A method that a resource has not is answered 405 with `Allow`.
 """
 
 
