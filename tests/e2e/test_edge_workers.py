@@ -66,7 +66,8 @@ class Workers:
         return [line for line in lines if line["event"] == name]
 
     async def ended(self) -> int:
-        async with asyncio.timeout(LIMIT_S):
+        # Up to five starts of two processes, with waits between them.
+        async with asyncio.timeout(4 * LIMIT_S):
             return await self.process.wait()
 
 

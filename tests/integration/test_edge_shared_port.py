@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import socket
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -11,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
+from edge.service import running
 from eventlog.port import EventLog
 from schemas.log import World
 from stacks_feed_client import Options
@@ -18,7 +20,15 @@ from tests.support.clock import ManualClock
 from tests.support.feeding import Publisher, a_token
 from tests.support.held_log import HeldLog
 from tests.support.programs import Program, programs_at, round_heard
-from tests.support.serving import CHA, LONG_S, a_log, identity, price
+from tests.support.serving import (
+    CHA,
+    LONG_S,
+    PARTITIONS,
+    a_log,
+    config_of,
+    identity,
+    price,
+)
 from tests.support.stopping import Stoppable, Yard, a_yard
 
 # Nobody answers for all of them here; that they share the port is what is tried.
@@ -127,6 +137,28 @@ async def test_a_rolling_restart_under_a_changing_table_loses_and_repeats_nothin
         assert all(feed.status.recovered is not False for feed in feeds)
         # Both edges were left by all who were there.
         assert all(feed.counts.connections > 1 for feed in feeds)
+
+
+async def test_a_name_is_listened_on_at_all_its_addresses(tmp_path: Path) -> None:
+    found = socket.getaddrinfo("localhost", None, type=socket.SOCK_STREAM)
+    async with two_logs(tmp_path) as (log, _), a_yard() as yard:
+        edge = await yard.start(log, host="localhost")
+        for address in {str(at[0]) for *_, at in found}:
+            _, writer = await asyncio.open_connection(address, edge.edge.port)
+            writer.close()
+
+
+@pytest.mark.parametrize("shared", [{}, SHARED], ids=["alone", "shared"])
+async def test_a_port_of_others_is_refused_by_its_address(
+    tmp_path: Path, shared: dict[str, Any]
+) -> None:
+    async with a_log(tmp_path) as log:
+        with socket.create_server(("127.0.0.1", 0)) as others:
+            port = others.getsockname()[1]
+            config = config_of(host="127.0.0.1", port=port, **shared)
+            opened = running(log, config, partitions=PARTITIONS, clock=ManualClock())
+            with pytest.raises(OSError, match=rf"127.0.0.1.*{port}.*in use"):
+                await opened.__aenter__()
 
 
 class _Rounds:

@@ -15,6 +15,7 @@ clients{party="prices"} 3.0
 # HELP keys Keys
 # TYPE keys gauge
 keys 7.0
+
 """
 OTHER = """\
 # HELP keys Keys
