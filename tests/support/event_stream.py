@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -67,6 +68,12 @@ class EventStream:
             if found.id is not None:
                 return heard
 
+    def stop_reading(self) -> None:
+        self.reader._transport.pause_reading()  # type: ignore[attr-defined]
+
+    def read_on(self) -> None:
+        self.reader._transport.resume_reading()  # type: ignore[attr-defined]
+
     async def rest(self) -> str:
         """Return what comes up to the end of the connection."""
         async with asyncio.timeout(LONG_S):
@@ -80,9 +87,19 @@ async def streaming(
     *,
     version: str = "1.1",
     headers: Mapping[str, str] | None = None,
+    received_bytes: int | None = None,
 ) -> AsyncIterator[EventStream]:
-    """Open a stream and read the head of the answer."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", running.edge.port)
+    """Open a stream and read the head of the answer.
+
+    ``received_bytes`` is what the system takes for a reader that does not read.
+    """
+    raw = socket.socket()
+    raw.setblocking(False)
+    if received_bytes is not None:
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, received_bytes)
+    address = "127.0.0.1", running.edge.port
+    await asyncio.get_running_loop().sock_connect(raw, address)
+    reader, writer = await asyncio.open_connection(sock=raw)
     said = {"Host": "x", "Accept": "text/event-stream", **(headers or {})}
     lines = [f"{name}: {value}\r\n" for name, value in said.items()]
     writer.write(f"GET {path} HTTP/{version}\r\n{''.join(lines)}\r\n".encode())
