@@ -11,6 +11,7 @@ from schemas.log import World
 from tests.support.browser import Page, page_at
 from tests.support.serving import (
     ANNE,
+    BOB,
     CHA,
     MARKERS,
     WELSH,
@@ -110,3 +111,21 @@ async def test_another_account_takes_the_place_of_the_first(tmp_path: Path) -> N
             await page.evaluate("document.getElementById('unwatch').click()")
             await page.until("state-balances", "not asked")
             assert await page.text("balance-rows") == ""
+
+
+async def test_an_edge_without_extras_will_do(tmp_path: Path) -> None:
+    async with (
+        a_market(tmp_path) as log,
+        serving_from(log, features=()) as edge,
+        page_at(f"http://{edge.host}/#{ANNE}", tmp_path / "browser") as page,
+    ):
+        await page.until("state-balances", "base protocol")
+        held = await page.until("balance-rows", "CHA")
+        assert "2.25 in charisma-token-subnet-v1" in held
+        await price(log, CHA, "0.75", version=2)
+        await page.until("price-rows", r"\$0\.75")
+        await page.until("total", r"\$1,126\.69")
+        await watch(page, BOB)
+        await page.until("balances-caption", "2 known tokens are not held")
+        assert await page.text("balance-rows") == ""
+        assert complaints(page) == []

@@ -56,7 +56,7 @@ async def test_the_dashboard_may_run_nothing_but_its_own_script(tmp_path: Path) 
 def test_the_dashboard_loads_nothing_from_elsewhere() -> None:
     loaded = re.findall(r"(?:src|href|url|import)\s*[=(]\s*[\"']?([^\"')\s>]+)", PAGE)
     own = {"#prices", *(path.removeprefix("/") for path in PAGES)}
-    own |= {"health/ready", "metrics"}
+    own |= {"health/ready", "metrics", "prices"}
     strange = {each for each in loaded if not each.startswith("data:")} - own
     assert strange <= {"new", "url.hash"}
     # A style or a handler inside a tag would be refused by the policy.
