@@ -3,29 +3,42 @@
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager
+import ssl
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import TypeAlias
 
-from aiohttp import web
+from edge.config import EdgeConfig
 
+# Makes what speaks on one connection.
+Serve: TypeAlias = Callable[[], asyncio.Protocol]
 # Everybody comes back at once after a restart; the kernel may cap this.
 _BACKLOG = 4_096
+# What those who stand in line when the port is left have for TLS.
+_HANDSHAKE_S = 1.0
 
 
 class Listener:
     """A port that is ours from the start, and answered from ``open`` to ``leave``."""
 
-    def __init__(self, runner: web.AppRunner, taken: Sequence[socket.socket]) -> None:
-        self._runner, self._taken = runner, taken
-        self._sites: list[web.SockSite] = []
+    def __init__(
+        self,
+        serve: Serve,
+        taken: Sequence[socket.socket],
+        tls: ssl.SSLContext | None,
+    ) -> None:
+        self._serve, self._taken, self._tls = serve, taken, tls
+        self._servers: list[asyncio.Server] = []
         self.port: int = taken[0].getsockname()[1]
 
     async def open(self) -> None:
         """Answer whoever connects from now on."""
+        loop = asyncio.get_running_loop()
         for each in self._taken:
-            site = web.SockSite(self._runner, each, backlog=_BACKLOG)
-            await site.start()
-            self._sites.append(site)
+            server = await loop.create_server(
+                self._serve, sock=each, backlog=_BACKLOG, ssl=self._tls
+            )
+            self._servers.append(server)
 
     async def leave(self) -> None:
         """Let nobody connect any more; whoever is connected stays.
@@ -33,24 +46,27 @@ class Listener:
         A connection whose handshake the system has made, but that we have not accepted,
         would be reset with the socket: those are taken in first, and answered.
         """
-        sites, self._sites = self._sites, []
-        for site, each in zip(sites, self._taken, strict=False):
+        loop = asyncio.get_running_loop()
+        servers, self._servers = self._servers, []
+        for server, each in zip(servers, self._taken, strict=False):
             in_line = list(_in_line(each))
             # Nothing was awaited since: who connects after this is refused.
-            await site.stop()
+            server.close()
             for connection in in_line:
-                await self._serve(connection)
-
-    async def _serve(self, connection: socket.socket) -> None:
-        server = self._runner.server
-        assert server is not None, "the runner is set up"  # noqa: S101
-        loop = asyncio.get_running_loop()
-        await loop.connect_accepted_socket(server, connection)
+                with suppress(OSError):  # no TLS, or gone
+                    await loop.connect_accepted_socket(
+                        self._serve, connection, ssl=self._tls
+                    )
 
 
 @asynccontextmanager
 async def taking(
-    runner: web.AppRunner, host: str, port: int, *, shared: bool
+    serve: Serve,
+    host: str,
+    port: int,
+    *,
+    shared: bool,
+    tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[Listener]:
     """Take a port; 0 is a free one. With ``shared`` other processes of ours may too.
 
@@ -63,7 +79,7 @@ async def taking(
             # Of a free port, all addresses get the same.
             number = taken[0].getsockname()[1] if taken else port
             taken.append(bound(family, (address, number), shared=shared))
-        listener = Listener(runner, taken)
+        listener = Listener(serve, taken, tls)
         try:
             yield listener
         finally:
@@ -95,6 +111,23 @@ def bound(
         why = os.strerror(error.errno) if error.errno else f"{error}"
         raise OSError(error.errno, f"cannot listen on {address}: {why}") from None
     return made
+
+
+def tls_of(config: EdgeConfig) -> ssl.SSLContext | None:
+    """Return how the port speaks TLS, if it does.
+
+    Raises ``OSError`` that names the file when certificate or key cannot be used.
+    """
+    access = config.access
+    if access.certificate is None:
+        return None
+    found = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        found.load_cert_chain(access.certificate, access.certificate_key)
+    except (OSError, ssl.SSLError) as error:
+        why = f"cannot use the certificate {access.certificate}: {error}"
+        raise OSError(why) from None
+    return found
 
 
 async def _addresses(host: str, port: int) -> Sequence[tuple[int, str]]:
