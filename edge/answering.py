@@ -23,12 +23,12 @@ async def carry_out(effects: Effects, client: Client, parts: Parts) -> None:
         parts.clients.catch_up(client.id)
         effects = hub.resume(client.id, waiting, now_ms=parts.clock.now_ms())
     demand = parts.demand
-    demand.watch(effects.watch)
+    demand.watch(effects.watch, client.who)
     demand.unwatch(effects.unwatch)
     if effects.resumed is not None:
         RESUMES.labels(effects.resumed).inc()
     if effects.refresh is not None:
-        demand.refresh(effects.refresh)
+        demand.refresh(effects.refresh, client.who)
     await parts.clients.answer(client, effects.frames)
 
 

@@ -57,6 +57,7 @@ class Client:
 
     ``drained`` raises ``ConnectionError`` when the connection is lost. Who
     ``listens_only`` reads a stream of events: it answers no ping and knows no frames.
+    ``who`` it is by address, or by the network of its household.
     """
 
     id: ClientId
@@ -65,6 +66,7 @@ class Client:
     transport: asyncio.Transport
     drained: Callable[[], Awaitable[None]]
     listens_only: bool = False
+    who: str = ""
     pulse: Pulse = field(default_factory=Pulse)
     progress: Progress = field(default_factory=Progress)
 

@@ -5,6 +5,7 @@ from functools import partial
 from aiohttp import hdrs, web
 
 from edge import pages, resources
+from edge.guard import Guard
 from edge.parts import Parts
 from runtime import serving, together
 from runtime.metrics import HTTP_REQUESTS
@@ -21,9 +22,9 @@ _COUNTED = frozenset(("GET", "HEAD", "POST", "OPTIONS", "PUT", "PATCH", "DELETE"
 _TEXT = {hdrs.CONTENT_TYPE: "text/plain;charset=UTF-8"}
 
 
-def application(parts: Parts) -> web.Application:
+def application(parts: Parts, guard: Guard) -> web.Application:
     """Return the whole of what the port answers."""
-    app = web.Application()
+    app = web.Application(middlewares=[guard.middleware()])
     app.on_response_prepare.append(_count)
     app.add_routes(
         [

@@ -5,6 +5,8 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from aiohttp import web
+
 from edge.clients import Clients
 from edge.config import EdgeConfig
 from edge.core.hub import Hub
@@ -21,6 +23,10 @@ from runtime.metrics import (
     TABLE_KEYS,
     WATERMARK_SECONDS,
 )
+
+# Of a request: from which address, or network of a household, and may it ask for a reading.
+WHO = web.RequestKey("who", str)
+MAY_REFRESH = web.RequestKey("may_refresh", bool)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,8 @@ from edge.core.messages import triggered
 from edge.core.negotiation import prefers_events, prefers_gzip
 from edge.core.packed import MIN_BYTES
 from edge.core.session import Subscribe
-from edge.parts import Parts
+from edge.guard import is_upgrade
+from edge.parts import WHO, Parts
 from runtime.metrics import RESUMES
 from schemas.demand import RefreshKind
 from schemas.wire import Party
@@ -40,7 +41,9 @@ _KEEPING: dict[Party, str] = {"prices": "no-cache", "balances": "private, no-cac
 _NEVER_KEPT: _Headers = {hdrs.CACHE_CONTROL: "no-store"}
 _VARY: _Headers = {hdrs.VARY: f"{hdrs.ACCEPT}, {hdrs.ACCEPT_ENCODING}, {hdrs.ORIGIN}"}
 _EXPOSED = f"ETag, {hdrs.RETRY_AFTER}, {_CURSOR}"
-_MAY_BE_SENT = f"{hdrs.CONTENT_TYPE}, {hdrs.CACHE_CONTROL}, {_LAST_EVENT_ID}"
+_MAY_BE_SENT = (
+    f"{hdrs.AUTHORIZATION}, {hdrs.CONTENT_TYPE}, {hdrs.CACHE_CONTROL}, {_LAST_EVENT_ID}"
+)
 _PREFLIGHT_S = 86_400
 _RETRY_S = 1
 # What is longer than this is compressed beside the loop.
@@ -49,8 +52,7 @@ _LONG_BYTES = 65_536
 
 async def serve(party: Party, parts: Parts, request: web.Request) -> web.StreamResponse:
     """Answer one request to a party."""
-    upgrade = request.headers.get(hdrs.UPGRADE, "").lower() == "websocket"
-    if upgrade and request.method == hdrs.METH_GET:
+    if is_upgrade(request):
         return await _upgrade(party, parts, request)
     readers = _cors(parts.config, request.headers.get(hdrs.ORIGIN))
     if request.method == hdrs.METH_GET and _wants_events(request):
@@ -95,7 +97,7 @@ async def _answer(party: Party, parts: Parts, request: web.Request) -> web.Respo
     if why is not None:
         return _unavailable(why)
     if request.method == hdrs.METH_POST:
-        parts.demand.refresh(_KINDS[party])
+        parts.demand.refresh(_KINDS[party], request[WHO])
         said = triggered(party, now_ms=parts.clock.now_ms())
         return web.Response(body=said, headers=_JSON | _NEVER_KEPT)
     return await _read(party, parts, request)
@@ -105,7 +107,7 @@ async def _read(party: Party, parts: Parts, request: web.Request) -> web.Respons
     if request.method == hdrs.METH_HEAD and _wants_events(request):
         return web.Response(headers={**sse.HEADERS, **_VARY})
     asked = parts.hub.bodies.asked(party, request.query.get(_FILTERS[party]))
-    parts.demand.glance(asked.users)
+    parts.demand.glance(asked.users, request[WHO])
     since = request.query.get(_SINCE)
     if since is not None:
         return await _changes(asked, since, parts, request)

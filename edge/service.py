@@ -5,8 +5,9 @@ import logging
 import random
 import resource
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 
 from aiohttp import web
 
@@ -14,9 +15,11 @@ from edge.clients import Clients
 from edge.config import EdgeConfig
 from edge.core.hub import Hub
 from edge.demand import Demand
+from edge.door import Door
 from edge.follower import Follower
+from edge.guard import Guard
 from edge.http import application
-from edge.listening import Listener, taking
+from edge.listening import Listener, taking, tls_of
 from edge.parts import Parts
 from edge.rounds import Rounds
 from eventlog.port import EventLog
@@ -27,6 +30,9 @@ _logger = logging.getLogger("edge.service")
 # Room for a list of several hundred ids in a query.
 _MAX_LINE_BYTES = 65_536
 _SHUTDOWN_S = 1.0
+# How long a stop waits for leases to be withdrawn; they run out by themselves.
+_SETTLE_S = 1.0
+_NO_LIMIT = 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +82,13 @@ async def running(
     It listens at once, and refuses clients until it has read the table; on a shared port
     it listens only then. When it stops it sends its clients away (``Clients.close``).
     """
-    _raise_open_files()
+    files = _raise_open_files()
     parts = _parts(config, partitions, clock=clock, draw=draw, health=health)
     clients = parts.clients
-    async with _listening(parts) as listener, asyncio.TaskGroup() as group:
+    async with (
+        _listening(parts, Door(config, files=files)) as listener,
+        asyncio.TaskGroup() as group,
+    ):
         tasks = [
             group.create_task(parts.follower.run(log), name="follow the table"),
             group.create_task(parts.demand.run(log, partitions), name="write demand"),
@@ -157,21 +166,36 @@ async def _drain(
     await listener.leave()
     drain_s = parts.config.drain_s if in_time else 0.0
     await parts.clients.close(drain_s=drain_s, draw=draw)
+    with suppress(TimeoutError):
+        # Who is gone for good is not to be read for minutes more.
+        async with asyncio.timeout(_SETTLE_S if in_time else 0.0):
+            await parts.demand.settle()
 
 
 @asynccontextmanager
-async def _listening(parts: Parts) -> AsyncIterator[Listener]:
+async def _listening(parts: Parts, door: Door) -> AsyncIterator[Listener]:
     """Answer on the port."""
     config = parts.config
+    guard = Guard(parts, door)
     runner = web.AppRunner(
-        application(parts),
+        application(parts, guard), access_log=None, shutdown_timeout=_SHUTDOWN_S
+    )
+    await runner.setup()
+    assert runner.server is not None, "the runner is set up"  # noqa: S101
+    serve = partial(
+        door.connection,
+        runner.server,
         access_log=None,
         keepalive_timeout=config.keepalive_s,
         max_line_size=_MAX_LINE_BYTES,
-        shutdown_timeout=_SHUTDOWN_S,
     )
-    await runner.setup()
-    taken = taking(runner, config.host, config.port, shared=config.shares_port)
+    taken = taking(
+        serve,
+        config.host,
+        config.port,
+        shared=config.shares_port,
+        tls=tls_of(config),
+    )
     try:
         async with taken as listener:
             if not config.shares_port:
@@ -182,9 +206,10 @@ async def _listening(parts: Parts) -> AsyncIterator[Listener]:
         await runner.cleanup()
 
 
-def _raise_open_files() -> None:
-    """Allow as many connections as the system lets us have."""
+def _raise_open_files() -> int:
+    """Allow as many open files as the system lets us have; return how many."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     _logger.info("open files allowed", extra={"files": hard})
+    return hard if hard != resource.RLIM_INFINITY else _NO_LIMIT

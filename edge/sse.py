@@ -15,7 +15,7 @@ from edge.core.events import remark, retry
 from edge.core.forms import EVENTS
 from edge.core.hub import ClientId
 from edge.core.session import Subscribe
-from edge.parts import Parts
+from edge.parts import WHO, Parts
 from schemas.wire import Party
 
 _logger = logging.getLogger("edge.sse")
@@ -63,6 +63,7 @@ async def serve(
         transport,
         line.drained,
         listens_only=True,
+        who=request[WHO],
     )
     parts.clients.add(client)
     try:

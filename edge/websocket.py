@@ -11,10 +11,12 @@ from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 from edge.answering import carry_out
 from edge.clients import Client, limit_unsent
 from edge.core.hub import ClientId
-from edge.parts import Parts
+from edge.core.limits import Conduct
+from edge.core.session import TOO_MANY_ERRORS, TOO_MANY_MESSAGES, Refused
+from edge.parts import MAY_REFRESH, WHO, Parts
 from edge.waiting import sleep_or
 from runtime.clock import Clock
-from runtime.metrics import CLIENT_MESSAGES
+from runtime.metrics import CLIENT_MESSAGES, CLOSED, REFUSED
 from schemas.wire import Party
 
 _logger = logging.getLogger("edge.websocket")
@@ -30,6 +32,8 @@ _BROKEN = frozenset(
     }
 )
 _ids = itertools.count(1)
+# Each costs an answer, or at least a turn: all count as messages.
+_SPOKEN = frozenset((WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.PING, WSMsgType.PONG))
 
 
 async def serve(
@@ -48,12 +52,18 @@ async def serve(
         return accepted
     limit_unsent(request.transport, parts.config.unsent_bytes)
     client = Client(
-        ClientId(next(_ids)), party, accepted, request.transport, request.writer.drain
+        ClientId(next(_ids)),
+        party,
+        accepted,
+        request.transport,
+        request.writer.drain,
+        who=request[WHO],
     )
     parts.clients.add(client)
     accepted.before_close = partial(parts.clients.mute, client.id)
     try:
-        await _Conversation(accepted, client, parts).run()
+        conversation = _Conversation(accepted, client, parts)
+        await conversation.run(may_refresh=request[MAY_REFRESH])
     except ConnectionError as error:
         _logger.debug("connection lost", extra={"why": str(error)})
     finally:
@@ -128,15 +138,22 @@ class _Conversation:
         self, accepted: web.WebSocketResponse, client: Client, parts: Parts
     ) -> None:
         self._socket, self._client, self._parts = accepted, client, parts
+        allowed = parts.config.allowances
+        self._conduct = Conduct(
+            allowed.messages, allowed.errors, now_s=parts.clock.monotonic_s()
+        )
 
-    async def run(self) -> None:
+    async def run(self, *, may_refresh: bool) -> None:
         """Greet the client, then hear it to the end.
 
         Raises ``ConnectionError`` when it is gone in the middle of an answer.
         """
         client, parts = self._client, self._parts
         greeting = parts.hub.connect(
-            client.id, client.party, now_ms=parts.clock.now_ms()
+            client.id,
+            client.party,
+            now_ms=parts.clock.now_ms(),
+            may_refresh=may_refresh,
         )
         await carry_out(greeting, client, parts)
         while await self._hear(await self._socket.receive()):
@@ -146,10 +163,12 @@ class _Conversation:
     async def _hear(self, message: WSMessage) -> bool:
         """Take in one message; tell whether more may follow."""
         self._client.pulse.heard()
+        if message.type in _SPOKEN and not self._conduct.speaks(now_s=self._now_s()):
+            return await self._dismiss(TOO_MANY_MESSAGES)
         match message.type:
             case WSMsgType.TEXT | WSMsgType.BINARY:
                 CLIENT_MESSAGES.labels(message.type.name.lower()).inc()
-                await self._receive(message.data)
+                return await self._receive(message.data)
             case WSMsgType.PING:
                 await self._socket.pong(message.data)
             case WSMsgType.PONG:
@@ -158,8 +177,30 @@ class _Conversation:
                 return False
         return True
 
-    async def _receive(self, said: str | bytes) -> None:
+    async def _receive(self, said: str | bytes) -> bool:
         parts, client = self._parts, self._client
         parts.clients.catch_up(client.id)
         effects = parts.hub.receive(client.id, said, now_ms=parts.clock.now_ms())
         await carry_out(effects, client, parts)
+        if effects.error is None:
+            return True
+        REFUSED.labels(effects.error).inc()
+        if self._conduct.errs(now_s=self._now_s()):
+            return True
+        return await self._dismiss(TOO_MANY_ERRORS)
+
+    async def _dismiss(self, why: Refused) -> bool:
+        """Tell a client that it went too far, and close."""
+        parts, client = self._parts, self._client
+        parts.clients.catch_up(client.id)
+        effects = parts.hub.handle(client.id, why, now_ms=parts.clock.now_ms())
+        await carry_out(effects, client, parts)
+        REFUSED.labels(why.code).inc()
+        CLOSED.labels(why.code).inc()
+        await self._socket.close(
+            code=WSCloseCode.POLICY_VIOLATION, message=why.message.lower().encode()
+        )
+        return False
+
+    def _now_s(self) -> float:
+        return self._parts.clock.monotonic_s()
