@@ -3,7 +3,6 @@
 import asyncio
 import itertools
 import logging
-import socket
 from collections.abc import Callable, Mapping
 from functools import partial
 
@@ -53,7 +52,6 @@ async def serve(
     if transport is None:  # gone already
         return stream
     transport.set_protocol(line)
-    _give_up_after(transport, parts.config.stall_s)
     limit_unsent(transport, parts.config.unsent_bytes)
     client_id = ClientId(next(_ids))
     client = Client(
@@ -148,14 +146,3 @@ class _Ending:
         self._before_close()
         self._transport.close()
         return True
-
-
-def _give_up_after(transport: asyncio.Transport, seconds: float) -> None:
-    """Have the system end a connection whose other side confirms nothing for so long.
-
-    There is no pong that would tell: comments go out, and nobody says that they came.
-    """
-    option = getattr(socket, "TCP_USER_TIMEOUT", None)  # not on every system
-    accepted = transport.get_extra_info("socket")
-    if accepted is not None and option is not None:
-        accepted.setsockopt(socket.IPPROTO_TCP, option, round(seconds * 1_000))
