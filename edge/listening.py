@@ -46,17 +46,22 @@ class Listener:
         A connection whose handshake the system has made, but that we have not accepted,
         would be reset with the socket: those are taken in first, and answered.
         """
-        loop = asyncio.get_running_loop()
         servers, self._servers = self._servers, []
         for server, each in zip(servers, self._taken, strict=False):
             in_line = list(_in_line(each))
             # Nothing was awaited since: who connects after this is refused.
             server.close()
-            for connection in in_line:
-                with suppress(OSError):  # no TLS, or gone
-                    await loop.connect_accepted_socket(
-                        self._serve, connection, ssl=self._tls
-                    )
+            async with asyncio.TaskGroup() as group:
+                for connection in in_line:
+                    group.create_task(self._take_in(connection), name="take in")
+
+    async def _take_in(self, connection: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        with suppress(OSError):  # it left, or was too slow in saying what TLS wants
+            async with asyncio.timeout(_HANDSHAKE_S):
+                await loop.connect_accepted_socket(
+                    self._serve, connection, ssl=self._tls
+                )
 
 
 @asynccontextmanager
