@@ -55,9 +55,14 @@ async def serve(party: Party, parts: Parts, request: web.Request) -> web.StreamR
     if is_upgrade(request):
         return await _upgrade(party, parts, request)
     readers = _cors(parts.config, request.headers.get(hdrs.ORIGIN))
-    if request.method == hdrs.METH_GET and _wants_events(request):
+    most = parts.config.allowances.ids_per_message
+    if most and request.query.get(_FILTERS[party], "").count(",") >= most:
+        said = f"at most {most} ids, separated by commas"
+        answer = _mistake("too-many-ids", said)
+    elif request.method == hdrs.METH_GET and _wants_events(request):
         return await _stream(party, parts, request, readers)
-    answer = await _answer(party, parts, request)
+    else:
+        answer = await _answer(party, parts, request)
     for name, value in readers.items():
         answer.headers.setdefault(name, value)
     return answer
@@ -106,7 +111,11 @@ async def _answer(party: Party, parts: Parts, request: web.Request) -> web.Respo
 async def _read(party: Party, parts: Parts, request: web.Request) -> web.Response:
     if request.method == hdrs.METH_HEAD and _wants_events(request):
         return web.Response(headers={**sse.HEADERS, **_VARY})
-    asked = parts.hub.bodies.asked(party, request.query.get(_FILTERS[party]))
+    listed = request.query.get(_FILTERS[party])
+    most = parts.config.rules.ids_per_message
+    if most and listed is not None and listed.count(",") >= most:
+        return _mistake("too-many-ids", f"a query may name {most} ids")
+    asked = parts.hub.bodies.asked(party, listed)
     parts.demand.glance(asked.users, request[WHO])
     since = request.query.get(_SINCE)
     if since is not None:

@@ -39,5 +39,5 @@ class BalancesSince(_Since):
 class Mistake(Outbound):
     """What is wrong with a request: a word for programs, a sentence for people."""
 
-    error: Literal["unreadable-cursor"]
+    error: Literal["unreadable-cursor", "too-many-ids"]
     message: str

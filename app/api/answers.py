@@ -143,7 +143,7 @@ def _text(description: str, example: str, *names: str) -> dict[str, Any]:
 
 ANSWERS: dict[str, Any] = {
     "BadCursor": {
-        "description": "`since` is no cursor.",
+        "description": "`since` is no cursor, or the query names too many ids.",
         "headers": headers("Cache-Control", "Access-Control-Allow-Origin", "Vary"),
         "content": {"application/json": {"schema": reference(answers.Mistake)}},
     },

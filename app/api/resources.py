@@ -122,7 +122,9 @@ def _head(party: Party, name: str) -> dict[str, Any]:
                 "headers": headers(*_KEPT),
             },
             "304": answer("NotModified"),
-            "400": {"description": "`since` is no cursor."},
+            "400": {
+                "description": "`since` is no cursor, or the query names too many ids."
+            },
             "503": {"description": "The edge cannot answer now."},
         },
     }
