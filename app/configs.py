@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from app.edge_limits import access, allowances
 from app.errors import SettingsError
 from app.places import Broker, File, Place, parse_place
 from app.sections import SIMULATED_AUDIT_DAYS
@@ -299,6 +300,7 @@ def edge_config(settings: Settings) -> "EdgeConfig":
     from edge.config import ANY_ORIGIN, EdgeConfig  # noqa: PLC0415 - each process loads its service alone
 
     origins = (ANY_ORIGIN,) if settings.simulated else ()
+    in_production = settings.environment == "production"
     return EdgeConfig(
         instance=instance_name(settings),
         host=settings.host,
@@ -314,6 +316,12 @@ def edge_config(settings: Settings) -> "EdgeConfig":
         on_step=crash_at(settings.crash_at),
         drain_s=drain_s(settings),
         together_port=settings.together_port or None,
+        ping_s=settings.ping_s,
+        keepalive_s=settings.idle_s,
+        allowances=allowances(
+            settings, watched=settings.watch_max, in_production=in_production
+        ),
+        access=access(settings, in_production=in_production),
     )
 
 

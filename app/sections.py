@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, SecretStr, ValidationInfo, field_validator
 
+from app.edge_limits import EdgeAccess, EdgeLimits
 from runtime.crash import crash_at
 from schemas.ids import Network
 
@@ -260,8 +261,10 @@ class Edge(BaseModel):
     refresh_interval_s: Seconds = Field(
         10, description="Least time between two refresh requests of one kind"
     )
-    message_bytes: Positive = Field(
-        65_536, description="Longest message of a client; a longer one closes with 1009"
+    message_bytes: Number = Field(
+        65_536,
+        description="Longest message of a client; a longer one closes with 1009; 0 is no "
+        "limit",
     )
     client_buffer_bytes: Positive = Field(
         262_144,
@@ -281,8 +284,9 @@ class Edge(BaseModel):
     )
     origins: tuple[str, ...] | None = Field(
         None,
-        description="JSON list of origins whose pages may read the answers to HTTP requests, "
-        '`["*"]` for all; default all in a simulated world, else none',
+        description="JSON list of origins whose pages may read the answers to HTTP requests "
+        "and, in production, open connections, "
+        '`["*"]` for all; default all in a simulated world, else none but our own',
     )
 
 
@@ -333,6 +337,8 @@ SECTIONS: tuple[type[BaseModel], ...] = (
     Ingest,
     Processor,
     Edge,
+    EdgeLimits,
+    EdgeAccess,
     Audit,
     Simulator,
 )

@@ -42,6 +42,7 @@ class Rounds:
         }
         if "heartbeat" in config.features:
             every_s["heartbeat"] = config.heartbeat_s
+        every_s = {task: each_s for task, each_s in every_s.items() if each_s > 0}
         timetable = Timetable(every_s, now_s=clock.monotonic_s())
         while True:
             started_s = clock.monotonic_s()

@@ -40,12 +40,13 @@ async def serve(
     request: web.Request, party: Party, parts: Parts
 ) -> web.WebSocketResponse:
     """Serve one client until it leaves or is dropped."""
+    most_bytes = parts.config.message_bytes
     accepted = _Socket(
         compress=False,
         autoping=False,
         timeout=_CLOSE_S,
-        # aiohttp refuses what is as long as its limit.
-        max_msg_size=parts.config.message_bytes + 1,
+        # aiohttp refuses what is as long as its limit; 0 is none.
+        max_msg_size=most_bytes + 1 if most_bytes else 0,
     )
     await accepted.prepare(request)
     if request.transport is None:  # gone already
