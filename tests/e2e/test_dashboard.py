@@ -61,7 +61,7 @@ async def test_it_shows_prices_and_balances_as_they_change(tmp_path: Path) -> No
         shown = await page.until("price-rows", r"charisma-token\s")
         assert "$0.4684" in shown
         assert "STX\t$0.63" in shown
-        assert "simulated" in await page.text("world")
+        await page.until("world", "simulated")
         await page.until("cursor", r"^1\.0{12}\.")
         await watch(page, ANNE)
         held = await page.until("balance-rows", "CHA")
@@ -89,11 +89,11 @@ async def test_it_goes_on_after_a_cut(tmp_path: Path) -> None:
         await price(log, CHA, "0.75", version=2)
         await price(log, WELSH, "0.001")
         async with serving_from(log, port=port):
-            shown = await page.until("price-rows", r"welshcorgicoin-token")
-            assert "$0.75" in shown
-            assert "only changes were sent" in await page.text("resumed")
+            await page.until("price-rows", r"\$0\.75")
+            await page.until("price-rows", "welshcorgicoin-token")
+            await page.until("resumed", "only changes were sent")
             # What did not change was not sent, and is there all the same.
-            assert "STX\t$0.63" in shown
+            assert "STX\t$0.63" in await page.text("price-rows")
             assert complaints(page) == []
 
 
@@ -104,13 +104,13 @@ async def test_another_account_takes_the_place_of_the_first(tmp_path: Path) -> N
             await page.until("balance-rows", "CHA")
             await watch(page, "nonsense")
             await page.until("watching", "no address")
-            assert await page.text("balance-rows") == ""
+            await page.until("balance-rows", "^$")
             await watch(page, ANNE.lower())
             await page.until("balance-rows", "CHA")
-            assert ANNE in await page.text("watching")
+            await page.until("watching", ANNE)
             await page.evaluate("document.getElementById('unwatch').click()")
             await page.until("state-balances", "not asked")
-            assert await page.text("balance-rows") == ""
+            await page.until("balance-rows", "^$")
 
 
 async def test_an_edge_without_extras_will_do(tmp_path: Path) -> None:
@@ -126,6 +126,6 @@ async def test_an_edge_without_extras_will_do(tmp_path: Path) -> None:
         await page.until("price-rows", r"\$0\.75")
         await page.until("total", r"\$1,126\.69")
         await watch(page, BOB)
-        await page.until("balances-caption", "2 known tokens are not held")
-        assert await page.text("balance-rows") == ""
+        await page.until("balances-caption", "not held: 2")
+        await page.until("balance-rows", "^$")
         assert complaints(page) == []
