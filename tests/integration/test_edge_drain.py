@@ -1,19 +1,26 @@
 """An edge that stops: nobody new comes in, and those there are leave one by one."""
 
 import asyncio
+import shutil
 import socket
+import ssl
 from pathlib import Path
 
 import pytest
 
+from edge.config import Access
 from eventlog.port import EventLog
 from schemas.log import World
 from tests.support.clock import settle
 from tests.support.deaf import deaf, metric
+from tests.support.event_stream import streaming
+from tests.support.secured_kafka import make_ca
 from tests.support.serving import (
     CHA,
     LONG_S,
+    MARKERS,
     WELSH,
+    Message,
     a_log,
     identity,
     price,
@@ -155,3 +162,55 @@ async def test_who_is_behind_gets_what_waits_before_it_is_closed(
             await slow.hears(lambda m: newest in m.get("prices", [m]))
             await slow.is_cut_off()
         await edge.stopped()
+
+
+async def test_a_stream_of_events_ends_at_its_moment_and_goes_on_at_another_edge(
+    tmp_path: Path,
+) -> None:
+    async with a_log(tmp_path) as log, a_yard() as yard:
+        await a_table(log)
+        for marker in MARKERS:
+            await price(log, marker, "1")
+        edge = await yard.start(log, drain_s=DRAIN_S, draw=lambda: 0.5)
+        other = await yard.start(log)
+        async with streaming(edge) as stream:
+            await stream.until_id()
+            edge.stop()
+            await price(log, CHA, "0.5", version=2)
+            assert await stream.until_id() == [update_of(CHA, 0.5)]
+            await yard.clock.advance(DRAIN_S / 2)
+            assert await stream.rest() == ""
+        await price(log, CHA, "0.6", version=3)
+        came_from = {"Last-Event-ID": f"{stream.last_id}"}
+        async with streaming(other, headers=came_from) as again:
+            told: list[Message] = []
+            while not told:
+                heard = await again.until_id()
+                told = [m for m in heard if {"price", "prices"} & m.keys()]
+            assert told == [update_of(CHA, 0.6)]
+        await edge.stopped()
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="install openssl")
+async def test_who_stands_in_line_and_never_begins_with_tls_holds_up_nobody(
+    tmp_path: Path,
+) -> None:
+    certificate = make_ca(tmp_path, "edge")
+    access = Access(certificate=certificate, certificate_key=tmp_path / "edge.key")
+    trusting = ssl.create_default_context()
+    trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
+    async with a_log(tmp_path) as log, a_yard() as yard:
+        await a_table(log)
+        edge = await yard.start(log, access=access)
+        address = "127.0.0.1", edge.edge.port
+        silent, asking = [socket.create_connection(address) for _ in range(2)]
+        edge.stop()
+        reader, writer = await asyncio.open_connection(
+            sock=asking, ssl=trusting, server_hostname="edge"
+        )
+        writer.write(b"GET /prices HTTP/1.1\r\nHost: x\r\n\r\n")
+        async with asyncio.timeout(LONG_S):
+            assert (await reader.readline()).startswith(b"HTTP/1.1 503")
+        writer.close()
+        await edge.stopped()
+        silent.close()
