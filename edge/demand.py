@@ -69,8 +69,9 @@ class Demand:
         self._gate.ask(kind)
         self._changed()
 
-    async def settle(self) -> None:
-        """Return when every lease stands in the log as it is wanted."""
+    async def finish(self) -> None:
+        """Withdraw every lease; return when that stands in the log."""
+        self.unwatch(self._leases.watched)
         while self._leases.waiting:
             self._written.clear()
             await self._written.wait()

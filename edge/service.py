@@ -31,7 +31,7 @@ _logger = logging.getLogger("edge.service")
 _MAX_LINE_BYTES = 65_536
 _SHUTDOWN_S = 1.0
 # How long a stop waits for leases to be withdrawn; they run out by themselves.
-_SETTLE_S = 1.0
+_FINISH_S = 1.0
 _NO_LIMIT = 1 << 30
 
 
@@ -166,10 +166,11 @@ async def _drain(
     await listener.leave()
     drain_s = parts.config.drain_s if in_time else 0.0
     await parts.clients.close(drain_s=drain_s, draw=draw)
-    with suppress(TimeoutError):
+    if in_time:
         # Who is gone for good is not to be read for minutes more.
-        async with asyncio.timeout(_SETTLE_S if in_time else 0.0):
-            await parts.demand.settle()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_FINISH_S):
+                await parts.demand.finish()
 
 
 @asynccontextmanager

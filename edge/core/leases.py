@@ -37,6 +37,11 @@ class Leases:
         return len(self._watched)
 
     @property
+    def watched(self) -> tuple[UserId, ...]:
+        """The users that have subscribers."""
+        return tuple(self._watched)
+
+    @property
     def known(self) -> int:
         """How many users are watched, or waited for by who asked once."""
         return len(self._watched) + len(self._glances)

@@ -132,7 +132,7 @@ def test_a_user_watched_already_is_not_written_again() -> None:
     leases.watch([ANNE])
     write(leases, now_s=0)
     leases.watch([ANNE])
-    assert (leases.waiting, leases.known) == (0, 1)
+    assert (leases.waiting, leases.known, leases.watched) == (0, 1, (ANNE,))
     assert due(leases, now_s=1) == []
 
 
