@@ -103,7 +103,13 @@ class Follower:
         assert not any("cursor" in each for each in said[:-1]), "not the last"
         for message in said:
             self._take(message)
-            self.cursor = message.get("cursor", self.cursor)
+            self._keep(message.get("cursor"))
+
+    def _keep(self, cursor: str | None) -> None:
+        if cursor is not None:
+            assert self.edge is not None
+            assert not self.edge.hub.is_behind(self.id), "something waits"
+            self.cursor = cursor
 
     def _say(self, said: dict[str, Any]) -> Effects:
         assert self.edge is not None
@@ -172,7 +178,7 @@ class Reader(Follower):
         for block in blocks:
             assert block.data is not None
             self._take(block.data)
-            self.cursor = block.id or self.cursor
+            self._keep(block.id)
 
     def _update(self, update: dict[str, Any]) -> None:
         value = update["price" if self.party == "prices" else "balance"]
