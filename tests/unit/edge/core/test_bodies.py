@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from edge.core.bodies import Asked, Bodies
 from edge.core.cursor import Refusal, parse_cursor
 from edge.core.hub import Hub
+from edge.core.places import Place
 from schemas.ids import STX, ContractId
 from schemas.wire import Party
 from tests.support.edge_clients import Desk
@@ -20,8 +21,10 @@ from tests.support.edge_table import (
     CHA_SUBNET,
     NOW_MS,
     WELSH,
+    Record,
     balance,
     gone,
+    identity,
     price,
     token,
 )
@@ -140,6 +143,22 @@ def test_an_edge_that_began_later_gives_the_same_tags(taken: list[Step]) -> None
     later = Edge(world.log)
     for party in ("prices", "balances"):
         assert answers(later.hub, party) == answers(world.edge.hub, party)
+
+
+def test_a_place_counts_with_its_partition() -> None:
+    hub = Hub()
+
+    def put(record: Record, partition: int, offset: int) -> str | None:
+        place = Place(partition, offset, NOW_MS)
+        hub.apply([record], places=[place], now_ms=NOW_MS)
+        return hub.bodies.tag(hub.bodies.asked("prices", CHA_SUBNET))
+
+    put(identity(), 0, 1)
+    put(price(CHA, "1"), 0, 5)
+    put(price(WELSH, "2"), 1, 5)
+    before = put(subnet(CHA), 0, 6)
+    assert put(subnet(WELSH), 0, 7) != before
+    assert before is not None
 
 
 def a_desk() -> Desk:
