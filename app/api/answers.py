@@ -77,6 +77,7 @@ HEADERS: dict[str, Any] = {
     "Feed-Cursor": _header("How far the answer is: what to ask with `since` from."),
     "Retry-After": _header("Seconds to wait.", type="integer", minimum=0),
     "Vary": _header("The request headers on which the answer depends."),
+    "WWW-Authenticate": _header("How to show the token.", enum=["Bearer"]),
 }
 
 _IDS = {"type": "array", "items": {"type": "string"}}
@@ -142,7 +143,7 @@ def _text(description: str, example: str, *names: str) -> dict[str, Any]:
 
 
 ANSWERS: dict[str, Any] = {
-    "BadCursor": {
+    "BadRequest": {
         "description": "`since` is no cursor, or the query names too many ids.",
         "headers": headers("Cache-Control", "Access-Control-Allow-Origin", "Vary"),
         "content": {"application/json": {"schema": reference(answers.Mistake)}},
@@ -171,10 +172,23 @@ ANSWERS: dict[str, Any] = {
             "Vary",
         ),
     },
+    "NoToken": _text(
+        "This edge wants a token for it.",
+        "a bearer token is needed",
+        "WWW-Authenticate",
+        "Cache-Control",
+    ),
+    "TooMany": _text(
+        "Too many connections from the client's address. A stream of events is answered "
+        "as when the edge is not available.",
+        "too many connections from your address",
+        "Retry-After",
+        "Cache-Control",
+    ),
     "Unavailable": _text(
-        "The edge has not read the table yet, or is stopping. A stream of events is "
-        "answered 200 even then, with a time to wait, and ends: after anything else an "
-        "`EventSource` would not come back.",
+        "The edge has not read the table yet, is stopping, or has too many connections. "
+        "A stream of events is answered 200 even then, with a time to wait, and ends: "
+        "after anything else an `EventSource` would not come back.",
         "stopping",
         "Retry-After",
         "Cache-Control",

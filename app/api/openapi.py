@@ -29,5 +29,12 @@ def openapi() -> dict[str, Any]:
             "headers": HEADERS,
             "responses": ANSWERS,
             "schemas": schemas(MODELS),
+            "securitySchemes": {
+                "token": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "A setting of the edge; without it nobody needs one.",
+                }
+            },
         },
     }

@@ -25,6 +25,10 @@ _BODIES: dict[Party, tuple[type[BaseModel], ...]] = {
 }
 _FILTERS: dict[Party, str] = {"prices": "Tokens", "balances": "Users"}
 
+# The one or the other, as the edge is set.
+MAYBE_A_TOKEN: list[dict[str, list[str]]] = [{}, {"token": []}]
+CROWDED = {"429": answer("TooMany"), "503": answer("Unavailable")}
+
 
 def party_paths() -> dict[str, Any]:
     """Return the resources of both parties."""
@@ -67,8 +71,8 @@ def _get(party: Party, name: str, summary: str) -> dict[str, Any]:
                 "content": {**_bodies(party), "text/event-stream": _events(party)},
             },
             "304": answer("NotModified"),
-            "400": answer("BadCursor"),
-            "503": answer("Unavailable"),
+            "400": answer("BadRequest"),
+            **CROWDED,
         },
     }
 
@@ -122,10 +126,10 @@ def _head(party: Party, name: str) -> dict[str, Any]:
                 "headers": headers(*_KEPT),
             },
             "304": answer("NotModified"),
-            "400": {
-                "description": "`since` is no cursor, or the query names too many ids."
+            **{
+                status: {"description": "As the same GET, without a body."}
+                for status in ("400", *CROWDED)
             },
-            "503": {"description": "The edge cannot answer now."},
         },
     }
 
@@ -141,7 +145,13 @@ def _post(party: Party, name: str) -> dict[str, Any]:
         "tags": [party],
         "summary": f"Have {party} read from upstream soon",
         "description": "What is sent with it is not read.",
-        "responses": {"200": answer("Triggered"), "503": answer("Unavailable")},
+        "security": MAYBE_A_TOKEN,
+        "responses": {
+            "200": answer("Triggered"),
+            "400": answer("BadRequest"),
+            "401": answer("NoToken"),
+            **CROWDED,
+        },
     }
 
 
@@ -150,7 +160,7 @@ def _options(party: Party, name: str) -> dict[str, Any]:
         "operationId": f"options{name}",
         "tags": [party],
         "summary": "What pages of other origins may ask",
-        "responses": {"204": answer("NoContent")},
+        "responses": {"204": answer("NoContent"), **CROWDED},
     }
 
 
@@ -168,15 +178,20 @@ def told_paths() -> dict[str, Any]:
                 "503": _as_json("They are not.", _READINESS),
             },
         ),
-        "/metrics": _told(
-            "metrics", "Metrics for Prometheus", {"200": _as_text("All metrics.")}
-        ),
+        "/metrics": _metrics(),
         "/": _page("dashboard", "A page that shows the feed", "text/html"),
         "/openapi.json": _page("openapi", "This document", "application/json"),
         "/asyncapi.json": _page(
             "asyncapi", "The WebSocket, as AsyncAPI", "application/json"
         ),
     }
+
+
+def _metrics() -> dict[str, Any]:
+    answers = {"200": _as_text("All metrics."), "401": answer("NoToken")}
+    item = _told("metrics", "Metrics for Prometheus", answers)
+    item["get"]["security"] = MAYBE_A_TOKEN
+    return item
 
 
 _LINES = {"type": "array", "items": {"type": "string"}}
@@ -210,7 +225,8 @@ def _page(operation: str, summary: str, kind: str) -> dict[str, Any]:
         "headers": headers("ETag", "Cache-Control", "Content-Encoding", "Vary"),
         "content": {kind: content},
     }
-    item = _told(operation, summary, {"200": found, "304": answer("PageNotModified")})
+    responses = {"200": found, "304": answer("PageNotModified"), **CROWDED}
+    item = _told(operation, summary, responses)
     item["get"]["parameters"] = [parameter("IfNoneMatch")]
     return item
 

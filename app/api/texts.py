@@ -32,6 +32,10 @@ then on messages keep their types and gain fields: their models here begin with 
 - `exact`: amounts and prices as decimal strings, every subnet part of a balance.
 - `shutdown`: notice before the edge closes the connection, and how long to wait.
 
+The edge closes with 1008 who sends too much or too many mistakes, after an `ERROR` that says
+so; with 1009 whose message is too long; with 1012 when it restarts. Come back after any of
+them, with a growing random delay.
+
 What clients send may have more fields than stand here: they are ignored. A client should
 ignore types and fields that it does not know.
 """
@@ -42,7 +46,9 @@ A client that has an answer asks again with its `ETag`, or with its cursor for w
 since, on any edge. Who wants every change listens to a stream of events on the same URL, or
 opens a WebSocket there, which `/asyncapi.json` describes.
 
-All of it is public chain data. A method that a resource has not is answered 405 with `Allow`.
+All of it is public chain data; an edge may be set to want a token for POST and `/metrics`.
+A method that a resource has not is answered 405 with `Allow`. A WebSocket is refused with 403
+to a page of an origin that is not allowed.
 """
 
 

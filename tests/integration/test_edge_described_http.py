@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
+from edge.config import Access, Allowances
 from eventlog.port import EventLog
 from schemas.latest import balance_key, price_key
 from schemas.topics import LATEST
@@ -24,7 +25,7 @@ from tests.support.serving import (
 )
 
 # What every HTTP server says.
-OF_THE_TRANSPORT = {"content-length", "content-type", "date", "server"}
+OF_THE_TRANSPORT = {"connection", "content-length", "content-type", "date", "server"}
 # Of what pages of other origins may do there is more than a client need know.
 LEFT_OUT = {"access-control-expose-headers", "access-control-max-age"}
 # Of pages for people.
@@ -161,6 +162,28 @@ async def test_everything_about_the_edge_is_described(tmp_path: Path) -> None:
             check(path, got)
             held = {"If-None-Match": got.headers["etag"]}
             check(path, await http.get(path, headers=held))
+
+
+async def test_what_is_refused_is_described(tmp_path: Path) -> None:
+    settings: dict[str, Any] = {
+        "access": Access(metrics_token="m", refresh_token="r"),
+        "allowances": Allowances(ids_per_message=1, connections_each=1),
+    }
+    async with (
+        serving(tmp_path, before=two_prices, **settings) as running,
+        running.http() as http,
+        running.http() as another,
+    ):
+        too_many = await http.get("/prices", params={"tokens": "a,b"})
+        assert too_many.json()["error"] == "too-many-ids"
+        check("/prices", too_many)
+        for path, asked in (("/prices", http.post), ("/metrics", http.get)):
+            answer = await asked(path)
+            assert answer.status_code == 401
+            check(path, answer)
+        crowded = await another.get("/prices")
+        assert crowded.status_code == 429
+        check("/prices", crowded)
 
 
 def test_an_answer_that_is_not_described_is_found() -> None:
