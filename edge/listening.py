@@ -14,6 +14,8 @@ from edge.config import EdgeConfig
 Serve: TypeAlias = Callable[[], asyncio.Protocol]
 # Everybody comes back at once after a restart; the kernel may cap this.
 _BACKLOG = 4_096
+# Who has not agreed on TLS by then is cut off.
+_HANDSHAKE_S = 15.0
 # What those who stand in line when the port is left have for TLS.
 _HANDSHAKE_S = 1.0
 
@@ -36,7 +38,11 @@ class Listener:
         loop = asyncio.get_running_loop()
         for each in self._taken:
             server = await loop.create_server(
-                self._serve, sock=each, backlog=_BACKLOG, ssl=self._tls
+                self._serve,
+                sock=each,
+                backlog=_BACKLOG,
+                ssl=self._tls,
+                ssl_handshake_timeout=_HANDSHAKE_S if self._tls else None,
             )
             self._servers.append(server)
 

@@ -1,6 +1,7 @@
 """What happens to who does too much: each limit with its error, status or close code."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -13,6 +14,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from edge.config import Access, Allowances
 from edge.core.addresses import networks
 from edge.core.limits import Rate
+from edge.door import most_connections
 from tests.support.serving import (
     ANNE,
     BOB,
@@ -329,6 +331,42 @@ async def test_no_more_users_are_watched_than_there_may_be(tmp_path: Path) -> No
     ):
         await listener.asks("SUBSCRIBE", userIds=[ANNE, BOB])
         assert len(await leased(running)) == 1
+
+
+@pytest.mark.parametrize(
+    ("wanted", "files", "most"),
+    [
+        (0, 20_000, 19_488),
+        (100, 20_000, 100),
+        (50_000, 20_000, 19_488),
+        (0, 256, 128),
+        (0, 1, 1),
+    ],
+)
+def test_files_are_kept_for_ourselves(wanted: int, files: int, most: int) -> None:
+    assert most_connections(wanted, files=files) == most
+
+
+async def test_pings_can_be_turned_off(tmp_path: Path) -> None:
+    async with (
+        serving(tmp_path, ping_s=0) as running,
+        running.listener() as listener,
+    ):
+        for _ in range(3):
+            await running.clock.advance(100)
+        assert await listener.until_now() == []
+
+
+async def test_who_speaks_no_http_is_no_trouble_of_ours(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serving(tmp_path) as running:
+        reader, writer = await asyncio.open_connection("127.0.0.1", running.edge.port)
+        writer.write(b"GET / HTTP/1.1\r\nno header\r\n\r\n")
+        async with asyncio.timeout(LONG_S):
+            assert (await reader.read()).startswith(b"HTTP/1.0 400 ")
+        writer.close()
+    assert [r for r in caplog.records if r.levelno >= logging.WARNING] == []
 
 
 async def test_headers_beyond_all_measure_are_refused(tmp_path: Path) -> None:
