@@ -28,7 +28,7 @@ from tests.support.programs import (
     round_heard,
 )
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 PROGRAMS = 6
 WORKERS = ("worker 1", "worker 2")
@@ -48,7 +48,7 @@ class Workers:
 
     async def pids(self) -> dict[str, int]:
         """Wait until all are ready; return the id of each."""
-        async with asyncio.timeout(LIMIT_S), httpx.AsyncClient() as http:
+        async with asyncio.timeout(3 * LIMIT_S), httpx.AsyncClient() as http:
             while not all(each["ready"] for each in (await self._told(http)).values()):  # noqa: ASYNC110 - other processes set no event of ours
                 await asyncio.sleep(0.05)
             return {n: each["pid"] for n, each in (await self._told(http)).items()}

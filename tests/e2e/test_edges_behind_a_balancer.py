@@ -18,7 +18,7 @@ from tests.support.programs import (
     round_heard,
 )
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 PROGRAMS = 6
 
