@@ -3,8 +3,7 @@
 import asyncio
 import itertools
 import logging
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
 
 from aiohttp import hdrs, web
 
@@ -53,11 +52,10 @@ async def serve(
         return stream
     transport.set_protocol(line)
     limit_unsent(transport, parts.config.unsent_bytes)
-    client_id = ClientId(next(_ids))
     client = Client(
-        client_id,
+        ClientId(next(_ids)),
         party,
-        _Ending(transport, partial(parts.clients.mute, client_id)),
+        _Ending(transport),
         transport,
         line.drained,
         listens_only=True,
@@ -132,10 +130,8 @@ class _Line(asyncio.Protocol):
 class _Ending:
     """How a stream is closed: what was written is sent, and that is the end."""
 
-    def __init__(
-        self, transport: asyncio.Transport, before_close: Callable[[], None]
-    ) -> None:
-        self._transport, self._before_close = transport, before_close
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
 
     @property
     def closed(self) -> bool:
@@ -143,6 +139,5 @@ class _Ending:
 
     async def close(self, *, code: int, message: bytes) -> bool:
         del code, message
-        self._before_close()
         self._transport.close()
         return True

@@ -37,6 +37,7 @@ from tests.support.serving import (
 )
 
 STREAMING = 'stacks_feed_clients{party="prices"}'
+OPEN = "stacks_feed_open_connections"
 TWO_PRICES = [update_of(STX, 0.63), update_of("stx", 0.63), update_of(CHA, 0.4684)]
 
 
@@ -193,7 +194,10 @@ async def test_a_quiet_stream_is_kept_open_by_comments(tmp_path: Path) -> None:
 
 async def test_a_reader_that_leaves_is_forgotten(tmp_path: Path) -> None:
     async with serving(tmp_path, before=two_prices) as running:
-        before = await metric(running, STREAMING)
+        before, connected = (
+            await metric(running, STREAMING),
+            await metric(running, OPEN),
+        )
         async with streaming(running) as stream:
             # What it still says is nothing to us.
             stream.writer.write(b"GET /prices HTTP/1.1\r\nHost: x\r\n\r\n" * 100)
@@ -203,6 +207,8 @@ async def test_a_reader_that_leaves_is_forgotten(tmp_path: Path) -> None:
             assert await stream.next() == update_of(CHA, 5)
         async with asyncio.timeout(LONG_S):
             while await metric(running, STREAMING) > before:
+                await running.taken_in()
+            while await metric(running, OPEN) > connected:
                 await running.taken_in()
 
 

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
+from eventlog.port import EventLog
 from schemas.ids import ContractId
 from tests.support.deaf import closes, metric
 from tests.support.event_stream import EventStream, streaming
@@ -88,6 +89,27 @@ async def test_who_takes_nothing_is_dropped_in_the_end(tmp_path: Path) -> None:
         async with asyncio.timeout(LONG_S):
             with suppress(ConnectionResetError):
                 await stream.rest()
+        assert await behind(running) == 0
+
+
+async def many(log: EventLog) -> None:
+    await prices(log, [f"{BOB}.one-of-many-{number}" for number in range(2_000)], "1")
+
+
+async def test_who_leaves_in_the_middle_of_the_answer_is_forgotten(
+    tmp_path: Path,
+) -> None:
+    streams = 'stacks_feed_clients{party="prices"}'
+    opened = serving(tmp_path, before=many, client_buffer_bytes=BUFFER_BYTES)
+    async with opened as running:
+        before = await metric(running, streams)
+        async with streaming(running, received_bytes=16_384) as stream:
+            stream.stop_reading()
+            while await behind(running) < 1:
+                await running.taken_in()
+            stream.writer.transport.abort()
+        while await metric(running, streams) > before:
+            await running.taken_in()
         assert await behind(running) == 0
 
 
