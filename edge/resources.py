@@ -156,8 +156,7 @@ async def _encoded(
         return web.Response(body=body.json, headers=_JSON | headers)
     if len(head.head) > _LONG_BYTES and not head.is_packed:
         async with parts.packing:
-            if not head.is_packed:
-                await asyncio.to_thread(head.pack)
+            await asyncio.to_thread(head.pack)
     encoded: _Headers = {hdrs.CONTENT_ENCODING: "gzip"}
     return web.Response(body=body.gzip, headers=_JSON | headers | encoded)
 

@@ -30,7 +30,9 @@ class Packed:
         return self._packed is not None
 
     def pack(self) -> None:
-        """Compress the beginning: takes milliseconds for a long one."""
+        """Compress the beginning, once: takes milliseconds for a long one."""
+        if self._packed is not None:
+            return
         made = zlib.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
         packed = _HEAD + made.compress(self.head) + made.flush(zlib.Z_SYNC_FLUSH)
         self._checksum = zlib.crc32(self.head)
@@ -38,8 +40,7 @@ class Packed:
 
     def gzip(self, tail: bytes) -> bytes:
         """Return the answer that ends with ``tail``, which is at most 65,535 bytes."""
-        if self._packed is None:
-            self.pack()
+        self.pack()
         size = len(tail)
         lengths = size.to_bytes(2, "little") + (size ^ 0xFFFF).to_bytes(2, "little")
         checksum = zlib.crc32(tail, self._checksum)

@@ -23,7 +23,10 @@ def test_the_beginning_is_compressed_once() -> None:
     first = packed.gzip(b"x")
     assert [*states, packed.is_packed] == [False, True]
     assert len(first) < 200
+    made = packed._packed
+    packed.pack()
     again = packed.gzip(b"y")
+    assert packed._packed is made
     assert gzip.decompress(again).endswith(b"same y")
     end_bytes = len(b"\1\0\0\0\0y") + 8
     assert first[:-end_bytes] == again[:-end_bytes]
