@@ -144,6 +144,8 @@ def judged(events: Sequence[Event], heard: Sequence[Heard], party: str) -> str |
         found = list(_answers(heard))
     except ValueError as error:
         return f"{error}"
+    if end == Closes(is_last=False):
+        wanted = wanted[: len(found)]
     for number, want in enumerate(wanted):
         got = found[number] if number < len(found) else "nothing more"
         if not _is_due(got, want):

@@ -35,7 +35,12 @@ class Ping(NamedTuple):
 
 
 class Closes(NamedTuple):
-    """The client takes its leave: the edge does too."""
+    """The client takes its leave: the edge does too.
+
+    One that goes on sending after that (``is_last`` is false) may hear nothing of it.
+    """
+
+    is_last: bool = True
 
 
 class Breaks(NamedTuple):
@@ -84,6 +89,8 @@ class Reading:
                 yield found
                 return
             event = self._event(found)
+            if isinstance(event, Closes):
+                event = Closes(found.end == len(self.stream))
             if event is not None:
                 yield event
             if isinstance(event, Closes | Breaks):

@@ -24,7 +24,7 @@ _MOST_WARM_UP = 2_000
 _MOST_FLAWS = 20
 _POLL_S = 0.02
 # What may be more after than before: caches, labels of metrics, the allocator's habits.
-SLACK = Counted(tasks=2, parts=8, objects=4_000, files=2, memory_kib=40_000)
+SLACK = Counted(tasks=2, parts=8, objects=10_000, files=2, memory_kib=40_000)
 
 
 @dataclass
@@ -138,9 +138,7 @@ async def run(
         log = await stack.enter_async_context(a_log(folder))
         await settle(log)
         edge = await stack.enter_async_context(
-            edge_process(
-                folder / "log.sqlite", partitions=1, mutant=plan.mutant, **UNLIMITED
-            )
+            edge_process(folder / "log.sqlite", partitions=1, mutant=plan.mutant)
         )
         try:
             around = await stack.enter_async_context(bystanders(log, edge.port))
@@ -200,10 +198,6 @@ async def _look_at(edge: EdgeProcess, report: Report) -> None:
         if sign in edge.said:
             report.flaws.append(f"the edge said: {edge.said[-3_000:]}")
             return
-
-
-# The limits of how much a client may say would end most of these conversations early.
-UNLIMITED: dict[str, float] = {}
 
 
 @asynccontextmanager

@@ -58,7 +58,10 @@ def late() -> None:
             return
         fan_out(clients, write)
         while kept:
-            fan_out(clients, kept.pop())
+            old = kept.pop()
+            known = [each for each in old.clients if each in clients._open]
+            for each in known:
+                clients._open[each].transport.write(old.frames)
 
     _replace(Clients, "_fan_out", later)
 

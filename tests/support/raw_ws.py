@@ -7,7 +7,7 @@ import asyncio
 import os
 import socket
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -91,8 +91,10 @@ class RawSocket(asyncio.Protocol):
     """One connection. Frames heard wait in ``inbox``; ``changed`` is set at each arrival.
 
     ``head`` is the answer to the handshake, once it is there. ``ended``: the other side
-    has gone, or we are cut off.
+    has gone, or we are cut off. With a ``sink`` frames go there instead.
     """
+
+    sink: Callable[[Heard], None] | None = None
 
     def __init__(self) -> None:
         self.inbox: deque[Heard] = deque()
@@ -132,6 +134,8 @@ class RawSocket(asyncio.Protocol):
         """Take one frame in."""
         if heard.opcode == PING:
             self.send(frame(PONG, heard.payload))
+        elif self.sink is not None:
+            self.sink(heard)
         else:
             self.inbox.append(heard)
 
@@ -161,8 +165,12 @@ async def open_raw(
     """Open a WebSocket. Raises ``ConnectionError`` when it is refused."""
     connection = await connect_raw(port, received_bytes=received_bytes)
     connection.send(_HANDSHAKE.format(path=path).encode())
-    while connection.head is None and not connection.ended:
-        await connection.wait()
+    try:
+        while connection.head is None and not connection.ended:
+            await connection.wait()
+    except BaseException:
+        connection.transport.abort()
+        raise
     if connection.head is None or b" 101 " not in connection.head:
         connection.transport.abort()
         raise ConnectionError(f"no handshake: {connection.head!r}")
