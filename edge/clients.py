@@ -101,6 +101,7 @@ class Clients:
         # client, once somebody had to be written to out of turn.
         self._left: deque[Write] = deque()
         self._by_client: dict[ClientId, Write] | None = None
+        self._sent_writes = self._sent_bytes = 0  # and not yet counted
         self._fed: dict[ClientId, Client] = {}
         self._to_feed: list[Client] = []
         self._fell_behind = asyncio.Event()
@@ -145,6 +146,7 @@ class Clients:
                 write = self._left.popleft()
                 clients += len(write.clients)
                 self._fan_out(write)
+            self._count_sent()
             if self._left:
                 await self._clock.sleep(0)
         for offer, count in self._hub.take_offers().items():
@@ -184,8 +186,14 @@ class Clients:
             written += 1
             if more or transport.get_write_buffer_size() > mark_bytes:
                 self._fall_behind(self._open[client_id])
-        SENT_BYTES.inc(written * len(frames))
-        SENT_WRITES.inc(written)
+        self._sent_writes += written
+        self._sent_bytes += written * len(frames)
+
+    def _count_sent(self) -> None:
+        """Count what was sent, a turn at once: groups are many, and some of one client."""
+        SENT_WRITES.inc(self._sent_writes)
+        SENT_BYTES.inc(self._sent_bytes)
+        self._sent_writes = self._sent_bytes = 0
 
     # ---- answers, and what is said unasked
 
@@ -228,8 +236,9 @@ class Clients:
 
     def _write(self, client: Client, frames: bytes) -> None:
         client.transport.write(frames)
-        SENT_BYTES.inc(len(frames))
-        SENT_WRITES.inc()
+        self._sent_writes += 1
+        self._sent_bytes += len(frames)
+        self._count_sent()
 
     async def _drain(self, client: Client) -> None:
         await client.drained()

@@ -63,18 +63,18 @@ class FanOut(Generic[_Key]):
         taken, messages = self._messages(group.form.shared, keys)
         rest = keys[taken:]
         at = self._cursor() if group.form.resumes and not rest else None
-        clients, members = group.clients, list(group.live.values())
         if group.form.seq:
-            for member in members:
+            for member in list(group.live.values()):
                 counted = numbered(messages, after=member.seq)
                 member.seq += len(messages)
                 if messages:
                     frames = sealed(counted, group.form, at)
                     yield Write((member.id,), frames, more=bool(rest))
         elif messages:
-            yield Write(clients, sealed(messages, group.form, at), more=bool(rest))
+            frames = sealed(messages, group.form, at)
+            yield Write(group.clients, frames, more=bool(rest))
         if rest:
-            self._hold(members, rest)
+            self._hold(list(group.live.values()), rest)
 
     def _hold(self, members: Sequence[Member], rest: Flagged[_Key]) -> None:
         """Let clients be behind with what one write has no room for."""
