@@ -48,7 +48,8 @@ def test_the_quick_run_sets_crowds_before_an_edge(tmp_path: Path) -> None:
     main(["edge", "--quick", "--output", str(output)])
     rows = json.loads(output.read_text())["results"]
     figures = {(each["name"], each["unit"]): each for each in rows}
-    assert all(f"edge all, {n} a batch" in dict(figures) for n in (1, 5, 20, 100))
+    names = {name for name, _ in figures}
+    assert names >= {f"edge all, {n} a batch" for n in (1, 5, 20, 100)}
     assert figures["edge 30 come back", "gaps and repeats"]["value"] == 0
 
 
