@@ -48,20 +48,18 @@ def reordered() -> None:
 
 
 def late() -> None:
-    """Keep every 20th write back until the one after it has gone out."""
+    """Keep some writes back, for each client until after the next one to it."""
     fan_out, numbers = Clients._fan_out, itertools.count(1)
-    kept: list[Write] = []
+    kept: dict[Any, bytes] = {}
 
     def later(clients: Clients, write: Write) -> None:
-        if next(numbers) % 20 == 0:
-            kept.append(write)
+        if next(numbers) % 7 == 0:
+            kept.update(dict.fromkeys(write.clients, write.frames))
             return
         fan_out(clients, write)
-        while kept:
-            old = kept.pop()
-            known = [each for each in old.clients if each in clients._open]
-            for each in known:
-                clients._open[each].transport.write(old.frames)
+        for each in write.clients:
+            if each in kept and each in clients._open:
+                clients._open[each].transport.write(kept.pop(each))
 
     _replace(Clients, "_fan_out", later)
 
@@ -92,9 +90,14 @@ def resumes_from_now() -> None:
     _spoil_since(lambda since, positions, ids: [])
 
 
-def forgets_a_change() -> None:
-    """Leave one change out of what a client missed."""
-    _spoil_since(lambda since, positions, ids: since(positions, ids)[1:])
+def forgets_changes() -> None:
+    """Leave the newer half out of what a client missed."""
+
+    def half(since: Callable[..., list[Any]], positions: Any, ids: Any) -> list[Any]:
+        found = since(positions, ids)
+        return found[: len(found) // 2]
+
+    _spoil_since(half)
 
 
 def repeats() -> None:
@@ -133,7 +136,7 @@ MUTANTS: Mapping[str, Callable[[], None]] = {
     "leak": leak,
     "deaf-to-unsubscribe": deaf_to_unsubscribe,
     "resumes-from-now": resumes_from_now,
-    "forgets-a-change": forgets_a_change,
+    "forgets-changes": forgets_changes,
     "repeats": repeats,
     "dies": dies,
 }
