@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(if $(shell command -v uv),uv pip install --python $(BIN)/python,$(BIN)/pip install)
-.PHONY: up test covered fast check format types imports broker integration bench chaos lock schemas settings
+.PHONY: up test covered fast check format types imports broker integration bench chaos fuzz churn lock schemas settings
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(INSTALL) --quiet --constraint constraints.txt --editable '.[dev]'
@@ -19,8 +19,10 @@ types: .venv/ready ; $(BIN)/mypy
 imports: .venv/ready ; $(BIN)/lint-imports --no-logo
 broker: .venv/ready ; deploy/with-broker $(BIN)/pytest -m broker
 integration: .venv/ready ; deploy/with-broker --system $(BIN)/pytest tests/integration/test_whole_system.py
-schemas: .venv/ready ; $(BIN)/python -m app.schemas_export
+schemas: .venv/ready ; $(BIN)/python -m app.schemas_export && $(BIN)/python -m app.api
 settings: .venv/ready ; $(BIN)/python -m app.settings_doc
 bench: .venv/ready ; $(BIN)/python -m benchmarks
 chaos: .venv/ready ; $(BIN)/python -m tests.chaos --seed $(or $(SEED),1) --minutes $(or $(MINUTES),2) --log $(or $(LOG),kafka)
+fuzz: .venv/ready ; $(BIN)/python -m tests.fuzz --seed $(or $(SEED),1) --count $(or $(COUNT),100000)
+churn: .venv/ready ; $(BIN)/python -m tests.churn --seed $(or $(SEED),1) --seconds $(or $(SECONDS),60) --clients $(or $(CLIENTS),300)
 lock: ; $(PYTHON) -m venv --clear .venv && $(BIN)/pip install -q -e '.[dev]' && $(BIN)/pip freeze --exclude-editable > constraints.txt

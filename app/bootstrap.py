@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import replace
@@ -34,6 +35,7 @@ from app.topics import (
     refuse_harmful,
     specs,
 )
+from app.workers import opened_workers
 from eventlog.port import EventLog
 from runtime.clock import Clock
 from runtime.crash import crash_at
@@ -160,14 +162,24 @@ async def opened_service(
         if name == "simulator":
             yield partial(_run_simulator, settings)
             return
+        if name == "edge" and settings.workers > 1:
+            async with open_checked(settings, clock=clock) as opened:
+                _log_opened(opened)
+            # Each worker opens it for itself.
+            yield await stack.enter_async_context(opened_workers(settings, clock=clock))
+            return
         health = Health()
         health.add("start", lambda: "the service is starting")
-        if settings.metrics_port and name != "edge":
+        if settings.metrics_port:
             await stack.enter_async_context(_told(health, settings))
         opened = await stack.enter_async_context(open_checked(settings, clock=clock))
-        where, identity = opened.log.where, opened.identity
-        logger.info("log opened", extra={"log": where, "id": identity.id})
+        _log_opened(opened)
         yield partial(_run, name, opened, settings, clock=clock, health=health)
+
+
+def _log_opened(opened: Opened) -> None:
+    where, identity = opened.log.where, opened.identity
+    logger.info("log opened", extra={"log": where, "id": identity.id})
 
 
 async def _run(
@@ -179,7 +191,7 @@ async def _run(
 
 
 def _check_ports(name: str, settings: Settings) -> None:
-    if name == "edge":
+    if name == "edge" and not settings.together_port and settings.workers == 1:
         check_free(
             settings.host, settings.port, what="edge", setting="STACKS_FEED_PORT"
         )
@@ -231,6 +243,9 @@ async def _run_processor(
 async def _run_edge(
     opened: Opened, settings: Settings, *, clock: Clock, health: Health
 ) -> None:
+    if settings.together_port:
+        # Who is to be told to stop, when one after the other is started again.
+        health.tell("pid", os.getpid)
     from edge.service import run  # noqa: PLC0415 - each process loads its service alone
 
     await run(

@@ -46,6 +46,16 @@ def _add_service(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--with-parent", action="store_true", help=argparse.SUPPRESS)
 
 
+def _add_edge(parser: argparse.ArgumentParser) -> None:
+    _add_service(parser)
+    parser.add_argument(
+        "--workers",
+        type=int,
+        metavar="N",
+        help="processes that serve the port together (STACKS_FEED_WORKERS, 1)",
+    )
+
+
 def _add_up(parser: argparse.ArgumentParser) -> None:
     _add_log(parser)
     parser.add_argument(
@@ -112,7 +122,7 @@ COMMANDS = (
     Command("up", "run everything on this machine", "app.commands.up", _add_up),
     Command("ingest", "read upstreams into the log", _SERVICE, _add_service),
     Command("processor", "fold what was read into values", _SERVICE, _add_service),
-    Command("edge", "serve the values to clients", _SERVICE, _add_service),
+    Command("edge", "serve the values to clients", _SERVICE, _add_edge),
     Command("simulator", "stand in for the upstreams", _SERVICE, _add_service),
     Command("topics", "create or show the topics", "app.commands.topics", _add_topics),
     Command(

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from app.edge_limits import access, allowances
 from app.errors import SettingsError
 from app.places import Broker, File, Place, parse_place
 from app.sections import SIMULATED_AUDIT_DAYS
 from app.settings import Settings
 from app.topics import Wanted
 from runtime.crash import crash_at
+from runtime.supervisor import STOP_DEADLINE_S
 from schemas.journal import FoldSettings
 from schemas.log import World
 
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
 _SQLITE_PARTITIONS, _BROKER_PARTITIONS = 2, 6
 _PRODUCTION_REPLICATION = 3
+_PRODUCTION_DRAIN_S = 10.0
 
 
 def place_of(settings: Settings) -> Place:
@@ -297,6 +300,7 @@ def edge_config(settings: Settings) -> "EdgeConfig":
     from edge.config import ANY_ORIGIN, EdgeConfig  # noqa: PLC0415 - each process loads its service alone
 
     origins = (ANY_ORIGIN,) if settings.simulated else ()
+    in_production = settings.environment == "production"
     return EdgeConfig(
         instance=instance_name(settings),
         host=settings.host,
@@ -310,7 +314,26 @@ def edge_config(settings: Settings) -> "EdgeConfig":
         heartbeat_s=settings.heartbeat_s,
         tombstones_s=settings.resume_s,
         on_step=crash_at(settings.crash_at),
+        drain_s=drain_s(settings),
+        together_port=settings.together_port or None,
+        ping_s=settings.ping_s,
+        keepalive_s=settings.idle_s,
+        allowances=allowances(
+            settings, watched=settings.watch_max, in_production=in_production
+        ),
+        access=access(settings, in_production=in_production),
     )
+
+
+def drain_s(settings: Settings) -> float:
+    """Return over how long a stopping edge sends its clients away."""
+    default = _PRODUCTION_DRAIN_S if settings.environment == "production" else 0.0
+    return default if settings.drain_s is None else settings.drain_s
+
+
+def stop_s(settings: Settings) -> float:
+    """Return how long an edge may take to stop, with all its workers."""
+    return STOP_DEADLINE_S + drain_s(settings)
 
 
 def instance_name(settings: Settings) -> str:

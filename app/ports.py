@@ -2,14 +2,29 @@
 
 import errno
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from app.errors import OperatorError
 
 
 def check_free(host: str, port: int, *, what: str, setting: str) -> None:
     """Raise ``OperatorError`` if ``what`` could not listen there; 0 is always free."""
+    with held_port(host, port, what=what, setting=setting, shared=False):
+        pass
+
+
+@contextmanager
+def held_port(
+    host: str, port: int, *, what: str, setting: str, shared: bool = True
+) -> Iterator[int]:
+    """Hold a port for processes of ours that share it, which others cannot have then.
+
+    Nobody can connect to it by this. Port 0 takes a free one. Raises ``OperatorError`` if
+    ``what`` could not listen there.
+    """
     try:
-        _bind(host, port)
+        held = _bound(host, port, shared=shared)
     except OSError as error:
         reason = {
             errno.EADDRINUSE: "is in use; stop what listens there, or",
@@ -19,18 +34,30 @@ def check_free(host: str, port: int, *, what: str, setting: str) -> None:
             f"port {port} on {host} for the {what} {reason} "
             f"choose another with {setting}"
         ) from None
+    with held:
+        yield held.getsockname()[1]
 
 
 def free_port(host: str) -> int:
     """Return a port of ``host`` that nothing listens on just now."""
-    return _bind(host, 0)
-
-
-def _bind(host: str, port: int) -> int:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        # As servers do, else connections in TIME_WAIT would look like a listener.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind((host, port))
-        bound: int = probe.getsockname()[1]
+    with _bound(host, 0, shared=False) as found:
+        bound: int = found.getsockname()[1]
         return bound
+
+
+def _bound(host: str, port: int, *, shared: bool) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    made = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        # As servers do, else connections in TIME_WAIT would look like a listener.
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        made.bind((host, port))
+        if shared:
+            # From now on only those get it that share it too.
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
+    except OSError:
+        made.close()
+        raise
+    return made

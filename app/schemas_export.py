@@ -49,7 +49,10 @@ def _is_whole(model: type[BaseModel]) -> bool:
     """Tell records and messages from their parts and their base classes."""
     if issubclass(model, Event):
         return "schema_" in model.model_fields
-    return issubclass(model, Inbound | Outbound) and bool(model.model_fields)
+    # A base class has nothing that is always there.
+    always = any(field.default is not None for field in model.model_fields.values())
+    is_public = not model.__name__.startswith("_")
+    return issubclass(model, Inbound | Outbound) and always and is_public
 
 
 def _file_name(model: type[BaseModel]) -> str:
@@ -67,7 +70,7 @@ class _AsWritten(GenerateJsonSchema):
         return True
 
 
-class _AsSent(GenerateJsonSchema):
+class AsSent(GenerateJsonSchema):
     """A message has all its fields but those left out when there is nothing to say."""
 
     def field_is_required(self, field: Any, *_: Any, **__: Any) -> bool:
@@ -78,7 +81,7 @@ class _AsSent(GenerateJsonSchema):
 def _generator(model: type[BaseModel]) -> type[GenerateJsonSchema]:
     if issubclass(model, Event):
         return _AsWritten
-    return _AsSent if issubclass(model, Outbound) else GenerateJsonSchema
+    return AsSent if issubclass(model, Outbound) else GenerateJsonSchema
 
 
 def _document(model: type[BaseModel]) -> bytes:

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, SecretStr, ValidationInfo, field_validator
 
+from app.edge_limits import EdgeAccess, EdgeLimits
 from runtime.crash import crash_at
 from schemas.ids import Network
 
@@ -50,8 +51,8 @@ class General(BaseModel):
     )
     metrics_port: Port = Field(
         0,
-        description="Port where ingest or the processor serves `/metrics`, `/health/live` and "
-        "`/health/ready`; 0 is none. The edge has them on its own port",
+        description="Port where a service serves `/metrics`, `/health/live` and "
+        "`/health/ready`; 0 is none. The edge has them on its own port too",
     )
     metrics_host: str = Field(
         "127.0.0.1",
@@ -239,14 +240,31 @@ class Edge(BaseModel):
 
     host: str = Field("127.0.0.1", description="Address the edge listens on")
     port: Port = Field(1999, description="Port the edge listens on")
+    workers: Annotated[int, Field(ge=1, le=64)] = Field(
+        1,
+        description="Processes that serve the port together, each with the whole table "
+        "(`edge --workers`)",
+    )
+    together_port: Port = Field(
+        0,
+        description="Where the process that started this edge as one of several answers for "
+        "all of them, on this machine; it sets this itself",
+    )
+    drain_s: Annotated[float, Field(ge=0, le=3_600)] | None = Field(
+        None,
+        description="Over how long clients are sent away when the edge stops; default 10 in "
+        "production, else 0",
+    )
     lease_s: Seconds = Field(
         300, description="How long a user stays watched after the edge's last renewal"
     )
     refresh_interval_s: Seconds = Field(
         10, description="Least time between two refresh requests of one kind"
     )
-    message_bytes: Positive = Field(
-        65_536, description="Longest message of a client; a longer one closes with 1009"
+    message_bytes: Number = Field(
+        65_536,
+        description="Longest message of a client; a longer one closes with 1009; 0 is no "
+        "limit",
     )
     client_buffer_bytes: Positive = Field(
         262_144,
@@ -266,8 +284,9 @@ class Edge(BaseModel):
     )
     origins: tuple[str, ...] | None = Field(
         None,
-        description="JSON list of origins whose pages may read the answers to HTTP requests, "
-        '`["*"]` for all; default all in a simulated world, else none',
+        description="JSON list of origins whose pages may read the answers to HTTP requests "
+        "and, in production, open connections, "
+        '`["*"]` for all; default all in a simulated world, else none but our own',
     )
 
 
@@ -318,6 +337,8 @@ SECTIONS: tuple[type[BaseModel], ...] = (
     Ingest,
     Processor,
     Edge,
+    EdgeLimits,
+    EdgeAccess,
     Audit,
     Simulator,
 )

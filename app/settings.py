@@ -14,6 +14,7 @@ from dotenv import dotenv_values
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from app.edge_limits import EdgeAccess, EdgeLimits
 from app.errors import SettingsError
 from app.sections import (
     SECTIONS,
@@ -34,7 +35,17 @@ WHERE_TO_READ = "`stacks-feed settings` lists them all"
 
 
 class Settings(
-    General, Log, Upstreams, Ingest, Processor, Edge, Audit, Simulator, BaseSettings
+    General,
+    Log,
+    Upstreams,
+    Ingest,
+    Processor,
+    Edge,
+    EdgeLimits,
+    EdgeAccess,
+    Audit,
+    Simulator,
+    BaseSettings,
 ):
     """All settings, checked."""
 

@@ -7,7 +7,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 
 from benchmarks import ROOT, new_prefix
 from benchmarks.asking_cases import asked
+from benchmarks.edge_cases import QUICK_EDGE, EdgeSizes, edge_cases
 from benchmarks.folding_cases import kafka_processor, sqlite_processor
 from benchmarks.latency import kafka_latency, sqlite_latency
 from benchmarks.log_cases import kafka_logs, sqlite_logs
@@ -43,6 +44,7 @@ class Sizes:
     rounds: int = 3
     days: tuple[float, ...] = (0.25, 1, 3)
     scale: float = 1.0
+    edge: EdgeSizes = field(default_factory=EdgeSizes)
 
 
 QUICK = Sizes(
@@ -55,6 +57,7 @@ QUICK = Sizes(
     rounds=2,
     days=(0.05,),
     scale=0.02,
+    edge=QUICK_EDGE,
 )
 
 OnSqlite = Callable[[Path, Sizes], Measured]
@@ -121,6 +124,15 @@ def _sqlite_latency(folder: Path, sizes: Sizes) -> Measured:
     return sqlite_latency(folder, samples=sizes.samples)
 
 
+def _sqlite_edge(folder: Path, sizes: Sizes) -> Measured:
+    return edge_cases(folder, sizes.edge)
+
+
+def _kafka_edge(_: str, __: Path, ___: Sizes) -> Measured:
+    """Nothing: what clients cost does not depend on the log."""
+    return []
+
+
 def _kafka_latency(bootstrap: str, folder: Path, sizes: Sizes) -> Measured:
     return kafka_latency(bootstrap, folder, samples=sizes.samples)
 
@@ -142,6 +154,7 @@ CASES: dict[str, tuple[OnSqlite, OnKafka]] = {
     "restore": (_sqlite_restore, _kafka_restore),
     "verify": (_sqlite_verify, _kafka_verify),
     "ask": (_sqlite_ask, _kafka_ask),
+    "edge": (_sqlite_edge, _kafka_edge),
 }
 
 

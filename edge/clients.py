@@ -3,12 +3,14 @@
 import asyncio
 import logging
 import random
+import socket
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Protocol
 
-from aiohttp import WSCloseCode, web
+from aiohttp import WSCloseCode
 
 from edge.core.hub import ClientId, Hub, Write
 from edge.core.patience import Progress, Pulse
@@ -31,20 +33,40 @@ CLIENTS_A_TURN = 300
 _CLOSE_S = 2.0
 # Over how long clients that were told of a shutdown come back.
 _RECONNECT_S = 5.0
+_CLOSE_REASON = b"restarting"
+_CLOSE_PAYLOAD = WSCloseCode.SERVICE_RESTART.to_bytes(2) + _CLOSE_REASON
+_CLOSE_FRAME = bytes((0x88, len(_CLOSE_PAYLOAD))) + _CLOSE_PAYLOAD
+
+
+class Socket(Protocol):
+    """What ends a connection in good order."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether that has begun."""
+        ...
+
+    async def close(self, *, code: int, message: bytes) -> bool:
+        """Say why, if there is a way to, and end it when all has been sent."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Client:
-    """One open WebSocket; ``drained`` waits until its socket takes more.
+    """One open connection; ``drained`` waits until its socket takes more.
 
-    ``drained`` raises ``ConnectionError`` when the connection is lost.
+    ``drained`` raises ``ConnectionError`` when the connection is lost. Who
+    ``listens_only`` reads a stream of events: it answers no ping and knows no frames.
+    ``who`` it is by address, or by the network of its household.
     """
 
     id: ClientId
     party: Party
-    socket: web.WebSocketResponse
+    socket: Socket
     transport: asyncio.Transport
     drained: Callable[[], Awaitable[None]]
+    listens_only: bool = False
+    who: str = ""
     pulse: Pulse = field(default_factory=Pulse)
     progress: Progress = field(default_factory=Progress)
 
@@ -79,6 +101,7 @@ class Clients:
         # client, once somebody had to be written to out of turn.
         self._left: deque[Write] = deque()
         self._by_client: dict[ClientId, Write] | None = None
+        self._sent_writes = self._sent_bytes = 0  # and not yet counted
         self._fed: dict[ClientId, Client] = {}
         self._to_feed: list[Client] = []
         self._fell_behind = asyncio.Event()
@@ -123,6 +146,7 @@ class Clients:
                 write = self._left.popleft()
                 clients += len(write.clients)
                 self._fan_out(write)
+            self._count_sent()
             if self._left:
                 await self._clock.sleep(0)
         for offer, count in self._hub.take_offers().items():
@@ -162,8 +186,14 @@ class Clients:
             written += 1
             if more or transport.get_write_buffer_size() > mark_bytes:
                 self._fall_behind(self._open[client_id])
-        SENT_BYTES.inc(written * len(frames))
-        SENT_WRITES.inc(written)
+        self._sent_writes += written
+        self._sent_bytes += written * len(frames)
+
+    def _count_sent(self) -> None:
+        """Count what was sent, a turn at once: groups are many, and some of one client."""
+        SENT_WRITES.inc(self._sent_writes)
+        SENT_BYTES.inc(self._sent_bytes)
+        self._sent_writes = self._sent_bytes = 0
 
     # ---- answers, and what is said unasked
 
@@ -172,14 +202,17 @@ class Clients:
 
         Raises ``ConnectionError`` when it is gone in the middle.
         """
-        for number, each in enumerate(frames):
-            if number:
-                await self._clock.sleep(0)
-            if not client.is_open:
-                return
+        answer = iter(frames)
+        while client.is_open:
+            # Pulled and written in one turn: what is newer must not overtake it.
+            each = next(answer, None)
+            if each is None:
+                break
             self._write(client, each)
             await self._drain(client)
+            await self._clock.sleep(0)
         if client.is_open:
+            self.catch_up(client.id)
             self._settle(client)
 
     def send(self, client: Client, frames: bytes) -> None:
@@ -203,8 +236,9 @@ class Clients:
 
     def _write(self, client: Client, frames: bytes) -> None:
         client.transport.write(frames)
-        SENT_BYTES.inc(len(frames))
-        SENT_WRITES.inc()
+        self._sent_writes += 1
+        self._sent_bytes += len(frames)
+        self._count_sent()
 
     async def _drain(self, client: Client) -> None:
         await client.drained()
@@ -238,13 +272,18 @@ class Clients:
 
     async def _feed(self, client: Client) -> None:
         """Write until nothing waits; what fills the transport again is waited for."""
+        try:
+            await self._feed_up(client)
+        finally:
+            del self._fed[client.id]
+
+    async def _feed_up(self, client: Client) -> None:
         with suppress(ConnectionError):
             while client.is_open and self._hub.is_behind(client.id):
                 await self._drain(client)
                 if client.is_open:
                     self._pull(client)
                 await self._clock.sleep(0)
-        del self._fed[client.id]
 
     def _pull(self, client: Client) -> None:
         frames = self._hub.pull(client.id, now_ms=self._clock.now_ms())
@@ -263,35 +302,65 @@ class Clients:
     ) -> None:
         """Tell every client that the service restarts; drop who does not answer.
 
-        Those that asked for it are told when to come back: at a moment left to chance,
-        so that they do not all come at once. The closes are spread over ``drain_s``.
+        The closes are spread over ``drain_s``, each at a moment left to chance; whatever
+        waits for a client is written first. Those that asked for it are told when to come
+        back: when they are closed, or later if that would be all at once.
+
+        When cancelled, all that are left are closed at once.
         """
         self.closing = True
         _logger.info("closing clients", extra={"clients": len(self._open)})
-        for client in self:
-            reconnect_in_ms = round(_RECONNECT_S * 1_000 * draw())
-            notice = self._hub.farewell(
-                client.id, reconnect_in_ms=reconnect_in_ms, now_ms=self._clock.now_ms()
-            )
-            self.send(client, notice)
+        moments = {client.id: draw() for client in self}
+        back_s = max(drain_s, _RECONNECT_S)
         try:
+            for number, client in enumerate(self, start=1):
+                self._say_farewell(client, moments[client.id] * back_s)
+                if number % CLIENTS_A_TURN == 0:
+                    await self._clock.sleep(0)
             async with (
                 asyncio.timeout(drain_s + _CLOSE_S),
                 asyncio.TaskGroup() as group,
             ):
                 for client in self:
-                    ending = self._close(client, after_s=drain_s * draw())
+                    # Who is new here was let in just before: without a moment of its own.
+                    after_s = drain_s * moments.get(client.id, 1.0)
+                    ending = self._close(client, after_s=after_s)
                     group.create_task(ending, name=f"close {client.id}")
         except TimeoutError:
-            for client in self:
-                client.transport.abort()
+            self._end_all()
+        except asyncio.CancelledError:
+            self._end_all()
+            raise
+
+    def _say_farewell(self, client: Client, reconnect_in_s: float) -> None:
+        notice = self._hub.farewell(
+            client.id,
+            reconnect_in_ms=round(reconnect_in_s * 1_000),
+            now_ms=self._clock.now_ms(),
+        )
+        self.send(client, notice)
 
     async def _close(self, client: Client, *, after_s: float) -> None:
         await self._clock.sleep(after_s)
+        if not client.is_open:  # it left by itself
+            return
+        self.catch_up(client.id)
+        await self._feed_up(client)
         CLOSED.labels("restart").inc()
         await client.socket.close(
-            code=WSCloseCode.SERVICE_RESTART, message=b"restarting"
+            code=WSCloseCode.SERVICE_RESTART, message=_CLOSE_REASON
         )
+
+    def _end_all(self) -> None:
+        """Close without waiting: who has been sent a close frame, or takes nothing."""
+        for client in self:
+            if client.is_open and client.backlog_bytes <= self._mark_bytes:
+                self.mute(client.id)
+                if not client.listens_only:
+                    client.transport.write(_CLOSE_FRAME)
+                client.transport.close()
+            else:
+                client.transport.abort()
 
 
 def _parts(writes: Iterable[Write]) -> Iterator[Write]:
@@ -304,3 +373,14 @@ def _parts(writes: Iterable[Write]) -> Iterator[Write]:
         for start in range(0, len(clients), CLIENTS_A_TURN):
             part = write.clients[start : start + CLIENTS_A_TURN]
             yield write._replace(clients=part)
+
+
+def limit_unsent(transport: asyncio.Transport, unsent_bytes: int) -> None:
+    """Bound what the kernel takes beyond what is on its way.
+
+    Otherwise it hides megabytes that a client does not read.
+    """
+    option = getattr(socket, "TCP_NOTSENT_LOWAT", None)  # not on every system
+    accepted = transport.get_extra_info("socket")
+    if accepted is not None and option is not None:
+        accepted.setsockopt(socket.IPPROTO_TCP, option, unsent_bytes)

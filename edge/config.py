@@ -1,13 +1,55 @@
 """What the edge must be told."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
+from edge.core.addresses import Network
 from edge.core.frames import MAX_MESSAGE_BYTES
+from edge.core.limits import NO_LIMIT, Rate
 from edge.core.rules import TOMBSTONES_MS, Rules
 from runtime.crash import OnStep, no_step
 from schemas.extras import FEATURES, Feature
 
 ANY_ORIGIN = "*"
+
+
+@dataclass(frozen=True, slots=True)
+class Allowances:
+    """What clients may do. 0 is no limit; by default there is none.
+
+    Of one client: ids in a message and by name in all, messages, mistakes. ``…_each`` is
+    of one address: its connections, its requests for a reading (of one kind), and users
+    that nobody watched before. ``connections`` and ``watched`` are in all.
+    """
+
+    ids_per_message: int = 0
+    ids_per_client: int = 0
+    messages: Rate = NO_LIMIT
+    errors: Rate = NO_LIMIT
+    connections: int = 0
+    connections_each: int = 0
+    refreshes_each: Rate = NO_LIMIT
+    watched: int = 0
+    new_watched_each: Rate = NO_LIMIT
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Who is let in, and to what.
+
+    With ``checks_origins`` a page of an origin that is neither listed nor our own may open
+    no connection. An address in ``X-Forwarded-For`` counts when a proxy in ``proxies``
+    wrote it. Where there is a token, whoever asks must show it: for metrics, for a reading.
+
+    With a certificate the port speaks TLS; the key may be in the same file.
+    """
+
+    checks_origins: bool = False
+    proxies: tuple[Network, ...] = ()
+    metrics_token: str | None = field(default=None, repr=False)
+    refresh_token: str | None = field(default=None, repr=False)
+    certificate: Path | None = None
+    certificate_key: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +66,16 @@ class EdgeConfig:
     what is new after that waits as keys, of which it gets the newest values when it reads
     on. One that takes nothing for ``stall_s`` is dropped.
 
+    A connection that is idle for ``keepalive_s``, or takes longer to send the head of a
+    request, is closed.
+
     ``features`` are those that clients may ask for with ``HELLO``. A client may resume
     with a cursor as old as ``tombstones_s``, which must be less than ``latest`` keeps
     tombstones, by the time that reading the table takes and by what clocks may differ.
+
+    When it stops, clients are sent away over ``drain_s``. As one of several that share the
+    port it opens it once the table is read, and the system shares out the connections;
+    ``together_port`` of this machine answers for all of them.
 
     ``on_step`` is told each step of the work. What is served counts as stale when log or
     processor gave no sign for ``stale_s``. After ``longest_away_s`` without the log the
@@ -47,9 +96,18 @@ class EdgeConfig:
     features: tuple[Feature, ...] = FEATURES
     tombstones_s: float = TOMBSTONES_MS / 1_000
     keepalive_s: float = 30.0
+    allowances: Allowances = Allowances()
+    access: Access = Access()
+    drain_s: float = 0.0
+    together_port: int | None = None
     on_step: OnStep = no_step
     stale_s: float = 30.0
     longest_away_s: float = 43_200.0
+
+    @property
+    def shares_port(self) -> bool:
+        """Whether others of this machine serve the same port."""
+        return self.together_port is not None
 
     @property
     def mark_bytes(self) -> int:
@@ -75,4 +133,6 @@ class EdgeConfig:
             piece_bytes=min(MAX_MESSAGE_BYTES, self.mark_bytes),
             heartbeat_ms=round(self.heartbeat_s * 1_000),
             tombstones_ms=round(self.tombstones_s * 1_000),
+            ids_per_message=self.allowances.ids_per_message,
+            ids_per_client=self.allowances.ids_per_client,
         )

@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterable, Sequence
 
 from edge.config import EdgeConfig
 from edge.core.leases import Lease, Leases
+from edge.core.limits import Buckets
 from edge.core.patience import delay_s
 from edge.core.refresh import RefreshGate
 from edge.waiting import sleep_or
 from eventlog.partition import partition_of
 from eventlog.port import Entry, EventLog, LogFull, LogUnavailable
 from runtime.clock import Clock
-from runtime.metrics import LEASES, LOG_ERRORS
+from runtime.metrics import LEASES, LOG_ERRORS, REFUSED
 from schemas.base import encode
 from schemas.demand import Lease as LeaseRecord
 from schemas.demand import Refresh, RefreshKind
@@ -26,8 +27,8 @@ _BATCH = 500
 class Demand:
     """What the clients of this edge want read. Every wish is taken at once, never waits.
 
-    Leases still standing when the edge stops are left to run out: its clients will be
-    back within seconds, here or at another edge.
+    ``who`` wishes is an address, or the network of a household: each has its share. A user
+    beyond the limits is served what is known and not read anew until he is asked for again.
     """
 
     def __init__(
@@ -36,11 +37,14 @@ class Demand:
         self._config, self._clock, self._draw = config, clock, draw
         self._leases = Leases(lease_s=config.lease_s)
         self._gate = RefreshGate(interval_s=config.refresh_interval_s)
-        self._woken = asyncio.Event()
+        self._woken, self._written = asyncio.Event(), asyncio.Event()
+        allowed = config.allowances
+        self._newcomers = Buckets[str](allowed.new_watched_each)
+        self._askers = Buckets[tuple[str, RefreshKind]](allowed.refreshes_each)
 
-    def watch(self, users: Iterable[UserId]) -> None:
+    def watch(self, users: Iterable[UserId], who: str = "") -> None:
         """Hold a lease of each user until ``unwatch``."""
-        self._leases.watch(users)
+        self._leases.watch(each for each in users if self._may_watch(each, who))
         self._changed()
 
     def unwatch(self, users: Iterable[UserId]) -> None:
@@ -48,17 +52,29 @@ class Demand:
         self._leases.unwatch(users)
         self._changed()
 
-    def glance(self, users: Iterable[UserId]) -> None:
+    def glance(self, users: Iterable[UserId], who: str = "") -> None:
         """Have each user watched for the length of one lease."""
-        refused = self._leases.glance(users, now_s=self._clock.monotonic_s())
+        now_s = self._clock.monotonic_s()
+        allowed = [each for each in users if self._may_watch(each, who)]
+        refused = self._leases.glance(allowed, now_s=now_s)
         if refused:
             _logger.warning("leases not asked for", extra={"users": refused})
         self._changed()
 
-    def refresh(self, kind: RefreshKind) -> None:
+    def refresh(self, kind: RefreshKind, who: str = "") -> None:
         """Ask for a reading."""
+        if not self._askers.take((who, kind), now_s=self._clock.monotonic_s()):
+            REFUSED.labels("refresh").inc()
+            return
         self._gate.ask(kind)
         self._changed()
+
+    async def finish(self) -> None:
+        """Withdraw every lease; return when that stands in the log."""
+        self.unwatch(self._leases.watched)
+        while self._leases.waiting:
+            self._written.clear()
+            await self._written.wait()
 
     async def run(self, log: EventLog, partitions: int) -> None:
         """Write what is wanted, for ever; a log that is away or full is waited out."""
@@ -73,6 +89,18 @@ class Demand:
                 _logger.warning("demand not written", extra={"why": str(error)})
                 await self._clock.sleep(delay_s(attempt, draw=self._draw()))
                 attempt += 1
+
+    def _may_watch(self, user_id: UserId, who: str) -> bool:
+        """Tell whether a user may be watched for who asks; one who is, takes no share."""
+        leases, now_s = self._leases, self._clock.monotonic_s()
+        if leases.is_known(user_id):
+            return True
+        most = self._config.allowances.watched
+        is_full = bool(most) and leases.known >= most
+        if is_full or not self._newcomers.take(who, now_s=now_s):
+            REFUSED.labels("watch").inc()
+            return False
+        return True
 
     def _changed(self) -> None:
         LEASES.set(len(self._leases))
@@ -94,6 +122,7 @@ class Demand:
         await log.append(DEMAND, placed)
         self._leases.written(leases, now_s=now_s)
         self._gate.served(kinds, now_s=now_s)
+        self._written.set()
 
     def _leased(self, leases: Sequence[Lease]) -> Iterable[Entry]:
         edge, now_ms = self._config.instance, self._clock.now_ms()

@@ -1,26 +1,14 @@
-"""HTTP: the parties' resources, health and metrics, all on one port."""
+"""The table of routes: what answers which path of the port."""
 
 from functools import partial
 
-import orjson
 from aiohttp import hdrs, web
 
-from edge import websocket
-from edge.config import ANY_ORIGIN, EdgeConfig
-from edge.core.messages import triggered
+from edge import pages, resources
+from edge.guard import Guard
 from edge.parts import Parts
-from runtime.metrics import (
-    BUFFERED_BYTES,
-    CLIENTS_BEHIND,
-    HELD_BACK,
-    HTTP_REQUESTS,
-    LOG_SILENCE_SECONDS,
-    STALE,
-    TABLE_KEYS,
-    WATERMARK_SECONDS,
-    render,
-)
-from schemas.demand import RefreshKind
+from runtime import serving, together
+from runtime.metrics import HTTP_REQUESTS
 from schemas.wire import Party
 
 _PRICE_PATHS = (
@@ -30,111 +18,38 @@ _PRICE_PATHS = (
     "/prices",
 )
 _BALANCE_PATHS = ("/parties/balances/{room}", "/balances")
-_FILTERS: dict[Party, str] = {"prices": "tokens", "balances": "users"}
-_KINDS: dict[Party, RefreshKind] = {
-    "prices": RefreshKind.PRICES,
-    "balances": RefreshKind.BALANCES,
-}
-_ALLOWED = "GET, HEAD, POST, OPTIONS"
-_SERVED = frozenset(_ALLOWED.split(", "))
-_COUNTED = _SERVED | {"PUT", "PATCH", "DELETE"}
+_COUNTED = frozenset(("GET", "HEAD", "POST", "OPTIONS", "PUT", "PATCH", "DELETE"))
 _TEXT = {hdrs.CONTENT_TYPE: "text/plain;charset=UTF-8"}
-_PREFLIGHT_S = 86_400
-_RETRY_S = 1
 
 
-def application(parts: Parts) -> web.Application:
+def application(parts: Parts, guard: Guard) -> web.Application:
     """Return the whole of what the port answers."""
-    app = web.Application()
+    app = web.Application(middlewares=[guard.middleware()])
     app.on_response_prepare.append(_count)
     app.add_routes(
         [
             *_party("prices", _PRICE_PATHS, parts),
             *_party("balances", _BALANCE_PATHS, parts),
             web.route("*", "/parties/{party}/{room}", _no_party),
-            web.get("/health/live", _live),
-            web.get("/health/ready", partial(_ready, parts)),
-            web.get("/metrics", partial(_metrics, parts)),
+            *_told(parts),
+            *pages.routes(),
             web.route("*", "/{path:.*}", _not_found),
         ]
     )
     return app
 
 
+def _told(parts: Parts) -> list[web.RouteDef]:
+    """Return metrics and health: of all that share the port, whoever was asked."""
+    together_port = parts.config.together_port
+    if together_port is None:
+        return serving.routes(parts.health)
+    return together.relayed(together_port)
+
+
 def _party(party: Party, paths: tuple[str, ...], parts: Parts) -> list[web.RouteDef]:
-    answer = partial(_serve, party, parts)
+    answer = partial(resources.serve, party, parts)
     return [web.route("*", path, answer) for path in paths]
-
-
-async def _serve(
-    party: Party, parts: Parts, request: web.Request
-) -> web.StreamResponse:
-    upgrade = request.headers.get(hdrs.UPGRADE, "").lower() == "websocket"
-    if upgrade and request.method == hdrs.METH_GET:
-        return await _upgrade(party, parts, request)
-    answer = _answer(party, parts, request)
-    answer.headers.update(_cors(parts.config, request.headers.get(hdrs.ORIGIN)))
-    return answer
-
-
-async def _upgrade(
-    party: Party, parts: Parts, request: web.Request
-) -> web.StreamResponse:
-    why = parts.closed_because()
-    if why is not None:
-        return _unavailable(why)
-    return await websocket.serve(request, party, parts)
-
-
-def _answer(party: Party, parts: Parts, request: web.Request) -> web.Response:
-    if request.method == hdrs.METH_OPTIONS:
-        return _preflight()
-    if request.method not in _SERVED:
-        headers = _TEXT | {hdrs.ALLOW: _ALLOWED}
-        return web.Response(status=405, body=b"Method not allowed", headers=headers)
-    why = parts.closed_because()
-    if why is not None:
-        return _unavailable(why)
-    now_ms = parts.clock.now_ms()
-    if request.method == hdrs.METH_POST:
-        parts.demand.refresh(_KINDS[party])
-        return _json(triggered(party, now_ms=now_ms))
-    asked = request.query.get(_FILTERS[party])
-    body = parts.hub.body(party, asked, now_ms=now_ms)
-    parts.demand.glance(body.watch)
-    return _json(body.json)
-
-
-def _cors(config: EdgeConfig, origin: str | None) -> dict[str, str]:
-    """Return which pages may read the answer."""
-    if ANY_ORIGIN in config.origins:
-        return {hdrs.ACCESS_CONTROL_ALLOW_ORIGIN: ANY_ORIGIN}
-    # Caches must not give one origin's answer to another.
-    headers: dict[str, str] = {hdrs.VARY: hdrs.ORIGIN}
-    if origin is not None and origin in config.origins:
-        headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = origin
-    return headers
-
-
-def _preflight() -> web.Response:
-    return web.Response(
-        status=204,
-        headers={
-            hdrs.ALLOW: _ALLOWED,
-            hdrs.ACCESS_CONTROL_ALLOW_METHODS: _ALLOWED,
-            hdrs.ACCESS_CONTROL_ALLOW_HEADERS: hdrs.CONTENT_TYPE,
-            hdrs.ACCESS_CONTROL_MAX_AGE: f"{_PREFLIGHT_S}",
-        },
-    )
-
-
-def _json(body: bytes, *, status: int = 200) -> web.Response:
-    return web.Response(body=body, status=status, content_type="application/json")
-
-
-def _unavailable(why: str) -> web.Response:
-    headers = _TEXT | {hdrs.RETRY_AFTER: f"{_RETRY_S}"}
-    return web.Response(status=503, body=why.encode(), headers=headers)
 
 
 async def _no_party(request: web.Request) -> web.Response:
@@ -145,33 +60,6 @@ async def _no_party(request: web.Request) -> web.Response:
 async def _not_found(request: web.Request) -> web.Response:
     del request
     return web.Response(status=404, body=b"Not found", headers=_TEXT)
-
-
-async def _live(request: web.Request) -> web.Response:
-    """Answer as long as the loop turns."""
-    del request
-    return web.Response(body=b"live", headers=_TEXT)
-
-
-async def _ready(parts: Parts, request: web.Request) -> web.Response:
-    del request
-    report = parts.health.report()
-    return _json(orjson.dumps(report.body()), status=200 if report.ready else 503)
-
-
-async def _metrics(parts: Parts, request: web.Request) -> web.Response:
-    del request
-    HELD_BACK.set(parts.hub.held_back)
-    TABLE_KEYS.set(parts.hub.keys)
-    CLIENTS_BEHIND.set(parts.hub.behind)
-    buffered = [client.backlog_bytes for client in parts.clients]
-    BUFFERED_BYTES.labels("all").set(sum(buffered))
-    BUFFERED_BYTES.labels("worst").set(max(buffered, default=0))
-    WATERMARK_SECONDS.set(parts.follower.oldest_watermark_ms() / 1_000)
-    LOG_SILENCE_SECONDS.set(parts.follower.silent_s())
-    STALE.set(parts.follower.stale() is not None)
-    body, content_type = render()
-    return web.Response(body=body, headers={hdrs.CONTENT_TYPE: content_type})
 
 
 async def _count(request: web.Request, response: web.StreamResponse) -> None:

@@ -1,6 +1,11 @@
 """What every request needs at hand."""
 
+import asyncio
+import random
+from collections.abc import Callable
 from dataclasses import dataclass, field
+
+from aiohttp import web
 
 from edge.clients import Clients
 from edge.config import EdgeConfig
@@ -9,6 +14,19 @@ from edge.demand import Demand
 from edge.follower import Follower
 from runtime.clock import Clock
 from runtime.health import Health
+from runtime.metrics import (
+    BUFFERED_BYTES,
+    CLIENTS_BEHIND,
+    HELD_BACK,
+    LOG_SILENCE_SECONDS,
+    STALE,
+    TABLE_KEYS,
+    WATERMARK_SECONDS,
+)
+
+# Of a request: from which address, or network of a household, and may it ask for a reading.
+WHO = web.RequestKey("who", str)
+MAY_REFRESH = web.RequestKey("may_refresh", bool)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +40,9 @@ class Parts:
     demand: Demand
     follower: Follower
     health: Health = field(default_factory=Health)
+    draw: Callable[[], float] = random.random
+    # Long answers are compressed one after the other, beside the loop.
+    packing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def closed_because(self) -> str | None:
         """Return why nobody is served now; ``None`` when everybody is.
@@ -31,3 +52,15 @@ class Parts:
         if self.clients.closing:
             return "stopping"
         return self.follower.behind()
+
+    def measure(self) -> None:
+        """Set the gauges of what is as it is just now."""
+        HELD_BACK.set(self.hub.held_back)
+        TABLE_KEYS.set(self.hub.keys)
+        CLIENTS_BEHIND.set(self.hub.behind)
+        buffered = [client.backlog_bytes for client in self.clients]
+        BUFFERED_BYTES.labels("all").set(sum(buffered))
+        BUFFERED_BYTES.labels("worst").set(max(buffered, default=0))
+        WATERMARK_SECONDS.set(self.follower.oldest_watermark_ms() / 1_000)
+        LOG_SILENCE_SECONDS.set(self.follower.silent_s())
+        STALE.set(self.follower.stale() is not None)

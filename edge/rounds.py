@@ -2,12 +2,14 @@
 
 from edge.clients import CLIENTS_A_TURN, Clients
 from edge.config import EdgeConfig
+from edge.core.events import COMMENT
 from edge.core.hub import Hub
 from edge.core.patience import Timetable, is_late
 from edge.follower import Follower
 from runtime.clock import Clock
 
 _PING = b"\x89\x00"  # a whole frame: final, ping, no payload
+_COMMENT_S = 15.0  # sooner than proxies give up a quiet stream
 _LOOKS = 6  # at a client that is behind, before it is dropped for taking nothing
 
 
@@ -33,9 +35,14 @@ class Rounds:
     async def run(self) -> None:
         """Go on for ever."""
         config, clock = self._config, self._clock
-        every_s = {"ping": config.ping_s, "stall": config.stall_s / _LOOKS}
+        every_s = {
+            "ping": config.ping_s,
+            "stall": config.stall_s / _LOOKS,
+            "comment": _COMMENT_S,
+        }
         if "heartbeat" in config.features:
             every_s["heartbeat"] = config.heartbeat_s
+        every_s = {task: each_s for task, each_s in every_s.items() if each_s > 0}
         timetable = Timetable(every_s, now_s=clock.monotonic_s())
         while True:
             started_s = clock.monotonic_s()
@@ -50,6 +57,8 @@ class Rounds:
         match task:
             case "ping":
                 await self._ping(late=late)
+            case "comment":
+                await self._comment()
             case "stall":
                 self._drop_stalled(late=late)
             case _:
@@ -60,12 +69,22 @@ class Rounds:
 
         A client that is behind cannot be expected to see a ping before the rest.
         """
-        for number, client in enumerate(self._clients, start=1):
+        speaking = (each for each in self._clients if not each.listens_only)
+        for number, client in enumerate(speaking, start=1):
             if not self._hub.is_behind(client.id):
                 if client.pulse.beat(late=late):
                     self._clients.send(client, _PING)
                 else:
                     self._clients.drop(client, "no pong")
+            if number % CLIENTS_A_TURN == 0:
+                await self._clock.sleep(0)
+
+    async def _comment(self) -> None:
+        """Write a sign of life to streams on which nothing waits."""
+        listening = (each for each in self._clients if each.listens_only)
+        for number, client in enumerate(listening, start=1):
+            if not self._hub.is_behind(client.id):
+                self._clients.send(client, COMMENT)
             if number % CLIENTS_A_TURN == 0:
                 await self._clock.sleep(0)
 

@@ -5,8 +5,9 @@ import logging
 import random
 import resource
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 
 from aiohttp import web
 
@@ -14,8 +15,11 @@ from edge.clients import Clients
 from edge.config import EdgeConfig
 from edge.core.hub import Hub
 from edge.demand import Demand
+from edge.door import Door
 from edge.follower import Follower
+from edge.guard import Guard
 from edge.http import application
+from edge.listening import Listener, taking, tls_of
 from edge.parts import Parts
 from edge.rounds import Rounds
 from eventlog.port import EventLog
@@ -23,11 +27,12 @@ from runtime.clock import Clock
 from runtime.health import Health
 
 _logger = logging.getLogger("edge.service")
-# Everybody comes back at once after a restart; the kernel may cap this.
-_BACKLOG = 4_096
 # Room for a list of several hundred ids in a query.
 _MAX_LINE_BYTES = 65_536
 _SHUTDOWN_S = 1.0
+# How long a stop waits for leases to be withdrawn; they run out by themselves.
+_FINISH_S = 1.0
+_NO_LIMIT = 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +62,8 @@ async def run(
         log, config, partitions=partitions, clock=clock, draw=draw, health=health
     )
     async with opened as edge:
-        _logger.info("listening", extra={"host": config.host, "port": edge.port})
+        if not config.shares_port:
+            _logger.info("listening", extra={"host": config.host, "port": edge.port})
         await asyncio.Event().wait()
 
 
@@ -73,9 +79,42 @@ async def running(
 ) -> AsyncIterator[Edge]:
     """Serve until the context is left; port 0 takes a free one.
 
-    It listens at once and refuses clients until it has read the table.
+    It listens at once, and refuses clients until it has read the table; on a shared port
+    it listens only then. When it stops it sends its clients away (``Clients.close``).
     """
-    _raise_open_files()
+    files = _raise_open_files()
+    parts = _parts(config, partitions, clock=clock, draw=draw, health=health)
+    clients = parts.clients
+    async with (
+        _listening(parts, Door(config, files=files)) as listener,
+        asyncio.TaskGroup() as group,
+    ):
+        tasks = [
+            group.create_task(parts.follower.run(log), name="follow the table"),
+            group.create_task(parts.demand.run(log, partitions), name="write demand"),
+            group.create_task(clients.feed(), name="feed clients"),
+            group.create_task(_rounds(parts).run(), name="go round clients"),
+        ]
+        joining = group.create_task(_join(parts, listener), name="join the others")
+        try:
+            yield Edge(listener.port, parts.follower.caught_up)
+        finally:
+            joining.cancel()
+            # Clients are kept up to date until each is closed; not with what is broken.
+            is_well = not any(task.done() for task in tasks)
+            await _drain(parts, listener, draw=draw, in_time=is_well)
+            for task in tasks:
+                task.cancel()
+
+
+def _parts(
+    config: EdgeConfig,
+    partitions: int,
+    *,
+    clock: Clock,
+    draw: Callable[[], float],
+    health: Health | None,
+) -> Parts:
     hub = Hub(config.rules)
     clients = Clients(hub, mark_bytes=config.mark_bytes, clock=clock)
     parts = Parts(
@@ -93,19 +132,12 @@ async def running(
             draw=draw,
         ),
         health=health or Health(),
+        draw=draw,
     )
     parts.health.add("table", parts.closed_because)
     parts.health.warn("stale", parts.follower.stale)
-    async with _listening(parts) as port, asyncio.TaskGroup() as group:
-        tasks = [
-            group.create_task(parts.follower.run(log), name="follow the table"),
-            group.create_task(parts.demand.run(log, partitions), name="write demand"),
-            group.create_task(clients.feed(), name="feed clients"),
-            group.create_task(_rounds(parts).run(), name="go round clients"),
-        ]
-        yield Edge(port, parts.follower.caught_up)
-        for task in tasks:
-            task.cancel()
+    parts.health.measure(parts.measure)
+    return parts
 
 
 def _rounds(parts: Parts) -> Rounds:
@@ -114,31 +146,71 @@ def _rounds(parts: Parts) -> Rounds:
     )
 
 
+async def _join(parts: Parts, listener: Listener) -> None:
+    """Open a shared port when we can serve: until then the others do."""
+    if not parts.config.shares_port:
+        return
+    await parts.follower.caught_up.wait()
+    await listener.open()
+    _logger.info("joined", extra={"port": listener.port})
+
+
+async def _drain(
+    parts: Parts, listener: Listener, *, draw: Callable[[], float], in_time: bool
+) -> None:
+    """Take in no new clients and send away those there are, spread over the drain time.
+
+    When cancelled, all that are left are sent away at once.
+    """
+    parts.clients.closing = True
+    await listener.leave()
+    drain_s = parts.config.drain_s if in_time else 0.0
+    await parts.clients.close(drain_s=drain_s, draw=draw)
+    if in_time:
+        # Who is gone for good is not to be read for minutes more.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_FINISH_S):
+                await parts.demand.finish()
+
+
 @asynccontextmanager
-async def _listening(parts: Parts) -> AsyncIterator[int]:
-    """Answer on the port; at the end say goodbye to every client."""
+async def _listening(parts: Parts, door: Door) -> AsyncIterator[Listener]:
+    """Answer on the port."""
+    config = parts.config
+    guard = Guard(parts, door)
     runner = web.AppRunner(
-        application(parts),
-        access_log=None,
-        keepalive_timeout=parts.config.keepalive_s,
-        max_line_size=_MAX_LINE_BYTES,
-        shutdown_timeout=_SHUTDOWN_S,
+        application(parts, guard), access_log=None, shutdown_timeout=_SHUTDOWN_S
     )
     await runner.setup()
+    assert runner.server is not None, "the runner is set up"  # noqa: S101
+    serve = partial(
+        door.connection,
+        runner.server,
+        access_log=None,
+        keepalive_timeout=config.keepalive_s,
+        max_line_size=_MAX_LINE_BYTES,
+    )
+    taken = taking(
+        serve,
+        config.host,
+        config.port,
+        shared=config.shares_port,
+        tls=tls_of(config),
+    )
     try:
-        site = web.TCPSite(
-            runner, parts.config.host, parts.config.port, backlog=_BACKLOG
-        )
-        await site.start()
-        yield runner.addresses[0][1]
+        async with taken as listener:
+            if not config.shares_port:
+                # At once: whoever comes too early is told why.
+                await listener.open()
+            yield listener
     finally:
-        await parts.clients.close()
         await runner.cleanup()
 
 
-def _raise_open_files() -> None:
-    """Allow as many connections as the system lets us have."""
+def _raise_open_files() -> int:
+    """Allow as many open files as the system lets us have; return how many."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     _logger.info("open files allowed", extra={"files": hard})
+    return hard if hard != resource.RLIM_INFINITY else _NO_LIMIT

@@ -3,135 +3,205 @@
 import asyncio
 import itertools
 import logging
-import socket
 from collections.abc import Callable
 from functools import partial
 
 from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 
-from edge.clients import Client
-from edge.core.hub import ClientId, Effects
-from edge.parts import Parts
-from runtime.metrics import CLIENT_MESSAGES, RESUMES
+from edge.answering import carry_out
+from edge.clients import Client, limit_unsent
+from edge.core.hub import ClientId
+from edge.core.limits import Conduct
+from edge.core.session import TOO_MANY_ERRORS, TOO_MANY_MESSAGES, Refused
+from edge.parts import MAY_REFRESH, WHO, Parts
+from edge.waiting import sleep_or
+from runtime.clock import Clock
+from runtime.metrics import CLIENT_MESSAGES, CLOSED, REFUSED
 from schemas.wire import Party
 
 _logger = logging.getLogger("edge.websocket")
 _CLOSE_S = 5.0
-# How long a request waits for the table to reach its cursor.
-_AHEAD_S = 1.0
+# How long what a client still sends is read to its end, after it was told what is wrong.
+_REST_S = 2.0
+# Nothing more of the client can be made out.
+_BROKEN = frozenset(
+    {
+        WSCloseCode.PROTOCOL_ERROR,
+        WSCloseCode.INVALID_TEXT,
+        WSCloseCode.MESSAGE_TOO_BIG,
+    }
+)
 _ids = itertools.count(1)
+# Each costs an answer, or at least a turn: all count as messages.
+_SPOKEN = frozenset((WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.PING, WSMsgType.PONG))
 
 
 async def serve(
     request: web.Request, party: Party, parts: Parts
 ) -> web.WebSocketResponse:
     """Serve one client until it leaves or is dropped."""
+    most_bytes = parts.config.message_bytes
     accepted = _Socket(
         compress=False,
         autoping=False,
         timeout=_CLOSE_S,
-        # aiohttp refuses what is as long as its limit.
-        max_msg_size=parts.config.message_bytes + 1,
+        # aiohttp refuses what is as long as its limit; 0 is none.
+        max_msg_size=most_bytes + 1 if most_bytes else 0,
     )
     await accepted.prepare(request)
     if request.transport is None:  # gone already
         return accepted
-    _limit_unsent(request.transport, parts.config.unsent_bytes)
+    limit_unsent(request.transport, parts.config.unsent_bytes)
     client = Client(
-        ClientId(next(_ids)), party, accepted, request.transport, request.writer.drain
+        ClientId(next(_ids)),
+        party,
+        accepted,
+        request.transport,
+        request.writer.drain,
+        who=request[WHO],
     )
     parts.clients.add(client)
     accepted.before_close = partial(parts.clients.mute, client.id)
     try:
-        await _Conversation(client, parts).run()
+        conversation = _Conversation(accepted, client, parts)
+        await conversation.run(may_refresh=request[MAY_REFRESH])
     except ConnectionError as error:
         _logger.debug("connection lost", extra={"why": str(error)})
     finally:
         parts.clients.remove(client)
         parts.demand.unwatch(parts.hub.disconnect(client.id).unwatch)
+    await accepted.read_out(parts.clock)
     return accepted
 
 
 class _Socket(web.WebSocketResponse):
-    """Tells before it sends a close frame, whoever closes: nothing may follow one."""
+    """Tells before it sends a close frame, whoever closes: nothing may follow one.
+
+    A client whose bytes cannot be read is left in two steps. While data that nobody has
+    read lies in the kernel, closing the socket resets the connection, and the client may
+    never see the close frame, nor the answers before it. So only our side is shut at
+    first (``_close_transport`` is what aiohttp ends a connection with), then what still
+    comes is thrown away.
+    """
 
     before_close: Callable[[], None] | None = None
+    _rest: "_Rest | None" = None
+    _is_broken = False
 
     async def close(
         self, *, code: int = WSCloseCode.OK, message: bytes = b"", drain: bool = True
     ) -> bool:
         if self.before_close is not None:
             self.before_close()
+        self._is_broken |= code in _BROKEN
         return await super().close(code=code, message=message, drain=drain)
+
+    async def read_out(self, clock: Clock) -> None:
+        """Wait for the end of a client that cannot be read, then end it."""
+        if self._rest is not None:
+            await sleep_or(clock, _REST_S, self._rest.ended)
+            self._rest.transport.abort()
+
+    def _close_transport(self) -> None:
+        transport = self._req.transport if self._req is not None else None
+        if not self._is_broken or transport is None or not transport.can_write_eof():
+            super()._close_transport()
+        elif self._rest is None and not transport.is_closing():
+            self._rest = _Rest(transport)
+
+
+class _Rest(asyncio.Protocol):
+    """Shuts our side of a connection; ``ended`` is set when the other has gone too."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self.transport, self.ended = transport, asyncio.Event()
+        self._before: asyncio.BaseProtocol = transport.get_protocol()
+        transport.set_protocol(self)
+        if not transport.is_reading():
+            transport.resume_reading()
+        transport.write_eof()
+
+    def pause_writing(self) -> None:
+        self._before.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._before.resume_writing()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._before.connection_lost(exc)
+        self.ended.set()
 
 
 class _Conversation:
     """One client's messages, one after the other, each with its answer."""
 
-    def __init__(self, client: Client, parts: Parts) -> None:
-        self._client, self._parts = client, parts
+    def __init__(
+        self, accepted: web.WebSocketResponse, client: Client, parts: Parts
+    ) -> None:
+        self._socket, self._client, self._parts = accepted, client, parts
+        allowed = parts.config.allowances
+        self._conduct = Conduct(
+            allowed.messages, allowed.errors, now_s=parts.clock.monotonic_s()
+        )
 
-    async def run(self) -> None:
+    async def run(self, *, may_refresh: bool) -> None:
         """Greet the client, then hear it to the end.
 
         Raises ``ConnectionError`` when it is gone in the middle of an answer.
         """
         client, parts = self._client, self._parts
         greeting = parts.hub.connect(
-            client.id, client.party, now_ms=parts.clock.now_ms()
+            client.id,
+            client.party,
+            now_ms=parts.clock.now_ms(),
+            may_refresh=may_refresh,
         )
-        await self._answer(greeting)
-        while await self._hear(await client.socket.receive()):
+        await carry_out(greeting, client, parts)
+        while await self._hear(await self._socket.receive()):
             # Messages already read come without a wait: the others must have their turn.
             await parts.clock.sleep(0)
 
     async def _hear(self, message: WSMessage) -> bool:
         """Take in one message; tell whether more may follow."""
         self._client.pulse.heard()
+        if message.type in _SPOKEN and not self._conduct.speaks(now_s=self._now_s()):
+            return await self._dismiss(TOO_MANY_MESSAGES)
         match message.type:
             case WSMsgType.TEXT | WSMsgType.BINARY:
                 CLIENT_MESSAGES.labels(message.type.name.lower()).inc()
-                await self._receive(message.data)
+                return await self._receive(message.data)
             case WSMsgType.PING:
-                await self._client.socket.pong(message.data)
+                await self._socket.pong(message.data)
             case WSMsgType.PONG:
                 pass
             case _:
                 return False
         return True
 
-    async def _receive(self, said: str | bytes) -> None:
-        clients, hub, clock = self._parts.clients, self._parts.hub, self._parts.clock
-        client_id = self._client.id
-        clients.catch_up(client_id)
-        effects = hub.receive(client_id, said, now_ms=clock.now_ms())
-        waiting = effects.waiting
-        if waiting is not None:
-            await self._parts.follower.arrivals.until(
-                lambda: hub.has_reached(waiting), seconds=_AHEAD_S
-            )
-            clients.catch_up(client_id)
-            effects = hub.resume(client_id, waiting, now_ms=clock.now_ms())
-        await self._answer(effects)
+    async def _receive(self, said: str | bytes) -> bool:
+        parts, client = self._parts, self._client
+        parts.clients.catch_up(client.id)
+        effects = parts.hub.receive(client.id, said, now_ms=parts.clock.now_ms())
+        await carry_out(effects, client, parts)
+        if effects.error is None:
+            return True
+        REFUSED.labels(effects.error).inc()
+        if self._conduct.errs(now_s=self._now_s()):
+            return True
+        return await self._dismiss(TOO_MANY_ERRORS)
 
-    async def _answer(self, effects: Effects) -> None:
-        """Do what is to be done."""
-        demand = self._parts.demand
-        demand.watch(effects.watch)
-        demand.unwatch(effects.unwatch)
-        if effects.resumed is not None:
-            RESUMES.labels(effects.resumed).inc()
-        if effects.refresh is not None:
-            demand.refresh(effects.refresh)
-        await self._parts.clients.answer(self._client, effects.frames)
+    async def _dismiss(self, why: Refused) -> bool:
+        """Tell a client that it went too far, and close."""
+        parts, client = self._parts, self._client
+        parts.clients.catch_up(client.id)
+        effects = parts.hub.handle(client.id, why, now_ms=parts.clock.now_ms())
+        await carry_out(effects, client, parts)
+        REFUSED.labels(why.code).inc()
+        CLOSED.labels(why.code).inc()
+        await self._socket.close(
+            code=WSCloseCode.POLICY_VIOLATION, message=why.message.lower().encode()
+        )
+        return False
 
-
-def _limit_unsent(transport: asyncio.Transport, unsent_bytes: int) -> None:
-    """Bound what the kernel takes beyond what is on its way.
-
-    Otherwise it hides megabytes that a client does not read.
-    """
-    option = getattr(socket, "TCP_NOTSENT_LOWAT", None)  # not on every system
-    accepted = transport.get_extra_info("socket")
-    if accepted is not None and option is not None:
-        accepted.setsockopt(socket.IPPROTO_TCP, option, unsent_bytes)
+    def _now_s(self) -> float:
+        return self._parts.clock.monotonic_s()

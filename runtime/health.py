@@ -44,6 +44,7 @@ class Health:
         self._checks: dict[str, Check] = {}
         self._warnings: dict[str, Check] = {}
         self._facts: dict[str, Fact] = {}
+        self._measures: list[Callable[[], None]] = []
 
     def add(self, name: str, check: Check) -> None:
         """Let ``check`` have its say under ``name`` from now on: is the process ready?"""
@@ -60,6 +61,15 @@ class Health:
     def tell(self, name: str, fact: Fact) -> None:
         """Show what ``fact`` returns, whatever it is."""
         self._facts[name] = fact
+
+    def measure(self, gauges: Callable[[], None]) -> None:
+        """Have ``gauges`` set, each time metrics are asked for, what is then as it is."""
+        self._measures.append(gauges)
+
+    def measured(self) -> None:
+        """Set all that is to be set before metrics are told."""
+        for gauges in self._measures:
+            gauges()
 
     def reasons(self) -> Mapping[str, str]:
         """Return what is wrong now, by name; empty means ready."""

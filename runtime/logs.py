@@ -67,7 +67,21 @@ def configure(
     root.setLevel(level)
     for name, least in _TALKATIVE.items():
         logging.getLogger(name).setLevel(max(least, root.level))
+    # A filter that stands there already is not added again.
+    logging.getLogger("aiohttp.server").addFilter(_is_of_us)
     logging.captureWarnings(capture=True)
+
+
+def _is_of_us(record: logging.LogRecord) -> bool:
+    """Tell whether a line of aiohttp's server is about our code.
+
+    Bytes of a stranger that are no HTTP are answered with 400, and who leaves in the
+    middle of an answer is gone: a traceback of each would look like a bug of ours, and let
+    strangers fill the log.
+    """
+    error = record.exc_info[1] if record.exc_info else None
+    no_http = type(error).__module__ == "aiohttp.http_exceptions"
+    return not (no_http or isinstance(error, ConnectionError))
 
 
 class JsonLines(logging.Formatter):

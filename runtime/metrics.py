@@ -209,6 +209,14 @@ STALE = Gauge(
     "stacks_feed_table_stale",
     "1 while newer values may exist than those served; /health/ready says why",
 )
+REFUSED = Counter(
+    "stacks_feed_refused_total",
+    "What clients were refused, by the limit or rule that did it",
+    ("reason",),
+)
+OPEN_CONNECTIONS = Gauge(
+    "stacks_feed_open_connections", "Connections to the edge's port, of any kind"
+)
 LEASES = Gauge("stacks_feed_demand_leases", "Users this edge asks ingest to watch")
 UNREADABLE_LATEST = Counter(
     "stacks_feed_unreadable_latest_total",

@@ -10,6 +10,8 @@ from enum import IntEnum
 from typing import Any, NamedTuple
 
 STOP_DEADLINE_S = 5.0
+# What is left for clean-up once a second signal said that nobody wants to wait.
+HURRY_S = 1.0
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 logger = logging.getLogger(__name__)
@@ -68,13 +70,14 @@ async def supervise(
     """Start ``services`` in order and run them until a signal comes or one of them ends.
 
     Then they are cancelled in reverse order, each after the one before has ended; all of
-    it within ``deadline_s``, else ``on_deadline`` is called. SIGTERM and SIGINT give
-    ``STOPPED``; a service that raises or returns gives ``FAILED``, and ``report`` is told
+    it within ``deadline_s``, else ``on_deadline`` is called. A second signal cancels what
+    has not ended once more, which cuts its farewell short, and leaves it ``HURRY_S``.
+    SIGTERM and SIGINT give ``STOPPED``; a service that raises or returns gives ``FAILED``, and ``report`` is told
     its name and error when all have ended.
     """
-    ended = asyncio.Event()
+    ended, hurried = asyncio.Event(), asyncio.Event()
     failures: list[tuple[str, Exception]] = []
-    with _signals(ended):
+    with _signals(ended, hurried):
         async with asyncio.TaskGroup() as group:
             tasks = [
                 group.create_task(_watched(s, ended, failures), name=s.name)
@@ -83,7 +86,11 @@ async def supervise(
             try:
                 await ended.wait()
             finally:
+                hurrying = group.create_task(
+                    _hurry(tasks, hurried, on_deadline), name="hurry"
+                )
                 await _stop(tasks, deadline_s=deadline_s, on_deadline=on_deadline)
+                hurrying.cancel()
     for name, error in failures:
         report(name, error)
     return Exit.FAILED if failures else Exit.STOPPED
@@ -99,12 +106,16 @@ def leaves(error: BaseException) -> Iterator[BaseException]:
 
 
 @contextmanager
-def _signals(stop: asyncio.Event) -> Iterator[None]:
+def _signals(stop: asyncio.Event, hurry: asyncio.Event) -> Iterator[None]:
+    """Set ``stop`` at the first signal, ``hurry`` at the next."""
     loop = asyncio.get_running_loop()
+    asked = False
 
     def stopped(number: signal.Signals) -> None:
-        logger.info("stopping", extra={"signal": number.name})
-        stop.set()
+        nonlocal asked
+        logger.info("stopping", extra={"signal": number.name, "at_once": asked})
+        (hurry if asked else stop).set()
+        asked = True
 
     for number in _SIGNALS:
         loop.add_signal_handler(number, stopped, number)
@@ -129,6 +140,19 @@ async def _watched(
         error = raised
     failures.append((service.name, error))
     ended.set()
+
+
+async def _hurry(
+    tasks: Sequence[asyncio.Task[None]],
+    hurried: asyncio.Event,
+    on_deadline: Callable[[], None],
+) -> None:
+    """Cancel once more what has not ended, when told to; then wait for it no longer."""
+    await hurried.wait()
+    for task in tasks:
+        task.cancel()
+    await asyncio.sleep(HURRY_S)
+    on_deadline()
 
 
 async def _stop(

@@ -73,7 +73,18 @@ class Hello(Inbound):
     features: tuple[JsonValue, ...] = ()
 
 
-class Welcome(Outbound):
+class Granted(Outbound):
+    """What a message after ``WELCOME`` may have beside its own fields.
+
+    ``seq`` is there with the feature of that name, ``cursor`` with ``resume`` and only
+    where the client has everything.
+    """
+
+    seq: Count | None = None
+    cursor: Cursor | None = None
+
+
+class Welcome(Granted):
     """Grants features, from the next message on.
 
     ``log`` names the log that cursors belong to. ``heartbeatMs`` is there with
@@ -96,7 +107,7 @@ class Ignored(Outbound):
     why: IgnoredWhy
 
 
-class Subscribed(Outbound):
+class Subscribed(Granted):
     """What became of a ``SUBSCRIBE``; stands before the values that answer it.
 
     ``accepted`` is ``null`` for "all". ``recovered`` is there if the request had ``since``:
@@ -116,7 +127,7 @@ class Subscribed(Outbound):
     timestamp: Millis
 
 
-class Unsubscribed(Outbound):
+class Unsubscribed(Granted):
     """What became of an ``UNSUBSCRIBE``; nothing follows for the ids ``accepted``.
 
     ``ignoredMore`` is there if more were ignored than are named.
@@ -130,7 +141,7 @@ class Unsubscribed(Outbound):
     timestamp: Millis
 
 
-class Removed(Outbound):
+class Removed(Granted):
     """What was sent of a key is void; a new value may follow at once.
 
     Of a balance (with ``userId``): it was withdrawn, because nobody had watched the user for
@@ -144,7 +155,7 @@ class Removed(Outbound):
     timestamp: Millis
 
 
-class Heartbeat(Outbound):
+class Heartbeat(Granted):
     """Tells a quiet feed from a dead one.
 
     ``watermarks`` has for each shard the log time up to which everything read is in what
@@ -158,7 +169,7 @@ class Heartbeat(Outbound):
     timestamp: Millis
 
 
-class Shutdown(Outbound):
+class Shutdown(Granted):
     """The edge closes this connection soon; come back (anywhere) after ``reconnectInMs``."""
 
     type: Literal["SHUTDOWN"] = "SHUTDOWN"

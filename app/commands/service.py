@@ -5,18 +5,22 @@ import asyncio
 from functools import partial
 
 from app.bootstrap import opened_service
+from app.configs import stop_s
 from app.errors import OPERATIONAL
 from app.parent import until_parent_is_gone
 from app.settings import Settings, read
 from runtime import logs
 from runtime.clock import SystemClock
 from runtime.garbage import rare_collections
-from runtime.supervisor import Service, log_failure, supervise
+from runtime.supervisor import STOP_DEADLINE_S, Service, log_failure, supervise
 
 
 def overrides(arguments: argparse.Namespace) -> dict[str, object]:
     """Return the settings given on the command line."""
-    given = {name: getattr(arguments, name, None) for name in ("log", "live", "port")}
+    given = {
+        name: getattr(arguments, name, None)
+        for name in ("log", "live", "port", "workers")
+    }
     return {name: value for name, value in given.items() if value is not None}
 
 
@@ -29,7 +33,9 @@ def run(arguments: argparse.Namespace) -> int:
     services = [Service("parent", until_parent_is_gone)] if watched else []
     report = log_operational if watched else starting.report
     supervised = supervise(
-        [*services, Service(starting.name, starting.run)], report=report
+        [*services, Service(starting.name, starting.run)],
+        report=report,
+        deadline_s=stop_s(settings) if starting.name == "edge" else STOP_DEADLINE_S,
     )
     with rare_collections():
         code = asyncio.run(supervised)

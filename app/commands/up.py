@@ -11,7 +11,7 @@ from pathlib import Path
 from app.bootstrap import apply_topics
 from app.children import Child, run_children
 from app.commands.service import overrides
-from app.configs import place_of
+from app.configs import place_of, stop_s
 from app.errors import DIFFERENT
 from app.places import Broker
 from app.ports import check_free, free_port
@@ -22,6 +22,8 @@ from runtime.clock import SystemClock
 from runtime.supervisor import Exit, Service, supervise
 
 logger = logging.getLogger(__name__)
+# Less than it may take itself, so that it can end by force what has not stopped.
+_SPARE_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,7 @@ async def _up(settings: Settings) -> Exit:
         logger.warning("topic differs", extra={"drift": in_words(drift)})
     print(banner(plan, applied), flush=True)
     tree = Service("children", lambda: run_children(children(plan), clock=clock))
-    return await supervise([tree])
+    return await supervise([tree], deadline_s=stop_s(settings))
 
 
 def make_plan(settings: Settings) -> Plan:
@@ -106,6 +108,7 @@ def children(plan: Plan) -> tuple[Child, ...]:
             command=(sys.executable, "-m", "app", *_words(name), "--with-parent"),
             environment=environment({**shared, "metrics_port": _metrics(name, plan)}),
             gives_up=DIFFERENT if name == "audit" else None,
+            stop_limit_s=stop_s(settings) - _SPARE_S if name == "edge" else None,
         )
         for name in services
     )

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Generic, NamedTuple, TypeVar
 
 from edge.core.feed import Feed, Piece, said
-from edge.core.forms import Form, framed, numbered, with_cursor
+from edge.core.forms import Form, numbered, sealed
 from edge.core.members import ClientId, Group, Member
 from edge.core.outbox import RESET, Offer, Outbox
 
@@ -54,7 +54,7 @@ class FanOut(Generic[_Key]):
 
     def _offer(self, outbox: Outbox[_Key], form: Form, keys: Flagged[_Key]) -> None:
         # What is void is said to those alone who keep versions.
-        kept = RESET if form.resume else 0
+        kept = RESET if form.resumes else 0
         for key, flags in keys:
             offer = outbox.offer(key, self._feed.owner(key), flags & kept)
             self.offers[offer] += 1
@@ -62,19 +62,19 @@ class FanOut(Generic[_Key]):
     def _to_live(self, group: Group, keys: Flagged[_Key]) -> Iterator[Write]:
         taken, messages = self._messages(group.form.shared, keys)
         rest = keys[taken:]
-        if messages and group.form.resume and not rest and (at := self._cursor()):
-            messages = with_cursor(messages, at)
-        clients, members = group.clients, list(group.live.values())
+        at = self._cursor() if group.form.resumes and not rest else None
         if group.form.seq:
-            for member in members:
-                frames = framed(numbered(messages, after=member.seq))
+            for member in list(group.live.values()):
+                counted = numbered(messages, after=member.seq)
                 member.seq += len(messages)
                 if messages:
+                    frames = sealed(counted, group.form, at)
                     yield Write((member.id,), frames, more=bool(rest))
         elif messages:
-            yield Write(clients, framed(messages), more=bool(rest))
+            frames = sealed(messages, group.form, at)
+            yield Write(group.clients, frames, more=bool(rest))
         if rest:
-            self._hold(members, rest)
+            self._hold(list(group.live.values()), rest)
 
     def _hold(self, members: Sequence[Member], rest: Flagged[_Key]) -> None:
         """Let clients be behind with what one write has no room for."""

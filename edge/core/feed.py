@@ -102,7 +102,7 @@ def said(
 
     Only clients that keep versions are told what is void.
     """
-    void = form.resume and flags & RESET
+    void = form.resumes and flags & RESET
     return (
         feed.removed(key, now_ms=now_ms) if void else b"",
         feed.update(key, flags, form, now_ms=now_ms),

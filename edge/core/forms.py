@@ -3,26 +3,40 @@
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from edge.core.events import events
 from edge.core.frames import text_frame
 
 
 class Form(NamedTuple):
     """What changes bytes: clients of one form and one subscription share theirs.
 
-    Of the features only ``seq`` makes the bytes of each client its own.
+    Of the features only ``seq`` makes the bytes of each client its own. With ``events``
+    the messages are server-sent events, worded as those of the base protocol.
     """
 
     exact: bool = False
     resume: bool = False
     seq: bool = False
+    events: bool = False
 
     @property
     def shared(self) -> "Form":
         """The form without what is spliced in for each client."""
+        return self._replace(seq=False)
+
+    @property
+    def wording(self) -> "Form":
+        """What of the form changes an update itself."""
         return Form(exact=self.exact, resume=self.resume)
+
+    @property
+    def resumes(self) -> bool:
+        """Whether a client gets cursors, and is told what is void."""
+        return self.resume or self.events
 
 
 BASE = Form()
+EVENTS = Form(events=True)
 
 
 def with_field(message: bytes, field: bytes) -> bytes:
@@ -47,3 +61,12 @@ def numbered(messages: Sequence[bytes], *, after: int) -> list[bytes]:
 def framed(messages: Iterable[bytes]) -> bytes:
     """Return whole frames, joined for one write."""
     return b"".join(map(text_frame, messages))
+
+
+def sealed(messages: Sequence[bytes], form: Form, cursor: bytes | None) -> bytes:
+    """Return one write: the messages, the last of them with the cursor if there is one."""
+    if form.events:
+        return events(messages, cursor)
+    if messages and cursor:
+        messages = with_cursor(messages, cursor)
+    return framed(messages)

@@ -10,38 +10,30 @@ the newest value goes out when it is pulled.
 
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 from edge.core import extras
 from edge.core.balances import Balances
+from edge.core.bodies import Bodies
 from edge.core.changes import Changed, Changes
-from edge.core.cursor import has_reached
+from edge.core.cursor import Cursor, Refusal, has_reached, refusal
 from edge.core.fanout import FanOut, Write
 from edge.core.feed import Feed
-from edge.core.forms import BASE, Form, with_cursor
+from edge.core.forms import BASE, Form
 from edge.core.members import ClientId, Member
-from edge.core.messages import balances_body, prices_body, server_info
+from edge.core.messages import server_info
 from edge.core.outbox import Offer, Outbox
 from edge.core.outgoing import Outgoing
 from edge.core.places import NOWHERE, Place
 from edge.core.prices import Prices
 from edge.core.requests import Effects, Requests, Waiting
 from edge.core.rules import Rules
-from edge.core.session import parse
-from edge.core.snapshots import network_of
+from edge.core.session import Said, parse
 from edge.core.table import Table
-from schemas.ids import UserId
 from schemas.log import LogIdentity
 from schemas.wire import Party
 
-__all__ = ["Body", "ClientId", "Effects", "Hub", "Offer", "Rules", "Waiting", "Write"]
-
-
-class Body(NamedTuple):
-    """The answer to a GET, and the users it named."""
-
-    json: bytes
-    watch: frozenset[UserId]
+__all__ = ["ClientId", "Effects", "Hub", "Offer", "Rules", "Waiting", "Write"]
 
 
 class Hub:
@@ -59,6 +51,8 @@ class Hub:
         }
         self._outgoing = Outgoing(self._table, self._feeds, self._rules)
         self._requests = Requests(self._table, self._feeds, self._outgoing, self._rules)
+        # What GET answers.
+        self.bodies = Bodies(self._table, self._prices, self._balances)
         self._members: dict[ClientId, Member] = {}
         self._offers: Counter[Offer] = Counter()
 
@@ -134,13 +128,27 @@ class Hub:
         offers, self._offers = self._offers, Counter()
         return offers
 
-    def connect(self, client: ClientId, party: Party, *, now_ms: int) -> Effects:
-        """Greet a client; on prices with all prices."""
-        member = self._members[client] = Member(client, party)
-        if party == "prices":
+    def connect(
+        self,
+        client: ClientId,
+        party: Party,
+        *,
+        now_ms: int,
+        form: Form = BASE,
+        may_refresh: bool = True,
+    ) -> Effects:
+        """Greet a client; on prices with all prices.
+
+        Of a stream of events it is known what it wants: it gets no more than that.
+        """
+        member = Member(client, party, form=form, may_refresh=may_refresh)
+        self._members[client] = member
+        if party == "prices" and not form.events:
             member.outbox = Outbox()
             self._prices.ask(member.outbox, None)
         greeting = server_info(party, self._table, now_ms=now_ms)
+        if form.events:
+            return Effects(iter((self._outgoing.frames(member, [greeting]),)))
         return Effects(self._outgoing.answer(member, now_ms=now_ms, head=[greeting]))
 
     def disconnect(self, client: ClientId) -> Effects:
@@ -150,8 +158,12 @@ class Hub:
 
     def receive(self, client: ClientId, text: str | bytes, *, now_ms: int) -> Effects:
         """Handle one message of a client; ``bytes`` is a binary frame."""
-        member = self._members[client]
-        return self._requests.handle(member, parse(text, member.party), now_ms=now_ms)
+        said = parse(text, self._members[client].party)
+        return self.handle(client, said, now_ms=now_ms)
+
+    def handle(self, client: ClientId, said: Said, *, now_ms: int) -> Effects:
+        """Do what a client asked for."""
+        return self._requests.handle(self._members[client], said, now_ms=now_ms)
 
     def resume(self, client: ClientId, waiting: Waiting, *, now_ms: int) -> Effects:
         """Handle a request that was to wait, now."""
@@ -163,6 +175,16 @@ class Hub:
     def has_reached(self, waiting: Waiting) -> bool:
         """Tell whether the table has all that a request waits for."""
         return has_reached(self._table, waiting.cursor)
+
+    def cursor(self) -> str | None:
+        """Return the cursor of who has everything; ``None`` of an unnamed log."""
+        at = self._outgoing.cursor()
+        return at.decode() if at else None
+
+    def refusal(self, cursor: Cursor, *, now_ms: int) -> Refusal | None:
+        """Return why what changed since a cursor cannot be told; ``None`` if it can."""
+        tombstones_ms = self._rules.tombstones_ms
+        return refusal(cursor, self._table, now_ms=now_ms, tombstones_ms=tombstones_ms)
 
     # ---- clients that are behind
 
@@ -211,23 +233,6 @@ class Hub:
         message = extras.shutdown(reconnect_in_ms=reconnect_in_ms, now_ms=now_ms)
         return self._outgoing.frames(member, [message])
 
-    def body(self, party: Party, asked: str | None, *, now_ms: int) -> Body:
-        """Answer a GET; ``asked`` is the list of ids, ``None`` without the parameter."""
-        nobody: frozenset[UserId] = frozenset()
-        ids = None if asked is None else asked.split(",")
-        if party == "prices":
-            return Body(prices_body(self._price_updates(ids), now_ms=now_ms), nobody)
-        if ids is None:
-            everybody = self._balances.users()
-            entries = self._balances.everything(everybody, zeros=False, now_ms=now_ms)
-            return Body(balances_body(entries, now_ms=now_ms), nobody)
-        users = self._balances.accepted(ids, network_of(self._table))
-        named = frozenset(map(UserId, users))
-        entries = self._balances.everything(
-            map(UserId, users), zeros=True, now_ms=now_ms
-        )
-        return Body(balances_body(entries, now_ms=now_ms), named)
-
     def _writes(self, changed: Changed, *, now_ms: int) -> list[Write]:
         writes: list[Write] = []
         for feed in self._feeds.values():
@@ -241,26 +246,18 @@ class Hub:
             self._offers.update(fan_out.offers)
         return writes
 
-    def _price_updates(self, ids: Iterable[str] | None) -> list[bytes]:
-        if ids is None:
-            return self._prices.everything()
-        asked = self._prices.accepted(ids, network_of(self._table))
-        made = (self._prices.update(each, 0, BASE, now_ms=0) for each in asked)
-        return [update for update in made if update]
-
     def _beats(self, clients: Iterable[ClientId], message: bytes) -> list[Write]:
         groups: dict[Form, list[Member]] = {}
         for member in map(self._members.get, clients):
             if member is not None and member.outbox is None:
                 groups.setdefault(member.form, []).append(member)
-        at = self._outgoing.cursor()
         writes: list[Write] = []
         for form, members in groups.items():
-            said = with_cursor([message], at) if form.resume and at else [message]
+            at = self._outgoing.cursor() if form.resumes else None
             # Who counts has bytes of its own.
             shares = [[each] for each in members] if form.seq else [members]
             for share in shares:
-                frames = self._outgoing.frames(share[0], said)
+                frames = self._outgoing.frames(share[0], [message], at)
                 writes.append(Write(tuple(each.id for each in share), frames))
         return writes
 

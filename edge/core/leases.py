@@ -36,11 +36,27 @@ class Leases:
         """Return how many users have subscribers."""
         return len(self._watched)
 
+    @property
+    def watched(self) -> tuple[UserId, ...]:
+        """The users that have subscribers."""
+        return tuple(self._watched)
+
+    @property
+    def known(self) -> int:
+        """How many users are watched, or waited for by who asked once."""
+        return len(self._watched) + len(self._glances)
+
+    def is_known(self, user_id: UserId) -> bool:
+        """Tell whether a user is watched, or was asked about lately."""
+        watched = user_id in self._watched or user_id in self._glances
+        return watched or user_id in self._written
+
     def watch(self, users: Iterable[UserId]) -> None:
-        """Hold a lease of each user from now on."""
+        """Hold a lease of each user from now on; nothing is new of those already held."""
         for user_id in users:
-            self._watched[user_id] = None
-            self._waiting[user_id] = None
+            if user_id not in self._watched:
+                self._watched[user_id] = None
+                self._waiting[user_id] = None
 
     def unwatch(self, users: Iterable[UserId]) -> None:
         """Withdraw the leases; one that was never written just is not."""
@@ -88,6 +104,11 @@ class Leases:
                 self._waiting.pop(user_id, None)
             else:
                 self._waiting[user_id] = None
+
+    @property
+    def waiting(self) -> int:
+        """How many users there is something to be written of."""
+        return len(self._waiting)
 
     def wait_s(self, *, now_s: float) -> float | None:
         """Return how long nothing will be due; ``None`` until somebody comes."""

@@ -59,6 +59,7 @@ class Member:
     """One client: what it asked for, in which form, and what it is behind with.
 
     Without an outbox it is behind with nothing. ``seq`` is the number of its last message.
+    Who ``may_refresh`` may ask for a reading.
     """
 
     id: ClientId
@@ -69,6 +70,7 @@ class Member:
     named: frozenset[str] = _NOTHING
     outbox: Outbox[Any] | None = None
     seq: int = 0
+    may_refresh: bool = True
     group: Group | None = None
 
     @property

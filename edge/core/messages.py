@@ -90,16 +90,34 @@ def balance_batch(updates: Sequence[bytes], *, now_ms: int) -> bytes:
     return b'{"type":"BALANCE_BATCH","balances":[%b],"timestamp":%d}' % (joined, now_ms)
 
 
-def prices_body(updates: Sequence[bytes], *, now_ms: int) -> bytes:
-    """Return the answer to GET on the prices party."""
-    joined = b",".join(updates)
-    return b'{"prices":[%b],"party":"prices","serverTime":%d}' % (joined, now_ms)
+def body_head(party: Party, updates: Sequence[bytes]) -> bytes:
+    """Return the answer to GET up to where it says what time it is."""
+    return b'{"%b":[%b]' % (party.encode(), b",".join(updates))
 
 
-def balances_body(updates: Sequence[bytes], *, now_ms: int) -> bytes:
-    """Return the answer to GET on the balances party."""
-    joined = b",".join(updates)
-    return b'{"balances":[%b],"party":"balances","serverTime":%d}' % (joined, now_ms)
+def body_tail(party: Party, *, now_ms: int) -> bytes:
+    """Return the rest of it."""
+    return b',"party":"%b","serverTime":%d}' % (party.encode(), now_ms)
+
+
+def since_tail(
+    party: Party,
+    removed: Sequence[bytes],
+    *,
+    cursor: str | None,
+    why: str | None,
+    now_ms: int,
+) -> bytes:
+    """Return the rest of an answer to GET ``?since=``; with ``why`` it is everything."""
+    said = {
+        "removed": [orjson.Fragment(each) for each in removed],
+        "party": party,
+        "recovered": why is None,
+        **({} if why is None else {"why": why}),
+        **({} if cursor is None else {"cursor": cursor}),
+        "serverTime": now_ms,
+    }
+    return b"," + orjson.dumps(said)[1:]
 
 
 def triggered(party: Party, *, now_ms: int) -> bytes:

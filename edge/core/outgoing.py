@@ -5,7 +5,7 @@ from typing import Any
 
 from edge.core.cursor import cursor_of
 from edge.core.feed import Feed
-from edge.core.forms import framed, numbered, with_cursor
+from edge.core.forms import numbered, sealed
 from edge.core.members import Member
 from edge.core.rules import Rules
 from edge.core.table import Table
@@ -25,12 +25,14 @@ class Outgoing:
         cursor = cursor_of(self._table)
         return cursor.text().encode() if cursor else None
 
-    def frames(self, member: Member, messages: Sequence[bytes]) -> bytes:
+    def frames(
+        self, member: Member, messages: Sequence[bytes], cursor: bytes | None = None
+    ) -> bytes:
         """Return messages as frames for one client, numbered if it counts."""
         if member.form.seq:
             messages = numbered(messages, after=member.seq)
             member.seq += len(messages)
-        return framed(messages)
+        return sealed(messages, member.form, cursor)
 
     def pull(self, member: Member, *, now_ms: int, head: Sequence[bytes] = ()) -> bytes:
         """Return ``head`` and one write's worth of what waits, perhaps nothing.
@@ -48,10 +50,8 @@ class Outgoing:
             if outbox.is_empty:
                 member.outbox = None
                 feed.groups.place(member)
-        given = member.form.resume and member.outbox is None
-        if messages and given and (at := self.cursor()):
-            messages = with_cursor(messages, at)
-        return self.frames(member, messages)
+        given = member.form.resumes and member.outbox is None
+        return self.frames(member, messages, self.cursor() if given else None)
 
     def answer(
         self, member: Member, *, now_ms: int, head: Sequence[bytes] = ()

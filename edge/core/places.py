@@ -19,6 +19,10 @@ class Place(NamedTuple):
     time_ms: int
 
 
+# More than any partition has.
+_PARTITION_BITS = 20
+_64_BITS = 0xFFFFFFFFFFFFFFFF
+
 # Of records whose place nobody asks for.
 NOWHERE: Iterable[Place] = repeat(Place(0, 0, 0))
 
@@ -36,6 +40,8 @@ class Places(Generic[_Key]):
         self._partitions: dict[str, int] = {}
         self._gone: dict[str, dict[_Key, Place]] = {}
         self._oldest_gone: deque[tuple[_Key, Place]] = deque()
+        # Of all records that hold a value now: another number when these are others.
+        self.fingerprint = 0
         # Log time up to which withdrawn keys were forgotten.
         self.forgotten_ms = -1
 
@@ -46,8 +52,9 @@ class Places(Generic[_Key]):
     def put(self, key: _Key, place: Place) -> None:
         """Note the newest record of a key."""
         offsets = self._offsets.setdefault(place.partition, {})
-        offsets.pop(key, None)
+        self._mark(place.partition, offsets.pop(key, None))
         offsets[key] = place.offset
+        self._mark(place.partition, place.offset)
         owner = key[0]
         self._partitions[owner] = place.partition
         if owner in self._gone:
@@ -56,7 +63,8 @@ class Places(Generic[_Key]):
     def withdraw(self, key: _Key, place: Place) -> None:
         """Note that the newest record of a key is a tombstone."""
         owner = key[0]
-        self._offsets.setdefault(place.partition, {}).pop(key, None)
+        offsets = self._offsets.setdefault(place.partition, {})
+        self._mark(place.partition, offsets.pop(key, None))
         self._partitions[owner] = place.partition
         self._gone.setdefault(owner, {})[key] = place
         self._oldest_gone.append((key, place))
@@ -71,6 +79,14 @@ class Places(Generic[_Key]):
     def partition_of(self, owner: str) -> int:
         """Return where the keys of an owner stand that has had any."""
         return self._partitions[owner]
+
+    def offset_of(self, key: _Key) -> int | None:
+        """Return where the record of a key stands in the partition of its owner.
+
+        ``None`` for a key that has no value.
+        """
+        partition = self._partitions.get(key[0])
+        return None if partition is None else self._offsets[partition].get(key)
 
     def is_new(self, key: _Key, since: Positions) -> bool:
         """Tell whether the newest record of a key stands at or past ``since``."""
@@ -103,6 +119,11 @@ class Places(Generic[_Key]):
                 if place.offset >= since.get(place.partition, 0):
                     yield key
 
+    def _mark(self, partition: int, offset: int | None) -> None:
+        """Put a record into the fingerprint, or take it out again."""
+        if offset is not None:
+            self.fingerprint ^= _scattered((offset << _PARTITION_BITS) + partition)
+
     def _forget_oldest(self) -> None:
         key, place = self._oldest_gone.popleft()
         self.forgotten_ms = max(self.forgotten_ms, place.time_ms)
@@ -115,3 +136,14 @@ class Places(Generic[_Key]):
         withdrawn.pop(key, None)
         if not withdrawn:
             del self._gone[key[0]]
+
+
+def _scattered(number: int) -> int:
+    """Return 64 bits that all depend on every bit of a number (splitmix64's finish).
+
+    No two numbers of 64 bits give the same.
+    """
+    number = (number + 0x9E3779B97F4A7C15) & _64_BITS
+    number = ((number ^ (number >> 30)) * 0xBF58476D1CE4E5B9) & _64_BITS
+    number = ((number ^ (number >> 27)) * 0x94D049BB133111EB) & _64_BITS
+    return number ^ (number >> 31)

@@ -1,13 +1,13 @@
 """The prices party: its keys are ids as clients spell them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from edge.core.changes import Changed, Changes
 from edge.core.derived import price_of
 from edge.core.exact import exact_price
 from edge.core.extras import price_removed
 from edge.core.feed import Piece, fill
-from edge.core.forms import Form, with_field
+from edge.core.forms import BASE, Form, with_field
 from edge.core.groups import Groups
 from edge.core.messages import is_simulated, price_batch, price_update
 from edge.core.outbox import RESET, Outbox, Sweep
@@ -61,7 +61,7 @@ class Prices:
     def update(self, key: str, flags: int, form: Form, *, now_ms: int) -> bytes:
         """Return a ``PRICE_UPDATE``."""
         del flags, now_ms
-        made = self._updates.setdefault(form.shared, {})
+        made = self._updates.setdefault(form.wording, {})
         if key not in made:
             made[key] = self._update(key, form)
         return made[key]
@@ -90,7 +90,7 @@ class Prices:
     ) -> list[bytes]:
         """Take the next part of a batch of all, or updates as they come."""
         if outbox.sweep is not None:
-            part = self._part(outbox.sweep, form.shared, limit_bytes)
+            part = self._part(outbox.sweep, form.wording, limit_bytes)
             if outbox.sweep.is_done:
                 outbox.sweep = None
             return self.messages(part, as_batch=True, now_ms=now_ms)
@@ -113,9 +113,12 @@ class Prices:
 
     def everything(self) -> list[bytes]:
         """Return the update of every price, for the answer to a GET."""
-        every = (each for c in self._contracts for each in spellings(c))
-        updates = (self.update(each, 0, Form(), now_ms=0) for each in every)
+        updates = (self.update(each, 0, BASE, now_ms=0) for each in self.spellings())
         return [update for update in updates if update]
+
+    def spellings(self) -> Iterator[str]:
+        """Yield every id that may have a price, in the order of the tokens."""
+        return (each for c in self._contracts for each in spellings(c))
 
     def _new(
         self, positions: Positions

@@ -1,6 +1,7 @@
 """What clients ask for, and what is to be done about it."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any, NamedTuple, assert_never
 
 from edge.core import extras
@@ -14,6 +15,7 @@ from edge.core.outbox import Outbox
 from edge.core.outgoing import Outgoing
 from edge.core.rules import Rules
 from edge.core.session import (
+    NO_REFRESH,
     UNKNOWN,
     Hello,
     ManualUpdate,
@@ -26,6 +28,7 @@ from edge.core.session import (
 from edge.core.snapshots import contract_of, network_of, spellings
 from edge.core.table import Table
 from schemas.demand import RefreshKind
+from schemas.extras import ErrorCode
 from schemas.ids import UserId
 from schemas.wire import Party
 
@@ -46,7 +49,9 @@ class Effects(NamedTuple):
 
     Each of ``frames`` is one or more whole WebSocket frames. The next is pulled when the
     one before was written and the socket has drained: pulling takes the newest values.
-    ``resumed`` tells what became of a cursor: ``recovered``, or why not.
+    ``watch`` are the users it named, whoever else did; ``unwatch`` those whom nobody
+    names any more. ``resumed`` tells what became of a cursor: ``recovered``, or why not.
+    ``error``: the client was told of a mistake of its own.
     ``waiting``: nothing yet; the request is to be handed in again (``Hub.resume``) when the
     table has reached its cursor, or after a while.
     """
@@ -57,6 +62,7 @@ class Effects(NamedTuple):
     refresh: RefreshKind | None = None
     waiting: Waiting | None = None
     resumed: str | None = None
+    error: ErrorCode | None = None
 
 
 class Requests:
@@ -84,7 +90,7 @@ class Requests:
             case Ping(timestamp):
                 return self._reply(member, pong(timestamp))
             case ManualUpdate():
-                return Effects(refresh=_REFRESH[member.party])
+                return self._update(member)
             case Refused():
                 return self._refuse(member, said)
             case _:
@@ -97,19 +103,20 @@ class Requests:
 
         ``waited``: it was waited for long enough that the table reach the cursor.
         """
-        since = said.since if member.form.resume else None
+        since = said.since if member.form.resumes else None
         cursor, why = self._judged(since, now_ms)
         if why is Refusal.AHEAD and cursor is not None and not waited:
             return Effects(waiting=Waiting(said, cursor))
-        ids = None if said.ids is None else self._accepted(member, said.ids)
-        fresh = self._feeds[member.party].groups.subscribe(member, ids)
+        taken, left_out = self._within(member, said.ids)
+        ids = None if taken is None else self._accepted(member, taken)
+        self._feeds[member.party].groups.subscribe(member, ids)
         self._ask(member, ids, None if why else cursor)
-        head = []
+        head = [self._error(member, self._too_many())] if left_out else []
         if since is not None or "ack" in member.features:
             said_so = extras.subscribed(
                 member.party,
                 ids,
-                self._invalid(member, said),
+                [*self._invalid(member, replace(said, ids=taken)), *left_out],
                 recovered=None if since is None else why is None,
                 why=why.value if why else None,
                 now_ms=now_ms,
@@ -117,8 +124,9 @@ class Requests:
             head.append(said_so)
         return Effects(
             self._outgoing.answer(member, now_ms=now_ms, head=head),
-            watch=_users(member, fresh),
+            watch=_users(member, ids or ()),
             resumed=None if since is None else why.value if why else RECOVERED,
+            error="too-many-ids" if left_out else None,
         )
 
     def _ask(
@@ -192,11 +200,63 @@ class Requests:
         self._feeds[member.party].groups.place(member)
         return reply
 
+    def _update(self, member: Member) -> Effects:
+        if not member.may_refresh:
+            return self._refuse(member, NO_REFRESH)
+        return Effects(refresh=_REFRESH[member.party])
+
     def _refuse(self, member: Member, said: Refused) -> Effects:
+        return self._reply(member, self._error(member, said))._replace(error=said.code)
+
+    @staticmethod
+    def _error(member: Member, said: Refused) -> bytes:
         message = error(said.message)
         if "ack" in member.features:
             message = with_field(message, b'"code":"%b"' % said.code.encode())
-        return self._reply(member, message)
+        return message
+
+    def _too_many(self) -> Refused:
+        rules = self._rules
+        bounds = [
+            f"{most} {of}"
+            for most, of in (
+                (rules.ids_per_message, "of one message"),
+                (rules.ids_per_client, "of one connection"),
+            )
+            if most
+        ]
+        text = f"Too many ids; those above {' or '.join(bounds)} are ignored"
+        return Refused(text, "too-many-ids")
+
+    def _within(
+        self, member: Member, ids: tuple[str, ...] | None
+    ) -> tuple[tuple[str, ...] | None, list[Ignored]]:
+        """Return the ids that may still be named, and those left out.
+
+        An id that the client has named already, and what is no id, takes no room.
+        """
+        if ids is None:
+            return None, []
+        rules, rest = self._rules, list[str]()
+        if rules.ids_per_message:
+            ids, rest = ids[: rules.ids_per_message], list(ids[rules.ids_per_message :])
+        if rules.ids_per_client:
+            ids, over = self._roomy(member, ids)
+            rest = [*over, *rest]
+        return ids, [(each, "too-many") for each in rest]
+
+    def _roomy(
+        self, member: Member, ids: tuple[str, ...]
+    ) -> tuple[tuple[str, ...], list[str]]:
+        taken, over, named = list[str](), list[str](), set(member.named)
+        for each in ids:
+            new = [i for i in self._accepted(member, [each]) if i not in named]
+            if new and len(named) + len(new) > self._rules.ids_per_client:
+                over.append(each)
+            else:
+                named.update(new)
+                taken.append(each)
+        return tuple(taken), over
 
     def _reply(self, member: Member, message: bytes) -> Effects:
         return Effects(iter((self._outgoing.frames(member, [message]),)))

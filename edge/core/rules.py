@@ -17,10 +17,13 @@ class Rules:
     ``features`` are those that ``HELLO`` may ask for; without any it is unknown. One
     write to a client holds ``piece_bytes``, or one message if that is longer. Cursors are
     taken up to an age of ``tombstones_ms``, which must be less than ``latest`` keeps
-    tombstones.
+    tombstones. Of one ``SUBSCRIBE`` the first ``ids_per_message`` ids are taken, and a
+    client is subscribed to at most ``ids_per_client`` of them by name; 0 is no limit.
     """
 
     features: tuple[Feature, ...] = ()
     piece_bytes: int = MAX_MESSAGE_BYTES
     heartbeat_ms: int = 5_000
     tombstones_ms: int = TOMBSTONES_MS
+    ids_per_message: int = 0
+    ids_per_client: int = 0

@@ -75,7 +75,8 @@ class Transcript:
     def get(self, party: Party, asked: str | None) -> None:
         query = "" if asked is None else f"?{asked}"
         self.lines.append(f"GET {party}{query}")
-        body = self._hub.body(party, asked, now_ms=NOW_MS)
+        bodies = self._hub.bodies
+        body = bodies.body(bodies.asked(party, asked), now_ms=NOW_MS)
         self.lines.append(f"= {body.json.decode()}")
 
     def _got(self, client: int, frames: Iterable[bytes]) -> None:

@@ -190,6 +190,25 @@ async def test_a_broken_frame_closes(tmp_path: Path) -> None:
         assert await close_code(reader) == 1002
 
 
+@pytest.mark.parametrize(
+    ("said", "code"),
+    [
+        (masked(Opcode.TEXT, b"7" * 2_000_000), 1009),
+        (masked(Opcode.TEXT, b"\xff") + b"\x81\x80" * 500_000, 1007),
+        (b"\xf1\x80\0\0\0\0" * 200_000, 1002),
+    ],
+    ids=["long", "not UTF-8", "broken"],
+)
+async def test_who_still_sends_is_told_why_it_is_closed(
+    tmp_path: Path, said: bytes, code: int
+) -> None:
+    async with serving(tmp_path) as running, raw(running) as (reader, writer):
+        writer.write(masked(Opcode.TEXT, b"7"))
+        writer.write(said)
+        await writer.drain()
+        assert await close_code(reader) == code
+
+
 async def test_who_breaks_off_in_a_frame_disturbs_nobody(tmp_path: Path) -> None:
     async with serving(tmp_path, before=two_prices) as running:
         async with raw(running) as (_, writer):

@@ -15,7 +15,7 @@ import pytest
 from pydantic import SecretStr
 
 from app.cli import make_parser
-from app.configs import kafka_config, place_of, urls
+from app.configs import drain_s, kafka_config, place_of, urls
 from app.places import Broker
 from app.settings import PREFIX, Settings, read, variable
 from runtime.supervisor import STOP_DEADLINE_S
@@ -156,9 +156,11 @@ def test_several_processors_and_edges_run(deployed: Services) -> None:
 
 @each
 def test_containers_are_held_short(deployed: Services) -> None:
-    for service in deployed.values():
+    for name, service in deployed.items():
         assert service["mem_limit"]
-        assert float(service["stop_grace_period"].removesuffix("s")) > STOP_DEADLINE_S
+        grace_s = float(service["stop_grace_period"].removesuffix("s"))
+        farewell_s = drain_s(settings_of(service)) if name.startswith("edge") else 0.0
+        assert grace_s > farewell_s + STOP_DEADLINE_S
     for service in ours(deployed).values():
         assert service["read_only"] is True
         assert service["cap_drop"] == ["ALL"]

@@ -1,6 +1,7 @@
 """The command: everything on SQLite in tiny sizes, and names that do not exist."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,20 @@ def test_the_quick_run_measures_all_that_needs_one_process(tmp_path: Path) -> No
     # In so tiny a run a small part of the whole is lost in the noise.
     figures = [each for each in results if each["unit"] != "% of the CPU"]
     assert all(each["value"] > 0 for each in figures)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+def test_the_quick_run_sets_crowds_before_an_edge(tmp_path: Path) -> None:
+    if shutil.which("cc") is None:
+        pytest.skip("no C compiler (cc)")
+    output = tmp_path / "results.json"
+    main(["edge", "--quick", "--output", str(output)])
+    rows = json.loads(output.read_text())["results"]
+    figures = {(each["name"], each["unit"]): each for each in rows}
+    names = {name for name, _ in figures}
+    assert names >= {f"edge all, {n} a batch" for n in (1, 5, 20, 100)}
+    assert figures["edge 30 come back", "gaps and repeats"]["value"] == 0
 
 
 def test_a_name_that_does_not_exist_is_refused(

@@ -5,21 +5,24 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from app.children import (
+    FIRST_DELAY_S,
     LONGEST_DELAY_S,
     REMIND_S,
     Child,
     restart_delay_s,
     run_children,
 )
-from tests.support.clock import ManualClock
+from app.errors import OperatorError
+from tests.support.clock import ManualClock, settle
 from tests.support.processes import is_alive, until
 
 BRIEF = "import sys; open(sys.argv[1], 'a').write('x'); sys.exit(3)"
@@ -121,3 +124,60 @@ async def test_a_child_that_gives_up_is_not_started_again_and_keeps_nobody_waiti
     assert trace.read_text() == "x"
     said = [r for r in caplog.records if r.levelno == logging.CRITICAL]
     assert [r.__dict__["gave_up"] for r in said] == ["child", "child"]
+
+
+async def test_a_child_that_was_told_to_stop_is_started_again_without_having_died(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    clock, trace = ManualClock(), tmp_path / "trace"
+    willing = a_child(BRIEF.replace("exit(3)", "exit(0)"), trace)
+    async with tree([willing], clock):
+        for runs in range(1, 4):
+            await clock.until_asleep()
+            assert trace.read_text() == "x" * runs
+            await clock.advance(FIRST_DELAY_S)
+        await clock.until_asleep()
+    said = [r.message for r in caplog.records]
+    assert said.count("service stopped") == 4
+    assert "service died" not in said
+
+
+async def test_a_child_that_dies_too_often_stops_all_and_says_so(
+    tmp_path: Path,
+) -> None:
+    clock, trace, other = ManualClock(), tmp_path / "trace", tmp_path / "pid"
+    dying = replace(a_child(BRIEF, trace), most_deaths=2)
+    with pytest.RaisesGroup(
+        pytest.RaisesExc(OperatorError, match="child died 2 times in a row")
+    ):
+        async with asyncio.TaskGroup() as group:
+            children = [dying, a_child(STEADY, other)]
+            group.create_task(_unwrapped(run_children(children, clock=clock)))
+            await until("the other starts", other.exists)
+            await clock.until_asleep()
+            await clock.advance(0.2)
+    assert trace.read_text() == "xx"
+    assert not is_alive(int(other.read_text()))
+
+
+async def _unwrapped(tree: Coroutine[Any, Any, None]) -> None:
+    try:
+        await tree
+    except ExceptionGroup as group:
+        raise group.exceptions[0] from None
+
+
+async def test_a_second_cancellation_kills_who_takes_long_to_stop(
+    tmp_path: Path,
+) -> None:
+    trace = tmp_path / "pid"
+    slow = replace(a_child(STEADY, trace, "stubborn"), stop_limit_s=3_600.0)
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(run_children([slow], clock=ManualClock()))
+        await until("the child starts", trace.exists)
+        for _ in range(2):
+            task.cancel()
+            await settle()
+        await asyncio.wait([task])
+    assert not is_alive(int(trace.read_text()))

@@ -149,3 +149,21 @@ def test_the_audit_is_told_when_snapshots_are_due_and_which_gaps_are_accepted() 
 def test_an_instance_has_a_name_of_its_own_that_a_record_can_hold() -> None:
     name = configs.instance_name(read())
     assert settings.read({"instance": name}, env_file=None).instance == name
+
+
+def test_clients_are_sent_away_slowly_where_many_may_depend_on_it() -> None:
+    assert configs.drain_s(read()) == 0
+    assert configs.drain_s(read(**BROKER)) == 10
+    assert configs.drain_s(read(**BROKER, drain_s=0)) == 0
+    assert (
+        configs.drain_s(read(drain_s=3)) == configs.edge_config(read(drain_s=3)).drain_s
+    )
+    assert configs.stop_s(read(drain_s=3)) == 8
+
+
+def test_an_edge_shares_its_port_where_it_is_one_of_several() -> None:
+    alone, worker = (
+        configs.edge_config(read()),
+        configs.edge_config(read(together_port=9)),
+    )
+    assert (alone.shares_port, worker.shares_port) == (False, True)

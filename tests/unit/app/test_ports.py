@@ -31,3 +31,13 @@ def test_an_address_that_is_not_ours_is_refused() -> None:
 def test_ipv6_is_asked_as_ipv6() -> None:
     with pytest.raises(OperatorError, match="port 0 on ::2"):
         ports.check_free("::2", 0, what="edge", setting="STACKS_FEED_PORT")
+
+
+def test_a_port_is_held_for_who_shares_it_and_from_all_others() -> None:
+    with ports.held_port("127.0.0.1", 0, what="edge", setting="PORT") as port:
+        with pytest.raises(OperatorError, match="in use"):
+            ports.check_free("127.0.0.1", port, what="edge", setting="PORT")
+        with ports.held_port("127.0.0.1", port, what="edge", setting="PORT") as same:
+            assert same == port
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", port)).close()

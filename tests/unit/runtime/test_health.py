@@ -39,3 +39,12 @@ def test_a_warning_does_not_make_a_process_unready() -> None:
         "warnings": ["upstreams: hiro is left alone"],
         "shards": [1],
     }
+
+
+def test_gauges_are_set_each_time_they_are_asked_for() -> None:
+    health, asked = Health(), []
+    health.measure(lambda: asked.append("one"))
+    health.measure(lambda: asked.append("other"))
+    health.measured()
+    health.measured()
+    assert asked == ["one", "other"] * 2

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from aiohttp.http_exceptions import BadHttpMessage
 from pydantic import SecretStr
 
 from runtime import logs
@@ -121,3 +122,15 @@ def test_stderr_is_where_lines_go_by_default(
     captured = capsys.readouterr()
     assert captured.out == ""
     assert json.loads(captured.err)["event"] == "ready"
+
+
+def test_what_a_stranger_does_to_a_server_of_ours_is_no_error_of_ours(
+    out: io.StringIO,
+) -> None:
+    logs.configure("edge", stream=out)
+    server = logging.getLogger("aiohttp.server")
+    for error in (BadHttpMessage("no HTTP"), ConnectionResetError("gone")):
+        server.error("Error handling request", exc_info=error)
+    assert not out.getvalue()
+    server.error("Error handling request", exc_info=ValueError("a bug"))
+    assert "a bug" in last(out)["traceback"]

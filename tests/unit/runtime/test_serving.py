@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from runtime.health import Health
+from runtime.metrics import WATCHED
 from runtime.serving import serving
 
 
@@ -51,3 +52,14 @@ async def test_a_port_in_use_is_an_os_error() -> None:
         with pytest.raises(OSError, match="in use"):
             async with serving(Health(), host="127.0.0.1", port=port):
                 pytest.fail("served")
+
+
+async def test_what_is_measured_on_demand_is_measured_before_it_is_told() -> None:
+    health = Health()
+    health.measure(lambda: WATCHED.set(7_077))
+    async with (
+        serving(health, host="127.0.0.1", port=0) as port,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http,
+    ):
+        metrics = await http.get("/metrics")
+    assert "stacks_feed_watched_users 7077.0" in metrics.text

@@ -1,6 +1,7 @@
 """The supervisor: together, in reverse, within a deadline."""
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
@@ -134,3 +135,42 @@ def test_leaves_are_the_errors_inside_nested_groups() -> None:
     inner = [Trouble("a"), Trouble("b")]
     nested = ExceptionGroup("x", [inner[0], ExceptionGroup("y", [inner[1]])])
     assert list(leaves(nested)) == inner
+
+
+async def test_a_second_signal_cuts_a_farewell_short() -> None:
+    told: list[str] = []
+
+    async def polite() -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            await asyncio.Event().wait()
+        finally:
+            try:
+                os.kill(os.getpid(), signal.SIGTERM)
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                told.append("at once")
+                raise
+
+    assert await supervise([Service("polite", polite)]) is Exit.STOPPED
+    assert told == ["at once"]
+
+
+async def test_after_a_second_signal_nobody_is_waited_for_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(supervisor, "HURRY_S", 0.01)
+    late = asyncio.Event()
+
+    async def stubborn() -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            await asyncio.Event().wait()
+        finally:
+            os.kill(os.getpid(), signal.SIGINT)
+            while not late.is_set():
+                with contextlib.suppress(asyncio.CancelledError):
+                    await late.wait()
+
+    code = await supervise([Service("stubborn", stubborn)], on_deadline=late.set)
+    assert (code, late.is_set()) == (Exit.STOPPED, True)

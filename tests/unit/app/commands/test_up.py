@@ -125,3 +125,9 @@ def test_another_log_is_named_in_the_commands_to_try() -> None:
     assert "x.sqlite (found" in said
     assert "the real upstreams" in said
     assert "http://127.0.0.1:" in said
+
+
+def test_the_edge_gets_the_time_that_its_farewell_takes() -> None:
+    limits = {c.name: c.stop_limit_s for c in up.children(a_plan(drain_s=20.0))}
+    assert limits.pop("edge") == 24.0
+    assert set(limits.values()) == {None}

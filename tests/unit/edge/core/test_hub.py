@@ -129,7 +129,7 @@ def test_users_are_watched_from_the_first_who_names_them_to_the_last() -> None:
         connected(hub, "balances", client)
     subscribe = said("SUBSCRIBE", userIds=[ANNE, BOB])
     assert hub.receive(ME, subscribe, now_ms=0).watch == {ANNE, BOB}
-    assert hub.receive(OTHER, subscribe, now_ms=0).watch == frozenset()
+    assert hub.receive(OTHER, subscribe, now_ms=0).watch == {ANNE, BOB}
     leave = said("UNSUBSCRIBE", userIds=[ANNE])
     assert hub.receive(ME, leave, now_ms=0).unwatch == frozenset()
     assert hub.receive(OTHER, leave, now_ms=0).unwatch == {ANNE}
@@ -208,8 +208,9 @@ def test_a_get_of_prices_has_those_asked_or_all() -> None:
     hub = a_hub(price(STX, "1"), price(CHA, "2"))
 
     def ids(asked: str | None) -> list[str]:
-        body = hub.body("prices", asked, now_ms=NOW_MS)
-        assert body.watch == frozenset()
+        what = hub.bodies.asked("prices", asked)
+        assert what.users == frozenset()
+        body = hub.bodies.body(what, now_ms=NOW_MS)
         return [each["contractId"] for each in json.loads(body.json)["prices"]]
 
     assert ids(None) == [STX, "stx", CHA]
@@ -219,12 +220,14 @@ def test_a_get_of_prices_has_those_asked_or_all() -> None:
 
 def test_a_get_of_balances_names_users_to_watch() -> None:
     hub = a_hub(*KNOWN, balance(ANNE, CHA, 5), balance(ANNE, STX, 5))
-    every = hub.body("balances", None, now_ms=NOW_MS)
-    assert values([json.loads(every.json)]) == [(ANNE, CHA, 5)]
-    assert every.watch == frozenset()
-    named = hub.body("balances", f"{BOB},?", now_ms=NOW_MS)
-    assert values([json.loads(named.json)]) == [(BOB, CHA, 0), (BOB, WELSH, 0)]
-    assert named.watch == {BOB}
+    every = hub.bodies.asked("balances", None)
+    body = hub.bodies.body(every, now_ms=NOW_MS)
+    assert values([json.loads(body.json)]) == [(ANNE, CHA, 5)]
+    assert every.users == frozenset()
+    named = hub.bodies.asked("balances", f"{BOB},?")
+    body = hub.bodies.body(named, now_ms=NOW_MS)
+    assert values([json.loads(body.json)]) == [(BOB, CHA, 0), (BOB, WELSH, 0)]
+    assert named.users == {BOB}
 
 
 def test_what_changed_of_entries_that_went_out_comes_with_the_rest() -> None:

@@ -1,6 +1,7 @@
 """Whatever a client goes through on whatever edges: in the end it has the table."""
 
 import itertools
+import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -10,8 +11,11 @@ import orjson
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edge.core.cursor import Refusal, parse_cursor
 from edge.core.derived import decimals_of, price_of
+from edge.core.forms import EVENTS
 from edge.core.hub import ClientId, Effects, Write
+from edge.core.session import Subscribe
 from edge.core.table import Table
 from schemas.ids import STX, ContractId
 from schemas.wire import Party
@@ -26,6 +30,7 @@ from tests.support.edge_table import (
     token,
 )
 from tests.support.edge_worlds import HOUR_MS, TOKENS, USERS, Edge, Log, subnet
+from tests.support.event_stream import block_of
 
 Key: TypeAlias = tuple[str, ...]
 Step: TypeAlias = tuple[Any, ...]
@@ -98,7 +103,13 @@ class Follower:
         assert not any("cursor" in each for each in said[:-1]), "not the last"
         for message in said:
             self._take(message)
-            self.cursor = message.get("cursor", self.cursor)
+            self._keep(message.get("cursor"))
+
+    def _keep(self, cursor: str | None) -> None:
+        if cursor is not None:
+            assert self.edge is not None
+            assert not self.edge.hub.is_behind(self.id), "something waits"
+            self.cursor = cursor
 
     def _say(self, said: dict[str, Any]) -> Effects:
         assert self.edge is not None
@@ -143,6 +154,71 @@ def _key(message: dict[str, Any]) -> Key:
     return (user, message["contractId"]) if user else (message["contractId"],)
 
 
+@dataclass
+class Reader(Follower):
+    """A client that reads events; what it hears has no versions, so the last word counts."""
+
+    def connect(self, edge: Edge, catch_up: Callable[[], None] | None = None) -> None:
+        """Come back with the last ``id``."""
+        self.leave()
+        self.edge, self.id, self.told = edge, ClientId(next(_numbers)), {}
+        hub, now_ms = edge.hub, edge.log.now_ms
+        list(hub.connect(self.id, self.party, form=EVENTS, now_ms=now_ms).frames)
+        said = Subscribe(self.ids, since=self.cursor)
+        effects = hub.handle(self.id, said, now_ms=now_ms)
+        if effects.waiting is not None:
+            if catch_up is not None:
+                catch_up()
+            effects = hub.resume(self.id, effects.waiting, now_ms=edge.log.now_ms)
+        self.frames = effects.frames
+
+    def take(self, frames: bytes) -> None:
+        blocks = [block_of(text) for text in frames.decode().split("\n\n") if text]
+        assert not any(each.id for each in blocks[:-1]), "not the last"
+        for block in blocks:
+            assert block.data is not None
+            self._take(block.data)
+            self._keep(block.id)
+
+    def _update(self, update: dict[str, Any]) -> None:
+        value = update["price" if self.party == "prices" else "balance"]
+        self.view.pop(_key(update), None)
+        super()._update(update | {"version": int(value)})
+
+
+@dataclass
+class Poller(Reader):
+    """A client that asks again and again what changed."""
+
+    def connect(self, edge: Edge, catch_up: Callable[[], None] | None = None) -> None:
+        """Ask once."""
+        bodies, now_ms = edge.hub.bodies, edge.log.now_ms
+        self.told = {}
+        asked = bodies.asked(
+            self.party, None if self.ids is None else ",".join(self.ids)
+        )
+        cursor = parse_cursor(self.cursor or "")
+        if cursor is None:
+            self.view, self.cursor = {}, edge.hub.cursor()
+            self._take(json.loads(bodies.body(asked, now_ms=now_ms).json))
+            return
+        why = edge.hub.refusal(cursor, now_ms=now_ms)
+        if why is Refusal.AHEAD and catch_up is not None:
+            catch_up()
+            why = edge.hub.refusal(cursor, now_ms=now_ms)
+        said = json.loads(bodies.since(asked, cursor, why, now_ms=now_ms).json)
+        assert said["recovered"] is (why is None)
+        if why is not None:
+            self.view = {}
+        for each in said["removed"]:
+            self._take(each)
+        self._take(said)
+        self.cursor = said["cursor"]
+
+    def _take(self, message: dict[str, Any]) -> None:
+        super()._take({"type": "body", **message})
+
+
 ORDINARY = ("resume",)
 ALL = ("ack", "seq", "resume", "exact")
 
@@ -158,6 +234,10 @@ class World:
             Follower("prices", (CHA_SUBNET, "stx", WELSH), ALL),
             Follower("balances", (ANNE,), ORDINARY),
             Follower("balances", None, ALL),
+            Reader("prices", (CHA_SUBNET, "stx", WELSH), ()),
+            Reader("balances", None, ()),
+            Poller("prices", None, ()),
+            Poller("balances", (ANNE,), ()),
         ]
         for contract in (CHA, WELSH, STX):
             self.log.price(contract)
@@ -263,7 +343,7 @@ def expected(client: Follower, table: Table) -> dict[Key, float]:
 
 
 contracts, edges = st.sampled_from(TOKENS), st.integers(0, 1)
-numbers = st.integers(0, 3)
+numbers = st.integers(0, 7)
 changes = st.one_of(
     st.tuples(st.sampled_from(["price", "price", "no price"]), contracts),
     st.tuples(st.just("price"), st.just(CHA_SUBNET)),

@@ -127,6 +127,30 @@ def test_a_glance_outlives_a_subscriber_who_leaves_before_it_is_written() -> Non
     assert write(leases, now_s=0) == held(ANNE)
 
 
+def test_a_user_watched_already_is_not_written_again() -> None:
+    leases = Leases(lease_s=LEASE_S)
+    leases.watch([ANNE])
+    write(leases, now_s=0)
+    leases.watch([ANNE])
+    assert (leases.waiting, leases.known, leases.watched) == (0, 1, (ANNE,))
+    assert due(leases, now_s=1) == []
+
+
+def test_a_user_is_known_while_watched_and_while_a_lease_of_his_is_fresh() -> None:
+    leases = Leases(lease_s=LEASE_S)
+    assert not leases.is_known(ANNE)
+    leases.watch([ANNE])
+    leases.glance([BOB], now_s=0)
+    assert leases.is_known(ANNE)
+    assert leases.is_known(BOB)
+    assert (leases.waiting, leases.known) == (2, 2)
+    write(leases, now_s=0)
+    assert leases.is_known(BOB)
+    leases.unwatch([ANNE])
+    write(leases, now_s=1)
+    assert not leases.is_known(ANNE)
+
+
 def test_glances_beyond_the_bound_are_turned_away_and_counted() -> None:
     leases = Leases(lease_s=LEASE_S)
     many = [UserId(f"{number}") for number in range(MAX_GLANCES + 2)]

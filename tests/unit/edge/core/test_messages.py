@@ -126,11 +126,16 @@ def test_a_price_goes_out_with_all_its_digits(value: Price, source: str) -> None
     }
 
 
+def body_of(party: wire.Party, updates: list[bytes]) -> bytes:
+    head = messages.body_head(party, updates)
+    return head + messages.body_tail(party, now_ms=NOW_MS)
+
+
 @given(st.lists(priced, max_size=3))
 def test_prices_stand_whole_in_batch_and_body(values: list[Price]) -> None:
     updates = [messages.price_update("stx", each, source="api") for each in values]
     batch = held_to(wire.PriceBatch, messages.price_batch(updates, now_ms=NOW_MS))
-    body = held_to(wire.PricesBody, messages.prices_body(updates, now_ms=NOW_MS))
+    body = held_to(wire.PricesBody, body_of("prices", updates))
     whole = [json.loads(each, parse_float=Decimal) for each in updates]
     assert batch["prices"] == body["prices"] == whole
 
@@ -179,7 +184,7 @@ def test_balances_stand_whole_in_batch_and_body(value: Balance, told: Token) -> 
     assert held_to(wire.BalanceUpdate, zero)["source"] == "default-zero"
     for kind, text in (
         (wire.BalanceBatch, messages.balance_batch([held, zero], now_ms=NOW_MS)),
-        (wire.BalancesBody, messages.balances_body([held, zero], now_ms=NOW_MS)),
+        (wire.BalancesBody, body_of("balances", [held, zero])),
     ):
         assert held_to(kind, text)["balances"] == [
             json.loads(each, parse_float=Decimal) for each in (held, zero)

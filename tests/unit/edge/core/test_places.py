@@ -86,3 +86,23 @@ def test_what_is_new_is_what_the_records_from_there_on_name(
     assert set(found.new({0: since})) == last.keys() - gone
     assert set(found.gone({0: since})) == gone
     assert {key for key, _ in records if found.is_new(key, {0: since})} == last.keys()
+
+
+@given(st.lists(st.tuples(st.sampled_from([A1, A2, B1]), st.booleans()), max_size=20))
+def test_a_fingerprint_tells_which_records_hold_values(
+    steps: list[tuple[Key, bool]],
+) -> None:
+    found: Places[Key] = Places()
+    for offset, (key, is_value) in enumerate(steps):
+        before = found.fingerprint
+        had = found.offset_of(key)
+        place = at(offset, partition=ord(key[0]) % 2)
+        (found.put if is_value else found.withdraw)(key, place)
+        assert found.offset_of(key) == (offset if is_value else None)
+        assert (found.fingerprint == before) is (had is None and not is_value)
+    # The same records make the same one, in whatever order and from whichever past.
+    again: Places[Key] = Places()
+    for key in (B1, A2, A1):
+        if (held := found.offset_of(key)) is not None:
+            again.put(key, at(held, partition=ord(key[0]) % 2))
+    assert again.fingerprint == found.fingerprint

@@ -1,0 +1,1 @@
+"""What the edge serves about itself, made from the models: OpenAPI and AsyncAPI."""

@@ -1,0 +1,189 @@
+"""What GET answers, and the tag of it."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from edge.core.balances import Balances
+from edge.core.cursor import Cursor, Refusal, cursor_of, log_name
+from edge.core.derived import base_of
+from edge.core.etags import etag
+from edge.core.forms import BASE
+from edge.core.messages import body_head, body_tail, since_tail
+from edge.core.outbox import RESET
+from edge.core.packed import Packed
+from edge.core.prices import Prices
+from edge.core.snapshots import contract_of, network_of
+from edge.core.table import PRICE, Held, Table
+from schemas.ids import UserId
+from schemas.wire import Party
+
+
+class Body(NamedTuple):
+    """An answer in two parts: ``head`` is that of many answers, ``tail`` of this alone."""
+
+    head: Packed
+    tail: bytes
+
+    @property
+    def json(self) -> bytes:
+        """The answer as it is."""
+        return self.head.head + self.tail
+
+    @property
+    def gzip(self) -> bytes:
+        """The answer compressed."""
+        return self.head.gzip(self.tail)
+
+
+class Asked(NamedTuple):
+    """A resource or a part of it: the ids in normal form, as asked; ``None`` is all."""
+
+    party: Party
+    ids: tuple[str, ...] | None
+
+    @property
+    def users(self) -> frozenset[UserId]:
+        """The users that were named."""
+        named = self.ids if self.party == "balances" else None
+        return frozenset(map(UserId, named or ()))
+
+
+class Bodies:
+    """Makes the answers to GET out of the table.
+
+    That to a whole resource is made once for all who ask until it is another one.
+    """
+
+    def __init__(self, table: Table, prices: Prices, balances: Balances) -> None:
+        self._table, self._prices, self._balances = table, prices, balances
+        self._kept: dict[Party, tuple[str, Packed]] = {}
+        self._kept_tag: tuple[int, str] | None = None
+
+    def asked(self, party: Party, listed: str | None) -> Asked:
+        """Read a list of ids; ``None`` without one. Invalid ones are left out."""
+        if listed is None:
+            return Asked(party, None)
+        feed = self._prices if party == "prices" else self._balances
+        ids = feed.accepted(listed.split(","), network_of(self._table))
+        return Asked(party, tuple(ids))
+
+    def tag(self, asked: Asked) -> str | None:
+        """Return what is another text whenever the answer is; ``None`` of an unnamed log.
+
+        The time it is told in does not count, nor that of zeros for what is not held. Of
+        prices it is another only when the answer is; of balances also when a token that
+        an answer may name is another one, or has another price.
+        """
+        if self._table.identity is None:
+            return None
+        if asked == ("prices", None):
+            return self._tag_of_prices()
+        return self._made(self._sources(asked))
+
+    def body(self, asked: Asked, *, now_ms: int) -> Body:
+        """Return the answer to a request for what stands in the table now."""
+        return Body(self._head(asked, now_ms), body_tail(asked.party, now_ms=now_ms))
+
+    def since(
+        self, asked: Asked, cursor: Cursor, why: Refusal | None, *, now_ms: int
+    ) -> Body:
+        """Return the answer to a request for what changed since a cursor.
+
+        With ``why`` that cannot be told: then it is everything.
+        """
+        removed: list[bytes] = []
+        if why is not None:
+            head = self._head(asked, now_ms)
+        else:
+            updates = []
+            for void, update in self._new(asked, cursor, now_ms):
+                removed += [void] if void else []
+                updates += [update] if update else []
+            head = Packed(body_head(asked.party, updates))
+        at = cursor_of(self._table)
+        tail = since_tail(
+            asked.party,
+            removed,
+            cursor=at.text() if at else None,
+            why=why.value if why else None,
+            now_ms=now_ms,
+        )
+        return Body(head, tail)
+
+    def _new(
+        self, asked: Asked, cursor: Cursor, now_ms: int
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """Yield what may have changed: how a void value is named, and the new one."""
+        positions = cursor.by_partition
+        ids: Sequence[str] | None = asked.ids
+        if asked.party == "prices":
+            for each, flags in self._prices.since(positions, ids):
+                void = self._prices.removed(each, now_ms=now_ms)
+                update = self._prices.update(each, flags, BASE, now_ms=now_ms)
+                yield void if flags & RESET else b"", update
+            return
+        for held, flags in self._balances.since(positions, ids):
+            void = self._balances.removed(held, now_ms=now_ms)
+            update = self._balances.update(held, flags, BASE, now_ms=now_ms)
+            yield void if flags & RESET else b"", update
+
+    def _head(self, asked: Asked, now_ms: int) -> Packed:
+        if asked.ids is not None:
+            return Packed(body_head(asked.party, self._updates(asked, now_ms)))
+        tag = self.tag(asked)
+        kept = self._kept.get(asked.party)
+        if tag is None or kept is None or kept[0] != tag:
+            head = Packed(body_head(asked.party, self._updates(asked, now_ms)))
+            kept = self._kept[asked.party] = (tag or "", head)
+        return kept[1]
+
+    def _updates(self, asked: Asked, now_ms: int) -> list[bytes]:
+        party, ids = asked
+        if party == "prices":
+            if ids is None:
+                return self._prices.everything()
+            made = (self._prices.update(each, 0, BASE, now_ms=now_ms) for each in ids)
+            return [update for update in made if update]
+        users = self._balances.users() if ids is None else map(UserId, ids)
+        zeros = ids is not None
+        return self._balances.everything(users, zeros=zeros, now_ms=now_ms)
+
+    # ---- what an answer is made of
+
+    def _tag_of_prices(self) -> str:
+        """Return the tag of all prices, found anew only when the registry is another."""
+        registry = self._table.registry_places.fingerprint
+        if self._kept_tag is None or self._kept_tag[0] != registry:
+            made = self._made(self._sources(Asked("prices", None)))
+            self._kept_tag = registry, made
+        return self._kept_tag[1]
+
+    def _made(self, sources: Iterable[str]) -> str:
+        identity = self._table.identity
+        return etag(log_name(identity) if identity else "", sources)
+
+    def _sources(self, asked: Asked) -> Iterator[str]:
+        table, ids = self._table, asked.ids
+        if asked.party == "prices":
+            yield "prices"
+            yield from self._priced(self._prices.spellings() if ids is None else ids)
+            return
+        yield f"balances {table.registry_places.fingerprint:x}"
+        if ids is None:
+            yield f"{table.balance_places.fingerprint:x}"
+        for user in ids or ():
+            yield user
+            held = sorted(table.balances.get(UserId(user), ()))
+            yield from (self._at((UserId(user), contract)) for contract in held)
+
+    def _priced(self, ids: Iterable[str]) -> Iterator[str]:
+        """Yield, of those that have a price, the id and the record it has it from."""
+        table = self._table
+        for each in ids:
+            base = base_of(contract_of(each), table.tokens)
+            if base is not None and base in table.prices:
+                at = table.registry_places.offset_of((base, PRICE))
+                yield f"{each} {base} {at}"
+
+    def _at(self, held: Held) -> str:
+        return f"{held[1]} {self._table.balance_places.offset_of(held)}"

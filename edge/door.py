@@ -1,0 +1,164 @@
+"""The door: who may be connected, how many of each address, and with how much patience.
+
+Counted is from the moment a connection is accepted: one that says nothing, or half of
+something, takes its share like any other. Behind a proxy of ours the address is known
+only from the head of a request; there a request counts for as long as it is answered,
+and that of a stream lasts as long as the stream.
+"""
+
+import asyncio
+import logging
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from aiohttp import hdrs, web
+from aiohttp.http_exceptions import HttpProcessingError
+
+from edge.config import EdgeConfig
+from edge.core.addresses import address_of, client_of, household, is_among
+from edge.core.limits import Census, Full
+from runtime.metrics import OPEN_CONNECTIONS, REFUSED
+
+_logger = logging.getLogger("edge.door")
+# Those turned away that may wait at a time to be told why; more are cut off.
+_MOST_WAITING = 256
+# Files of our own: the log, its drivers, standard streams.
+_RESERVED_FILES = 512
+# A connection whose other side confirms nothing is given up by the system, some time
+# after we would have dropped a client that takes nothing.
+_STALLS = 2
+_PROBES = 3
+
+
+def most_connections(wanted: int, *, files: int) -> int:
+    """Return how many connections may be open; 0 as ``wanted`` is what files allow.
+
+    A process out of files cannot even turn anybody away.
+    """
+    room = max(files - _RESERVED_FILES, files // 2, 1)
+    return min(wanted, room) if wanted else room
+
+
+class Door:
+    """Keeps count of connections."""
+
+    def __init__(self, config: EdgeConfig, *, files: int) -> None:
+        self._config = config
+        allowed = config.allowances
+        most = most_connections(allowed.connections, files=files)
+        self._census = Census[str](most=most, most_each=allowed.connections_each)
+        # Requests by way of proxies: the connections are counted already.
+        self._passed_on = Census[str](most=0, most_each=allowed.connections_each)
+        self._waiting = 0
+
+    def connection(self, server: web.Server, **settings: Any) -> "Connection":
+        """Return what speaks HTTP on one connection."""
+        loop = asyncio.get_running_loop()
+        return Connection(server, door=self, loop=loop, **settings)
+
+    def enter(self, peer: str) -> tuple[str | None, Full | None]:
+        """Count a connection; return for whom, and why it is turned away if it is."""
+        address = address_of(peer)
+        is_proxy = address is None or is_among(address, self._config.access.proxies)
+        who = None if is_proxy else household(address)
+        full = self._census.enter(who)
+        if full is not None:
+            REFUSED.labels(f"connections of {full.value}").inc()
+            self._waiting += 1
+        OPEN_CONNECTIONS.set(len(self._census))
+        return who, full
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether too many wait to be told that they are turned away."""
+        return self._waiting > _MOST_WAITING
+
+    def leave(self, who: str | None, full: Full | None) -> None:
+        """Count a connection out again."""
+        if full is not None:
+            self._waiting -= 1
+        else:
+            self._census.leave(who)
+        OPEN_CONNECTIONS.set(len(self._census))
+
+    @contextmanager
+    def passing(self, request: web.Request) -> Iterator[tuple[str, Full | None]]:
+        """Count a request while it lasts; yield whose it is, and why it is refused."""
+        connection = request.protocol
+        peer = connection.peer if isinstance(connection, Connection) else ""
+        full = connection.full if isinstance(connection, Connection) else None
+        forwarded = request.headers.getall(hdrs.X_FORWARDED_FOR, ())
+        client = client_of(peer, forwarded, self._config.access.proxies)
+        who = household(client)
+        if full is not None or client == address_of(peer):
+            yield who, full
+            return
+        full = self._passed_on.enter(who)
+        if full is not None:
+            REFUSED.labels(f"connections of {full.value}").inc()
+            yield who, full
+            return
+        try:
+            yield who, None
+        finally:
+            self._passed_on.leave(who)
+
+    def bound(self, transport: asyncio.BaseTransport) -> None:
+        """Have the system give up a connection whose other side is gone without a word."""
+        accepted = transport.get_extra_info("socket")
+        if accepted is None:
+            return
+        seconds = max(1, round(self._config.stall_s))
+        wanted = {
+            "TCP_USER_TIMEOUT": seconds * 1_000 * _STALLS,
+            "TCP_KEEPIDLE": seconds,
+            "TCP_KEEPINTVL": max(1, seconds // _PROBES),
+            "TCP_KEEPCNT": _PROBES,
+        }
+        for name, value in wanted.items():
+            option = getattr(socket, name, None)  # not on every system
+            if option is not None:
+                accepted.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
+class Connection(web.RequestHandler):
+    """HTTP on one connection that the door counts.
+
+    ``peer`` is who connected, ``full`` why it is turned away: the first request is told.
+    """
+
+    __slots__ = ("_door", "_is_in", "_who", "full", "peer")
+
+    def __init__(self, server: web.Server, *, door: Door, **settings: Any) -> None:
+        super().__init__(server, **settings)
+        self._door, self._is_in = door, False
+        self._who: str | None = None
+        self.full: Full | None = None
+        self.peer = ""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Count it in."""
+        super().connection_made(transport)
+        name = transport.get_extra_info("peername")
+        self.peer = str(name[0]) if isinstance(name, tuple) else ""
+        self._who, self.full = self._door.enter(self.peer)
+        self._is_in = True
+        self._door.bound(transport)
+        if self.full is not None and self._door.is_crowded:
+            self.force_close()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Count it out."""
+        if self._is_in:
+            self._is_in = False
+            self._door.leave(self._who, self.full)
+        super().connection_lost(exc)
+
+    def log_exception(self, *args: Any, **kw: Any) -> None:
+        """Log what went wrong with us; that a client speaks no HTTP is its own affair."""
+        if isinstance(kw.get("exc_info"), HttpProcessingError):
+            _logger.debug("not HTTP", extra={"why": type(kw["exc_info"]).__name__})
+        else:
+            super().log_exception(*args, **kw)

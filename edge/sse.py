@@ -1,0 +1,143 @@
+"""One stream of server-sent events: the hub's messages to a client that only listens."""
+
+import asyncio
+import itertools
+import logging
+from collections.abc import Mapping
+
+from aiohttp import hdrs, web
+
+from edge.answering import carry_out
+from edge.clients import Client, limit_unsent
+from edge.core.events import remark, retry
+from edge.core.forms import EVENTS
+from edge.core.hub import ClientId
+from edge.core.session import Subscribe
+from edge.parts import WHO, Parts
+from schemas.wire import Party
+
+_logger = logging.getLogger("edge.sse")
+# Apart from those of WebSockets, which count up.
+_ids = itertools.count(-1, step=-1)
+
+HEADERS: Mapping[str, str] = {
+    hdrs.CONTENT_TYPE: "text/event-stream",
+    # What was kept of a stream would be taken for what is sent now.
+    hdrs.CACHE_CONTROL: "no-store",
+    # Some proxies collect what they pass on, unless they are told.
+    "X-Accel-Buffering": "no",
+}
+
+
+class Stream(web.StreamResponse):
+    """An answer that ends where the connection does, in every version of HTTP.
+
+    So its bytes are the same for all who read it, without the lengths of chunks.
+    """
+
+    _length_check = False
+
+    def __init__(self, headers: Mapping[str, str]) -> None:
+        super().__init__(headers={**HEADERS, **headers})
+        self.force_close()
+
+
+async def serve(
+    request: web.Request, stream: Stream, party: Party, said: Subscribe, parts: Parts
+) -> web.StreamResponse:
+    """Serve one client until it leaves or is dropped."""
+    await stream.prepare(request)
+    transport, line = request.transport, _Line(request.protocol)
+    if transport is None:  # gone already
+        return stream
+    transport.set_protocol(line)
+    limit_unsent(transport, parts.config.unsent_bytes)
+    client = Client(
+        ClientId(next(_ids)),
+        party,
+        _Ending(transport),
+        transport,
+        line.drained,
+        listens_only=True,
+        who=request[WHO],
+    )
+    parts.clients.add(client)
+    try:
+        await _speak(client, said, parts)
+        await line.lost.wait()
+    except ConnectionError as error:
+        _logger.debug("connection lost", extra={"why": str(error)})
+    finally:
+        parts.clients.remove(client)
+        parts.demand.unwatch(parts.hub.disconnect(client.id).unwatch)
+    return stream
+
+
+async def send_away(
+    request: web.Request, stream: Stream, why: str, parts: Parts
+) -> web.StreamResponse:
+    """Have a client come back later.
+
+    After any status but 200 an ``EventSource`` would never come back.
+    """
+    await stream.prepare(request)
+    await stream.write(retry(draw=parts.draw()) + remark(why))
+    await stream.write_eof()
+    return stream
+
+
+async def _speak(client: Client, said: Subscribe, parts: Parts) -> None:
+    hub, clock = parts.hub, parts.clock
+    greeting = hub.connect(
+        client.id, client.party, form=EVENTS, now_ms=clock.now_ms()
+    ).frames
+    first = retry(draw=parts.draw()) + b"".join(greeting)
+    await parts.clients.answer(client, [first])
+    effects = hub.handle(client.id, said, now_ms=clock.now_ms())
+    await carry_out(effects, client, parts)
+
+
+class _Line(asyncio.Protocol):
+    """A connection on which the other side has nothing more to say.
+
+    It is taken over from the server, which would keep what comes after the request.
+    """
+
+    def __init__(self, before: asyncio.BaseProtocol) -> None:
+        self._before = before
+        self.lost = asyncio.Event()
+        self._has_room = asyncio.Event()
+        self._has_room.set()
+
+    def pause_writing(self) -> None:
+        self._has_room.clear()
+
+    def resume_writing(self) -> None:
+        self._has_room.set()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.lost.set()
+        self._has_room.set()
+        self._before.connection_lost(exc)
+
+    async def drained(self) -> None:
+        """Wait until the socket takes more; ``ConnectionError`` when it is gone."""
+        await self._has_room.wait()
+        if self.lost.is_set():
+            raise ConnectionResetError("the reader is gone")
+
+
+class _Ending:
+    """How a stream is closed: what was written is sent, and that is the end."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+
+    @property
+    def closed(self) -> bool:
+        return self._transport.is_closing()
+
+    async def close(self, *, code: int, message: bytes) -> bool:
+        del code, message
+        self._transport.close()
+        return True

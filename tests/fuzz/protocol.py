@@ -1,0 +1,196 @@
+"""What any bytes of a client mean as WebSocket frames (RFC 6455), and what is due for them.
+
+Made from the RFC, not from the edge: each stream has exactly one right outcome. Where the
+edge is lenient so is this: a frame may stand without a mask, a length may be written longer
+than need be, and an empty fragment that begins a message is forgotten when a whole one comes.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from tests.support.raw_ws import BINARY, CLOSE, PING, PONG, TEXT, masked
+
+_CONTROL = 8
+_OPCODES = (0, TEXT, BINARY, CLOSE, PING, PONG)
+_MAX_CONTROL = 125
+PROTOCOL_ERROR, NOT_UTF_8, TOO_BIG = 1002, 1007, 1009
+# Codes that may stand in a close frame; above 2999 those of libraries and applications.
+_CLOSE_CODES = frozenset({*range(1000, 1004), *range(1007, 1015), *range(3000, 5000)})
+# Not to be sent, but taken: nobody is harmed by how a client names its leaving.
+_TAKEN_CODES = frozenset({1006, *range(5000, 65_536)})
+
+
+class Message(NamedTuple):
+    """A whole message, its fragments joined."""
+
+    payload: bytes
+    is_text: bool
+
+
+class Ping(NamedTuple):
+    """To be answered with the same payload."""
+
+    payload: bytes
+
+
+class Closes(NamedTuple):
+    """The client takes its leave: the edge does too.
+
+    One that goes on sending after that (``is_last`` is false) may hear nothing of it.
+    """
+
+    is_last: bool = True
+
+
+class Breaks(NamedTuple):
+    """Nothing after this is heard; the edge closes with the code."""
+
+    code: int
+
+
+class Cut(NamedTuple):
+    """The stream ends within a frame, of which the bytes from ``at`` on are there."""
+
+    at: int
+
+
+Event = Message | Ping | Closes | Breaks | Cut
+
+
+class _Frame(NamedTuple):
+    first: int
+    payload: bytes
+    end: int
+
+    @property
+    def is_final(self) -> bool:
+        return bool(self.first & 0x80)
+
+    @property
+    def opcode(self) -> int:
+        return self.first & 0xF
+
+
+@dataclass
+class Reading:
+    """A stream, read frame by frame; ``opened`` is the opcode of a message in fragments."""
+
+    stream: bytes
+    limit_bytes: int
+    opened: int | None = None
+    parts: bytearray = field(default_factory=bytearray)
+
+    def events(self) -> Iterator[Event]:
+        at = 0
+        while at < len(self.stream):
+            found = self._frame(at)
+            if not isinstance(found, _Frame):
+                yield found
+                return
+            event = self._event(found)
+            if isinstance(event, Closes):
+                event = Closes(found.end == len(self.stream))
+            if event is not None:
+                yield event
+            if isinstance(event, Closes | Breaks):
+                return
+            at = found.end
+
+    def _frame(self, at: int) -> "_Frame | Breaks | Cut":
+        """Read one frame; what is wrong with a head is so before its payload is there."""
+        head = self.stream[at : at + 14]
+        if len(head) < 2:
+            return Cut(at)
+        if _is_forbidden(head):
+            return Breaks(PROTOCOL_ERROR)
+        start, size = _length(head)
+        if len(head) < start:
+            return Cut(at)
+        if head[0] & 0xF < _CONTROL and len(self.parts) + size > self.limit_bytes:
+            return Breaks(TOO_BIG)
+        return self._whole(at, at + start, size)
+
+    def _whole(self, at: int, start: int, size: int) -> "_Frame | Cut":
+        stream, mask = self.stream, b"\0\0\0\0"
+        if stream[at + 1] & 0x80:
+            mask, start = stream[start : start + 4], start + 4
+        end = start + size
+        if len(stream) < end:
+            return Cut(at)
+        return _Frame(stream[at], masked(stream[start:end], mask), end)
+
+    def _event(self, found: _Frame) -> Event | None:
+        match found.opcode:
+            case opcode if opcode == PING:
+                return Ping(found.payload)
+            case opcode if opcode == PONG:
+                return None
+            case opcode if opcode == CLOSE:
+                return _closing(found.payload)
+            case _:
+                return self._part(found)
+
+    def _part(self, found: _Frame) -> Event | None:
+        if self.opened is not None and not self.parts and _is_whole(found):
+            return _message(found.payload, found.opcode)
+        if (found.opcode == 0) is (self.opened is None):
+            # A part of nothing, or no part of what is open.
+            return Breaks(PROTOCOL_ERROR)
+        if self.opened is None:
+            self.opened = found.opcode
+        self.parts += found.payload
+        if not found.is_final:
+            return None
+        message = _message(bytes(self.parts), self.opened)
+        self.opened, self.parts = None, bytearray()
+        return message
+
+
+def _is_whole(found: _Frame) -> bool:
+    return found.is_final and found.opcode in (TEXT, BINARY)
+
+
+def _message(payload: bytes, opcode: int) -> Event:
+    if opcode == TEXT and not _is_utf_8(payload):
+        return Breaks(NOT_UTF_8)
+    return Message(payload, opcode == TEXT)
+
+
+def _is_forbidden(head: bytes) -> bool:
+    """Tell whether the first two bytes can begin no frame."""
+    first, size = head[0], head[1] & 0x7F
+    opcode = first & 0xF
+    cut_control = opcode >= _CONTROL and (not first & 0x80 or size > _MAX_CONTROL)
+    return bool(first & 0x70) or opcode not in _OPCODES or cut_control
+
+
+def _length(head: bytes) -> tuple[int, int]:
+    """Return where the mask of a frame begins, and the length of its payload."""
+    size = head[1] & 0x7F
+    if size <= _MAX_CONTROL:
+        return 2, size
+    start = 4 if size == 126 else 10
+    return start, int.from_bytes(head[2:start], "big")
+
+
+def read(stream: bytes, *, limit_bytes: int) -> list[Event]:
+    """Return what a stream of frames means, to its end or to where it breaks."""
+    return list(Reading(stream, limit_bytes).events())
+
+
+def _closing(payload: bytes) -> Event:
+    if not payload:
+        return Closes()
+    code = int.from_bytes(payload[:2], "big")
+    if len(payload) < 2 or code not in _CLOSE_CODES | _TAKEN_CODES:
+        return Breaks(PROTOCOL_ERROR)
+    return Closes() if _is_utf_8(payload[2:]) else Breaks(NOT_UTF_8)
+
+
+def _is_utf_8(text: bytes) -> bool:
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
