@@ -2,11 +2,13 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from tests.chaos.judge import WRONG
+from tests.chaos.plan import DECKS, Fault, plan
 from tests.support.shared_data import ROOT
 
 RESULTS = ROOT / "tests" / "chaos" / "results.jsonl"
@@ -34,6 +36,35 @@ def table(results: Iterable[Mapping[str, Any]]) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
+def faults(results: Iterable[Mapping[str, Any]]) -> str:
+    """Return how often the runs that were not damaged met each fault, as a table.
+
+    A seed has the same plan each time; of the answers meddled with each request is named.
+    """
+    met: dict[str, Counter[str]] = {log: Counter() for log in sorted(DECKS)}
+    for one in results:
+        if one["ok"]:
+            planned = plan(one["seed"], one["minutes"], one["log"])
+            met[one["log"]].update(map(_named, planned.faults))
+    names = sorted({name for counts in met.values() for name in counts})
+    rows = [
+        ["fault survived", *met],
+        ["---"] * (len(met) + 1),
+        *([name, *(f"{counts[name]}" for counts in met.values())] for name in names),
+    ]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _named(fault: Fault) -> str:
+    request = fault.request
+    return fault.kind.value + (f": {request.name}" if request else "")
+
+
+def written(results: Sequence[Mapping[str, Any]]) -> str:
+    """Return what the docs say of the runs."""
+    return f"{faults(results)}\n\n{table(results)}"
+
+
 def _figure(value: object) -> str:
     is_count = isinstance(value, int) and value >= 10_000
     return f"{value:,}" if is_count else f"{value}"
@@ -53,7 +84,7 @@ def with_table(text: str, rows: str) -> str:
 
 
 def main() -> None:
-    text = with_table(DOC.read_text(), table(results_in(RESULTS)))
+    text = with_table(DOC.read_text(), written(results_in(RESULTS)))
     DOC.write_text(text)
 
 

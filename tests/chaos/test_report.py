@@ -1,6 +1,14 @@
 """The table of runs in the docs."""
 
-from tests.chaos.report import DOC, RESULTS, results_in, table, with_table
+from tests.chaos.report import (
+    DOC,
+    RESULTS,
+    faults,
+    results_in,
+    table,
+    with_table,
+    written,
+)
 
 RUN = {
     "log": "kafka",
@@ -29,6 +37,13 @@ def test_the_order_of_the_runs_does_not_matter() -> None:
     assert table([RUN, damaged]) == table([damaged, RUN])
 
 
+def test_only_runs_without_damage_count_as_survived() -> None:
+    rows = [row.split(" | ") for row in faults([RUN, RUN | {"ok": False}]).splitlines()]
+    assert rows[0] == ["| fault survived", "kafka", "sqlite |"]
+    assert sum(int(row[1]) for row in rows[2:]) == RUN["faults"]
+    assert all(row[2] == "0 |" for row in rows[2:])
+
+
 def test_the_docs_hold_the_runs_that_were_kept() -> None:
     text = DOC.read_text()
-    assert with_table(text, table(results_in(RESULTS))) == text
+    assert with_table(text, written(results_in(RESULTS))) == text
