@@ -309,6 +309,7 @@ def edge_config(settings: Settings) -> "EdgeConfig":
         lease_s=settings.lease_s,
         refresh_interval_s=settings.refresh_interval_s,
         message_bytes=settings.message_bytes,
+        deflate=settings.deflate,
         client_buffer_bytes=settings.client_buffer_bytes,
         stall_s=settings.client_stall_s,
         heartbeat_s=settings.heartbeat_s,

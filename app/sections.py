@@ -266,6 +266,12 @@ class Edge(BaseModel):
         description="Longest message of a client; a longer one closes with 1009; 0 is no "
         "limit",
     )
+    deflate: bool = Field(
+        default=False,
+        description="Take permessage-deflate from clients that offer it: what they get of "
+        "1 KiB and more goes compressed, once for all, for some milliseconds of CPU; what "
+        "they send is held to the longest message when it is inflated",
+    )
     client_buffer_bytes: Positive = Field(
         262_144,
         description="What a client has not read is at most this, the system's buffer "

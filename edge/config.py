@@ -59,7 +59,8 @@ class EdgeConfig:
     ``instance`` is its name in leases. ``origins`` are those whose pages may read the
     answers to HTTP requests; ``*`` among them is all. A lease lasts ``lease_s`` and is
     renewed five times in that; a refresh of one kind is asked for at most once in
-    ``refresh_interval_s``. A message of a client is at most ``message_bytes``. A client is
+    ``refresh_interval_s``. A message of a client is at most ``message_bytes``. With
+    ``deflate`` clients that offer it may compress, and get long messages compressed. A client is
     pinged every ``ping_s`` and has as long to answer.
 
     What a client has not read is at most ``client_buffer_bytes``, in the kernel and here;
@@ -89,6 +90,7 @@ class EdgeConfig:
     lease_s: float = 300.0
     refresh_interval_s: float = 10.0
     message_bytes: int = 65_536
+    deflate: bool = False
     client_buffer_bytes: int = 262_144
     ping_s: float = 20.0
     stall_s: float = 30.0

@@ -3,13 +3,17 @@
 import asyncio
 import itertools
 import logging
+import zlib
 from collections.abc import Callable
 from functools import partial
 
-from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
+from aiohttp import WSCloseCode, WSMessage, WSMsgType, hdrs, web
+from multidict import CIMultiDict
 
 from edge.answering import carry_out
 from edge.clients import Client, limit_unsent
+from edge.core.deflated import AGREED, WINDOW_BITS
+from edge.core.forms import BASE
 from edge.core.hub import ClientId
 from edge.core.limits import Conduct
 from edge.core.session import TOO_MANY_ERRORS, TOO_MANY_MESSAGES, Refused
@@ -42,7 +46,7 @@ async def serve(
     """Serve one client until it leaves or is dropped."""
     most_bytes = parts.config.message_bytes
     accepted = _Socket(
-        compress=False,
+        compress=parts.config.deflate,
         autoping=False,
         timeout=_CLOSE_S,
         # aiohttp refuses what is as long as its limit; 0 is none.
@@ -85,6 +89,8 @@ class _Socket(web.WebSocketResponse):
     """
 
     before_close: Callable[[], None] | None = None
+    # Whether long messages go compressed.
+    packs = False
     _rest: "_Rest | None" = None
     _is_broken = False
 
@@ -93,8 +99,25 @@ class _Socket(web.WebSocketResponse):
     ) -> bool:
         if self.before_close is not None:
             self.before_close()
+        if isinstance(self._exception, zlib.error):
+            code = WSCloseCode.INVALID_TEXT
         self._is_broken |= code in _BROKEN
         return await super().close(code=code, message=message, drain=drain)
+
+    def _handshake(
+        self, request: web.BaseRequest
+    ) -> "tuple[CIMultiDict[str], str | None, int, bool]":
+        """Take an offer of compression if its window has room for ours.
+
+        ``window_bits`` is what the client takes at most; 0 is no offer, or none that
+        aiohttp could take.
+        """
+        headers, protocol, window_bits, _ = super()._handshake(request)
+        self.packs = window_bits >= WINDOW_BITS
+        headers.pop(hdrs.SEC_WEBSOCKET_EXTENSIONS, None)
+        if self.packs:
+            headers[hdrs.SEC_WEBSOCKET_EXTENSIONS] = AGREED
+        return headers, protocol, window_bits if self.packs else 0, True
 
     async def read_out(self, clock: Clock) -> None:
         """Wait for the end of a client that cannot be read, then end it."""
@@ -135,9 +158,7 @@ class _Rest(asyncio.Protocol):
 class _Conversation:
     """One client's messages, one after the other, each with its answer."""
 
-    def __init__(
-        self, accepted: web.WebSocketResponse, client: Client, parts: Parts
-    ) -> None:
+    def __init__(self, accepted: _Socket, client: Client, parts: Parts) -> None:
         self._socket, self._client, self._parts = accepted, client, parts
         allowed = parts.config.allowances
         self._conduct = Conduct(
@@ -153,6 +174,7 @@ class _Conversation:
         greeting = parts.hub.connect(
             client.id,
             client.party,
+            form=BASE._replace(packed=self._socket.packs),
             now_ms=parts.clock.now_ms(),
             may_refresh=may_refresh,
         )

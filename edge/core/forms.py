@@ -4,20 +4,22 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from edge.core.events import events
-from edge.core.frames import text_frame
+from edge.core.frames import packed_frame, text_frame
 
 
 class Form(NamedTuple):
     """What changes bytes: clients of one form and one subscription share theirs.
 
     Of the features only ``seq`` makes the bytes of each client its own. With ``events``
-    the messages are server-sent events, worded as those of the base protocol.
+    the messages are server-sent events, worded as those of the base protocol; ``packed``
+    ones are compressed where they are long.
     """
 
     exact: bool = False
     resume: bool = False
     seq: bool = False
     events: bool = False
+    packed: bool = False
 
     @property
     def shared(self) -> "Form":
@@ -58,9 +60,9 @@ def numbered(messages: Sequence[bytes], *, after: int) -> list[bytes]:
     ]
 
 
-def framed(messages: Iterable[bytes]) -> bytes:
+def framed(messages: Iterable[bytes], *, packed: bool = False) -> bytes:
     """Return whole frames, joined for one write."""
-    return b"".join(map(text_frame, messages))
+    return b"".join(map(packed_frame if packed else text_frame, messages))
 
 
 def sealed(messages: Sequence[bytes], form: Form, cursor: bytes | None) -> bytes:
@@ -69,4 +71,4 @@ def sealed(messages: Sequence[bytes], form: Form, cursor: bytes | None) -> bytes
         return events(messages, cursor)
     if messages and cursor:
         messages = with_cursor(messages, cursor)
-    return framed(messages)
+    return framed(messages, packed=form.packed)

@@ -8,7 +8,7 @@ from edge.core import extras
 from edge.core.cursor import Cursor, Refusal, log_name, parse_cursor, refusal
 from edge.core.extras import Ignored
 from edge.core.feed import Feed
-from edge.core.forms import Form, with_field
+from edge.core.forms import with_field
 from edge.core.members import Member
 from edge.core.messages import error, pong
 from edge.core.outbox import Outbox
@@ -194,7 +194,7 @@ class Requests:
         )
         reply = self._reply(member, message)
         member.features = frozenset(granted)
-        member.form = Form(
+        member.form = member.form._replace(
             exact="exact" in granted, resume="resume" in granted, seq="seq" in granted
         )
         self._feeds[member.party].groups.place(member)
