@@ -244,7 +244,9 @@ async def test_a_restart_is_announced_and_come_back_from(tmp_path: Path) -> None
         await identity(log, World.SIMULATED)
         await two_prices(log)
         first = AsyncExitStack()
-        running = await first.enter_async_context(serving_from(log))
+        # Its notice asks to stay away for half of five seconds.
+        opened = serving_from(log, drawn=0.5)
+        running = await first.enter_async_context(opened)
         async with serving_from(log) as other:
             urls = [f"ws://{running.host}", f"ws://{other.host}"]
             options = Options(clock=clock, draw=lambda: 0.0)
@@ -253,8 +255,8 @@ async def test_a_restart_is_announced_and_come_back_from(tmp_path: Path) -> None
                 await until_status(feed, State.LIVE)
                 await first.aclose()
                 await until_status(feed, State.CONNECTING)
-                # The notice asks to stay away for up to five seconds.
-                await clock.advance(5.0)
+                await clock.until_asleep()
+                await clock.advance(2.5)
                 status = await until_status(feed, State.LIVE, recovered=True)
                 assert other.host in status.url
 

@@ -25,6 +25,7 @@ from tests.support.pipeline import TOPICS
 from tests.support.sqlite_logs import HandClock, config_of
 
 SHARD, HOUR_MS, MINUTE_MS = 0, 3_600_000, 60_000
+IDLE_S = ProcessorConfig("one").idle_watermark_s
 START_MS = 1_700_000_000_000
 ALPHA_KEY = price_key(ALPHA)
 
@@ -163,7 +164,8 @@ async def all_it_writes(
         # Until an idle watermark is written, with a jump before it.
         processors.step_wall_clock(HOUR_MS)
         await processors.until_asleep(2)
-        await processors.advance(6)
+        # No further than it is due: it tells the moment at which it is written.
+        await processors.advance(IDLE_S)
         await written(log, LATEST, 3 + 2)
     return {
         topic: [

@@ -204,15 +204,20 @@ async def serving(
 
 
 @asynccontextmanager
-async def serving_from(log: EventLog, **settings: Any) -> AsyncIterator[Serving]:
-    """Run an edge over a log and wait until it has read the table."""
+async def serving_from(
+    log: EventLog, *, drawn: float = 0.0, **settings: Any
+) -> AsyncIterator[Serving]:
+    """Run an edge over a log and wait until it has read the table.
+
+    ``drawn`` is what it draws whenever it leaves something to chance.
+    """
     clock = StallingClock(NOW_MS)
     opened = running(
         log,
         config_of(**settings),
         partitions=PARTITIONS,
         clock=clock,
-        draw=lambda: 0.0,
+        draw=lambda: drawn,
     )
     async with opened as edge:
         async with asyncio.timeout(LONG_S):
