@@ -24,9 +24,11 @@ from runtime.metrics import (
     SENT_BYTES,
     SENT_WRITES,
 )
-from schemas.wire import Party
+from schemas.wire import PARTIES, Party
 
 _logger = logging.getLogger("edge.clients")
+# A part of an answer that is longer gives the others a turn before the next is made.
+_SHORT_BYTES = 16_384
 # Of one batch, before pings, accepts and reads have their turn: some milliseconds.
 CLIENTS_A_TURN = 300
 # How long a stop waits for clients to answer the close frame.
@@ -34,6 +36,8 @@ _CLOSE_S = 2.0
 # Over how long clients that were told of a shutdown come back.
 _RECONNECT_S = 5.0
 _CLOSE_REASON = b"restarting"
+_CLIENTS = {party: CLIENTS.labels(party) for party in PARTIES}
+_CONNECTIONS = {party: CONNECTIONS.labels(party) for party in PARTIES}
 _CLOSE_PAYLOAD = WSCloseCode.SERVICE_RESTART.to_bytes(2) + _CLOSE_REASON
 _CLOSE_FRAME = bytes((0x88, len(_CLOSE_PAYLOAD))) + _CLOSE_PAYLOAD
 
@@ -118,14 +122,14 @@ class Clients:
         )
         self._open[client.id] = client
         self._transports[client.id] = client.transport
-        CLIENTS.labels(client.party).inc()
-        CONNECTIONS.labels(client.party).inc()
+        _CLIENTS[client.party].inc()
+        _CONNECTIONS[client.party].inc()
 
     def remove(self, client: Client) -> None:
         """Forget a connection and what it was to get."""
         del self._open[client.id]
         self.mute(client.id)
-        CLIENTS.labels(client.party).dec()
+        _CLIENTS[client.party].dec()
 
     def mute(self, client_id: ClientId) -> None:
         """Write no more changes to a client: a close frame is about to be sent."""
@@ -146,7 +150,6 @@ class Clients:
                 write = self._left.popleft()
                 clients += len(write.clients)
                 self._fan_out(write)
-            self._count_sent()
             if self._left:
                 await self._clock.sleep(0)
         for offer, count in self._hub.take_offers().items():
@@ -189,8 +192,8 @@ class Clients:
         self._sent_writes += written
         self._sent_bytes += written * len(frames)
 
-    def _count_sent(self) -> None:
-        """Count what was sent, a turn at once: groups are many, and some of one client."""
+    def count_sent(self) -> None:
+        """Set the counters of what was sent: too much a price for each write."""
         SENT_WRITES.inc(self._sent_writes)
         SENT_BYTES.inc(self._sent_bytes)
         self._sent_writes = self._sent_bytes = 0
@@ -210,7 +213,8 @@ class Clients:
                 break
             self._write(client, each)
             await self._drain(client)
-            await self._clock.sleep(0)
+            if len(each) > _SHORT_BYTES:
+                await self._clock.sleep(0)
         if client.is_open:
             self.catch_up(client.id)
             self._settle(client)
@@ -238,7 +242,6 @@ class Clients:
         client.transport.write(frames)
         self._sent_writes += 1
         self._sent_bytes += len(frames)
-        self._count_sent()
 
     async def _drain(self, client: Client) -> None:
         await client.drained()

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from edge.config import EdgeConfig
 from edge.core.leases import Lease, Leases
@@ -42,15 +42,18 @@ class Demand:
         self._newcomers = Buckets[str](allowed.new_watched_each)
         self._askers = Buckets[tuple[str, RefreshKind]](allowed.refreshes_each)
 
-    def watch(self, users: Iterable[UserId], who: str = "") -> None:
+    def watch(self, users: Collection[UserId], who: str = "") -> None:
         """Hold a lease of each user until ``unwatch``."""
-        self._leases.watch(each for each in users if self._may_watch(each, who))
-        self._changed()
+        if users:
+            # One after the other: each that is taken leaves less room for the next.
+            self._leases.watch(each for each in users if self._may_watch(each, who))
+            self._changed()
 
-    def unwatch(self, users: Iterable[UserId]) -> None:
+    def unwatch(self, users: Collection[UserId]) -> None:
         """Withdraw the leases."""
-        self._leases.unwatch(users)
-        self._changed()
+        if users:
+            self._leases.unwatch(users)
+            self._changed()
 
     def glance(self, users: Iterable[UserId], who: str = "") -> None:
         """Have each user watched for the length of one lease."""

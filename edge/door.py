@@ -8,7 +8,6 @@ and that of a stream lasts as long as the stream.
 
 import asyncio
 import logging
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -17,7 +16,13 @@ from aiohttp import hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from edge.config import EdgeConfig
-from edge.core.addresses import address_of, client_of, household, is_among
+from edge.core.addresses import (
+    Address,
+    address_of,
+    client_of,
+    household,
+    is_among,
+)
 from edge.core.limits import Census, Full
 from runtime.metrics import OPEN_CONNECTIONS, REFUSED
 
@@ -26,10 +31,6 @@ _logger = logging.getLogger("edge.door")
 _MOST_WAITING = 256
 # Files of our own: the log, its drivers, standard streams.
 _RESERVED_FILES = 512
-# A connection whose other side confirms nothing is given up by the system, some time
-# after we would have dropped a client that takes nothing.
-_STALLS = 2
-_PROBES = 3
 
 
 def most_connections(wanted: int, *, files: int) -> int:
@@ -58,9 +59,11 @@ class Door:
         loop = asyncio.get_running_loop()
         return Connection(server, door=self, loop=loop, **settings)
 
-    def enter(self, peer: str) -> tuple[str | None, Full | None]:
-        """Count a connection; return for whom, and why it is turned away if it is."""
-        address = address_of(peer)
+    def enter(self, address: Address | None) -> tuple[str | None, Full | None]:
+        """Count a connection; return for whom, and why it is turned away if it is.
+
+        One of a proxy of ours is nobody's: whose its requests are they tell.
+        """
         is_proxy = address is None or is_among(address, self._config.access.proxies)
         who = None if is_proxy else household(address)
         full = self._census.enter(who)
@@ -87,13 +90,16 @@ class Door:
     def passing(self, request: web.Request) -> Iterator[tuple[str, Full | None]]:
         """Count a request while it lasts; yield whose it is, and why it is refused."""
         connection = request.protocol
-        peer = connection.peer if isinstance(connection, Connection) else ""
-        full = connection.full if isinstance(connection, Connection) else None
+        assert isinstance(connection, Connection), "we made it"  # noqa: S101
+        if connection.who is not None:
+            yield connection.who, connection.full
+            return
         forwarded = request.headers.getall(hdrs.X_FORWARDED_FOR, ())
-        client = client_of(peer, forwarded, self._config.access.proxies)
+        proxies = self._config.access.proxies
+        client = client_of(connection.address, forwarded, proxies)
         who = household(client)
-        if full is not None or client == address_of(peer):
-            yield who, full
+        if connection.full is not None or client == connection.address:
+            yield who, connection.full
             return
         full = self._passed_on.enter(who)
         if full is not None:
@@ -105,47 +111,30 @@ class Door:
         finally:
             self._passed_on.leave(who)
 
-    def bound(self, transport: asyncio.BaseTransport) -> None:
-        """Have the system give up a connection whose other side is gone without a word."""
-        accepted = transport.get_extra_info("socket")
-        if accepted is None:
-            return
-        seconds = max(1, round(self._config.stall_s))
-        wanted = {
-            "TCP_USER_TIMEOUT": seconds * 1_000 * _STALLS,
-            "TCP_KEEPIDLE": seconds,
-            "TCP_KEEPINTVL": max(1, seconds // _PROBES),
-            "TCP_KEEPCNT": _PROBES,
-        }
-        for name, value in wanted.items():
-            option = getattr(socket, name, None)  # not on every system
-            if option is not None:
-                accepted.setsockopt(socket.IPPROTO_TCP, option, value)
-
 
 class Connection(web.RequestHandler):
     """HTTP on one connection that the door counts.
 
-    ``peer`` is who connected, ``full`` why it is turned away: the first request is told.
+    ``address`` is that of who connected, ``who`` for whom it counts (``None``: nobody
+    yet), ``full`` why it is turned away: the first request is told.
     """
 
-    __slots__ = ("_door", "_is_in", "_who", "full", "peer")
+    __slots__ = ("_door", "_is_in", "address", "full", "who")
 
     def __init__(self, server: web.Server, *, door: Door, **settings: Any) -> None:
         super().__init__(server, **settings)
         self._door, self._is_in = door, False
-        self._who: str | None = None
+        self.who: str | None = None
         self.full: Full | None = None
-        self.peer = ""
+        self.address: Address | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Count it in."""
         super().connection_made(transport)
         name = transport.get_extra_info("peername")
-        self.peer = str(name[0]) if isinstance(name, tuple) else ""
-        self._who, self.full = self._door.enter(self.peer)
+        self.address = address_of(str(name[0])) if isinstance(name, tuple) else None
+        self.who, self.full = self._door.enter(self.address)
         self._is_in = True
-        self._door.bound(transport)
         if self.full is not None and self._door.is_crowded:
             self.force_close()
 
@@ -153,7 +142,7 @@ class Connection(web.RequestHandler):
         """Count it out."""
         if self._is_in:
             self._is_in = False
-            self._door.leave(self._who, self.full)
+            self._door.leave(self.who, self.full)
         super().connection_lost(exc)
 
     def log_exception(self, *args: Any, **kw: Any) -> None:

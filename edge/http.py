@@ -1,6 +1,7 @@
 """The table of routes: what answers which path of the port."""
 
-from functools import partial
+from collections.abc import Callable
+from functools import lru_cache, partial
 
 from aiohttp import hdrs, web
 
@@ -19,6 +20,8 @@ _PRICE_PATHS = (
 )
 _BALANCE_PATHS = ("/parties/balances/{room}", "/balances")
 _COUNTED = frozenset(("GET", "HEAD", "POST", "OPTIONS", "PUT", "PATCH", "DELETE"))
+# Of routes, methods and statuses together: more than there are.
+_MOST_KINDS = 4_096
 _TEXT = {hdrs.CONTENT_TYPE: "text/plain;charset=UTF-8"}
 
 
@@ -66,4 +69,9 @@ async def _count(request: web.Request, response: web.StreamResponse) -> None:
     resource = request.match_info.route.resource
     route = resource.canonical if resource is not None else "none"
     method = request.method if request.method in _COUNTED else "other"
-    HTTP_REQUESTS.labels(route, method, f"{response.status}").inc()
+    _counting(route, method, response.status)()
+
+
+@lru_cache(_MOST_KINDS)
+def _counting(route: str, method: str, status: int) -> Callable[[], None]:
+    return HTTP_REQUESTS.labels(route, method, f"{status}").inc

@@ -16,8 +16,12 @@ Serve: TypeAlias = Callable[[], asyncio.Protocol]
 _BACKLOG = 4_096
 # Who has not agreed on TLS by then is cut off.
 _HANDSHAKE_S = 15.0
-# What those who stand in line when the port is left have for TLS.
-_HANDSHAKE_S = 1.0
+# What those who stand in line when the port is left have for it.
+_LAST_HANDSHAKE_S = 1.0
+# A connection whose other side confirms nothing is given up by the system, some time
+# after a client that takes nothing would have been dropped.
+_STALLS = 2
+_PROBES = 3
 
 
 class Listener:
@@ -64,7 +68,7 @@ class Listener:
     async def _take_in(self, connection: socket.socket) -> None:
         loop = asyncio.get_running_loop()
         with suppress(OSError):  # it left, or was too slow in saying what TLS wants
-            async with asyncio.timeout(_HANDSHAKE_S):
+            async with asyncio.timeout(_LAST_HANDSHAKE_S):
                 await loop.connect_accepted_socket(
                     self._serve, connection, ssl=self._tls
                 )
@@ -77,9 +81,13 @@ async def taking(
     port: int,
     *,
     shared: bool,
+    stall_s: float,
     tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[Listener]:
     """Take a port; 0 is a free one. With ``shared`` other processes of ours may too.
+
+    The system gives up connections whose other side is gone without a word, after some
+    ``stall_s``.
 
     Raises ``OSError`` when it cannot be had. The system shares out connections among all
     that have opened a shared port.
@@ -90,6 +98,7 @@ async def taking(
             # Of a free port, all addresses get the same.
             number = taken[0].getsockname()[1] if taken else port
             taken.append(bound(family, (address, number), shared=shared))
+            _give_up_dead(taken[-1], stall_s)
         listener = Listener(serve, taken, tls)
         try:
             yield listener
@@ -122,6 +131,22 @@ def bound(
         why = os.strerror(error.errno) if error.errno else f"{error}"
         raise OSError(error.errno, f"cannot listen on {address}: {why}") from None
     return made
+
+
+def _give_up_dead(listening: socket.socket, stall_s: float) -> None:
+    """Bound how long what is accepted may confirm nothing: it inherits these."""
+    seconds = max(1, round(stall_s))
+    wanted = {
+        "TCP_USER_TIMEOUT": seconds * 1_000 * _STALLS,
+        "TCP_KEEPIDLE": seconds,
+        "TCP_KEEPINTVL": max(1, seconds // _PROBES),
+        "TCP_KEEPCNT": _PROBES,
+    }
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in wanted.items():
+        option = getattr(socket, name, None)  # not on every system
+        if option is not None:
+            listening.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 def tls_of(config: EdgeConfig) -> ssl.SSLContext | None:

@@ -54,7 +54,8 @@ class Parts:
         return self.follower.behind()
 
     def measure(self) -> None:
-        """Set the gauges of what is as it is just now."""
+        """Set the metrics that are not kept up to date all the time."""
+        self.clients.count_sent()
         HELD_BACK.set(self.hub.held_back)
         TABLE_KEYS.set(self.hub.keys)
         CLIENTS_BEHIND.set(self.hub.behind)

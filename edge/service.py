@@ -188,6 +188,7 @@ async def _listening(parts: Parts, door: Door) -> AsyncIterator[Listener]:
         runner.server,
         access_log=None,
         keepalive_timeout=config.keepalive_s,
+        tcp_keepalive=False,  # what listens has it, and all that it accepts
         max_line_size=_MAX_LINE_BYTES,
     )
     taken = taking(
@@ -195,6 +196,7 @@ async def _listening(parts: Parts, door: Door) -> AsyncIterator[Listener]:
         config.host,
         config.port,
         shared=config.shares_port,
+        stall_s=config.stall_s,
         tls=tls_of(config),
     )
     try:

@@ -37,6 +37,10 @@ _BROKEN = frozenset(
 )
 _ids = itertools.count(1)
 # Each costs an answer, or at least a turn: all count as messages.
+_HEARD = {
+    kind: CLIENT_MESSAGES.labels(kind.name.lower())
+    for kind in (WSMsgType.TEXT, WSMsgType.BINARY)
+}
 _SPOKEN = frozenset((WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.PING, WSMsgType.PONG))
 
 
@@ -75,6 +79,7 @@ async def serve(
         parts.clients.remove(client)
         parts.demand.unwatch(parts.hub.disconnect(client.id).unwatch)
     await accepted.read_out(parts.clock)
+    accepted.untie()
     return accepted
 
 
@@ -124,6 +129,17 @@ class _Socket(web.WebSocketResponse):
         if self._rest is not None:
             await sleep_or(clock, _REST_S, self._rest.ended)
             self._rest.transport.abort()
+
+    def untie(self) -> None:
+        """Let go of where it failed: those frames hold it, and it would never be freed.
+
+        Not before the collector looks, that is: after thousands were lost at once, for as
+        long as half a second.
+        """
+        error = self.exception()
+        while error is not None:
+            error.__traceback__ = None
+            error = error.__context__
 
     def _close_transport(self) -> None:
         transport = self._req.transport if self._req is not None else None
@@ -190,7 +206,7 @@ class _Conversation:
             return await self._dismiss(TOO_MANY_MESSAGES)
         match message.type:
             case WSMsgType.TEXT | WSMsgType.BINARY:
-                CLIENT_MESSAGES.labels(message.type.name.lower()).inc()
+                _HEARD[message.type].inc()
                 return await self._receive(message.data)
             case WSMsgType.PING:
                 await self._socket.pong(message.data)

@@ -5,6 +5,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 _COLLECT_EVERY = 50_000
+# What is left over is looked through once more with the next, and never more than that at
+# a time: a process that just let in thousands of clients would stand still for as long.
+_YOUNG_ONCE_MORE = 0
+# All there is: after so many of these, if it has grown by a quarter as well.
+_OLD_EVERY = 50
 
 
 @contextmanager
@@ -15,7 +20,7 @@ def rare_collections() -> Iterator[None]:
     holds is a tenth of its time.
     """
     before = gc.get_threshold()
-    gc.set_threshold(_COLLECT_EVERY, *before[1:])
+    gc.set_threshold(_COLLECT_EVERY, _YOUNG_ONCE_MORE, _OLD_EVERY)
     try:
         yield
     finally:

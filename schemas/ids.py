@@ -72,6 +72,7 @@ def asset_name(asset_id: str) -> str | None:
     return name if separator else None
 
 
+@lru_cache(_CACHED_IDS)
 def _address(text: str, network: Network | None) -> str | None:
     decoded = decode_address(text)
     if decoded is None:

@@ -5,7 +5,7 @@ expect); what the edge sends has these fields and no other. Numbers of base unit
 written with all their digits.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
@@ -73,6 +73,7 @@ class Outbound(BaseModel):
 
 
 Party = Literal["prices", "balances"]
+PARTIES: tuple[Party, ...] = get_args(Party)
 
 
 class ServerInfo(Outbound):

@@ -45,7 +45,7 @@ def address_of(text: str) -> Address | None:
 
 
 def client_of(
-    peer: str, forwarded: Sequence[str], trusted: Sequence[Network]
+    peer: Address | None, forwarded: Sequence[str], trusted: Sequence[Network]
 ) -> Address | None:
     """Return whose request it is; ``None`` when the peer has no address.
 
@@ -54,7 +54,7 @@ def client_of(
     it is the right-most address that is no proxy of ours; what cannot be read hides
     behind the proxy that passed it on.
     """
-    client = address_of(peer)
+    client = peer
     passed_on = [each for value in forwarded for each in value.split(",")]
     while client is not None and is_among(client, trusted) and passed_on:
         said = address_of(passed_on.pop())

@@ -151,11 +151,7 @@ class Balances:
         self, positions: Positions, ids: Sequence[str] | None
     ) -> Iterator[Held]:
         """Yield balances that may have waited for a token's decimals until ``positions``."""
-        known = {
-            contract
-            for contract, place in self._table.decimals_places.items()
-            if place.offset >= positions.get(place.partition, 0)
-        }
+        known = {token for token, _ in self._table.decimals_places.new(positions)}
         if known:
             every = self._table.balances
             for user in every if ids is None else map(UserId, ids):

@@ -65,8 +65,10 @@ def largest_subnet(balance: Balance) -> tuple[ContractId, SubnetPart] | None:
 
     Of equal parts that of the smaller contract id.
     """
+    if not balance.subnets:
+        return None
     parts = sorted(balance.subnets.items())
-    return max(parts, key=lambda part: int(part[1].balance), default=None)
+    return max(parts, key=lambda part: int(part[1].balance))
 
 
 def subnet_decimals(

@@ -51,7 +51,7 @@ class Table:
         self.registry_places: Places[tuple[ContractId, str]] = Places()
         self.balance_places: Places[Held] = Places()
         # Where the record stands that gave a token the decimals it has.
-        self.decimals_places: dict[ContractId, Place] = {}
+        self.decimals_places: Places[tuple[ContractId, str]] = Places()
         self.identity: LogIdentity | None = None
         self.prices: dict[ContractId, Price] = {}
         self.tokens: dict[ContractId, Token] = {}
@@ -140,7 +140,7 @@ class Table:
         contract = token.contract_id
         before = self.tokens.get(contract)
         if before is None or before.fields.decimals != token.fields.decimals:
-            self.decimals_places[contract] = place
+            self.decimals_places.put((contract, TOKEN), place)
         self.tokens[contract] = token
         self.registry_places.put((contract, TOKEN), place)
         return Change(token=contract)

@@ -1,10 +1,13 @@
 """Clients that do not answer, or stay until the end; and the sockets they have."""
 
 import asyncio
+import gc
+import weakref
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
+from aiohttp.web import WebSocketResponse
 from websockets.asyncio.client import connect
 
 from tests.support.deaf import by_hand, closes
@@ -139,3 +142,23 @@ async def test_nothing_built_before_a_message_arrives_after_its_answer(
             heard = [await crowd[-1].next()]
         heard += await crowd[-1].until_now()
         assert heard == [update_of(CHA, 0.5)]
+
+
+async def test_a_lost_client_is_freed_without_the_collector(tmp_path: Path) -> None:
+    freed = asyncio.Event()
+    async with serving(tmp_path) as running, running.listener() as listener:
+        gc.disable()
+        try:
+            # By its type: there are proxies of what is gone, which are not to be asked.
+            (found,) = [
+                each
+                for each in gc.get_objects()
+                if issubclass(type(each), WebSocketResponse)
+            ]
+            weakref.finalize(found, freed.set)
+            del found
+            listener.connection.transport.abort()
+            async with asyncio.timeout(LONG_S):
+                await freed.wait()
+        finally:
+            gc.enable()

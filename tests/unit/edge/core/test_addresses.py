@@ -51,17 +51,18 @@ def test_what_is_no_address_is_none(text: str) -> None:
 def test_the_client_is_the_right_most_address_that_is_no_proxy(
     peer: str, forwarded: list[str], client: str
 ) -> None:
-    assert f"{client_of(peer, forwarded, PROXIES)}" == client
+    assert f"{client_of(address_of(peer), forwarded, PROXIES)}" == client
 
 
 def test_a_peer_without_an_address_is_nobody() -> None:
-    assert client_of("", ["198.51.100.1"], PROXIES) is None
+    assert client_of(None, ["198.51.100.1"], PROXIES) is None
     assert household(None) == ""
 
 
 @given(st.lists(st.text(max_size=40), max_size=5))
 def test_nothing_that_is_written_left_of_the_client_counts(lies: list[str]) -> None:
-    found = client_of("10.0.0.1", [*lies, "198.51.100.1"], PROXIES)
+    proxy = address_of("10.0.0.1")
+    found = client_of(proxy, [*lies, "198.51.100.1"], PROXIES)
     assert f"{found}" == "198.51.100.1"
 
 

@@ -103,7 +103,7 @@ def test_decimals_stand_where_they_became_what_they_are() -> None:
     found = []
     for offset, record in enumerate(records):
         put(table, record, offset)
-        found.append(table.decimals_places[CHA].offset)
+        found.append(table.decimals_places.offset_of((CHA, TOKEN)))
     assert found == [0, 1, 1, 3]
 
 
