@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
 from edge.core.feed import Feed, Piece, said
 from edge.core.forms import Form, numbered, sealed
@@ -11,6 +11,7 @@ from edge.core.outbox import RESET, Offer, Outbox
 
 _Key = TypeVar("_Key")
 Flagged = Sequence[tuple[_Key, int]]
+_Asked: TypeAlias = tuple[Form, tuple[_Key, ...]]
 
 
 class Write(NamedTuple):
@@ -41,7 +42,9 @@ class FanOut(Generic[_Key]):
         self._limit_bytes, self._now_ms = limit_bytes, now_ms
         self._said: dict[tuple[Form, _Key], tuple[bytes, bytes]] = {}
         # How many of the flagged keys it holds, and the messages.
-        self._made: dict[tuple[Form, tuple[_Key, ...]], tuple[int, list[bytes]]] = {}
+        self._made: dict[_Asked[_Key], tuple[int, list[bytes]]] = {}
+        # The same as one write.
+        self._sealed: dict[_Asked[_Key], bytes] = {}
         self.offers: Counter[Offer] = Counter()
 
     def writes(self, flagged: Flagged[_Key]) -> Iterator[Write]:
@@ -60,7 +63,8 @@ class FanOut(Generic[_Key]):
             self.offers[offer] += 1
 
     def _to_live(self, group: Group, keys: Flagged[_Key]) -> Iterator[Write]:
-        taken, messages = self._messages(group.form.shared, keys)
+        asked = group.form.shared, tuple([key for key, _ in keys])
+        taken, messages = self._messages(asked, keys)
         rest = keys[taken:]
         at = self._cursor() if group.form.resumes and not rest else None
         if group.form.seq:
@@ -71,8 +75,9 @@ class FanOut(Generic[_Key]):
                     frames = sealed(counted, group.form, at)
                     yield Write((member.id,), frames, more=bool(rest))
         elif messages:
-            frames = sealed(messages, group.form, at)
-            yield Write(group.clients, frames, more=bool(rest))
+            if asked not in self._sealed:
+                self._sealed[asked] = sealed(messages, group.form, at)
+            yield Write(group.clients, self._sealed[asked], more=bool(rest))
         if rest:
             self._hold(list(group.live.values()), rest)
 
@@ -84,10 +89,12 @@ class FanOut(Generic[_Key]):
             self._feed.groups.place(member)
             self._offer(outbox, member.form, rest)
 
-    def _messages(self, form: Form, keys: Flagged[_Key]) -> tuple[int, list[bytes]]:
-        names = tuple(key for key, _ in keys)
-        found = self._made.get((form, names))
+    def _messages(
+        self, asked: _Asked[_Key], keys: Flagged[_Key]
+    ) -> tuple[int, list[bytes]]:
+        found = self._made.get(asked)
         if found is None:
+            form, _ = asked
             piece, taken = Piece(limit_bytes=self._limit_bytes), 0
             for key, flags in keys:
                 if not piece.add(*self._said_of(key, flags, form)):
@@ -96,7 +103,7 @@ class FanOut(Generic[_Key]):
             updates = self._feed.messages(
                 piece.updates, as_batch=False, now_ms=self._now_ms
             )
-            found = self._made[form, names] = taken, [*piece.voids, *updates]
+            found = self._made[asked] = taken, [*piece.voids, *updates]
         return found
 
     def _said_of(self, key: _Key, flags: int, form: Form) -> tuple[bytes, bytes]:

@@ -24,12 +24,13 @@ class Form(NamedTuple):
     @property
     def shared(self) -> "Form":
         """The form without what is spliced in for each client."""
-        return self._replace(seq=False)
+        return self._replace(seq=False) if self.seq else self
 
     @property
     def wording(self) -> "Form":
         """What of the form changes an update itself."""
-        return Form(exact=self.exact, resume=self.resume)
+        is_that = not (self.seq or self.events or self.packed)
+        return self if is_that else Form(exact=self.exact, resume=self.resume)
 
     @property
     def resumes(self) -> bool:
