@@ -4,7 +4,7 @@ Time is an argument, monotonic and in seconds. What is kept of those who ask is 
 a bucket that must be full again is as good as none, and is dropped.
 """
 
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Hashable
 from dataclasses import dataclass
 from enum import Enum
@@ -13,6 +13,8 @@ from typing import Generic, TypeVar
 _Key = TypeVar("_Key", bound=Hashable)
 # Of those who asked lately; whoever comes on top of them shares one bucket.
 MOST_BUCKETS = 100_000
+# Of those that are as good as none, each time somebody asks: nobody waits for them all.
+_DROPPED_AT_ONCE = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,8 @@ class Buckets(Generic[_Key]):
     def __init__(self, rate: Rate, *, most: int = MOST_BUCKETS) -> None:
         self._rate, self._most = rate, most
         # Who asked last stands last: what has been idle longest is found at once.
-        self._by_key: dict[_Key, Bucket] = {}
+        # (A plain dict looks for its first entry past all those dropped before.)
+        self._by_key: OrderedDict[_Key, Bucket] = OrderedDict()
         self._shared: Bucket | None = None
 
     def __len__(self) -> int:
@@ -89,11 +92,11 @@ class Buckets(Generic[_Key]):
         return bucket.take(now_s=now_s)
 
     def _drop_full(self, now_s: float) -> None:
-        while self._by_key:
-            key, bucket = next(iter(self._by_key.items()))
+        for _ in range(min(len(self._by_key), _DROPPED_AT_ONCE)):
+            bucket = next(iter(self._by_key.values()))
             if not bucket.is_full(now_s=now_s):
                 return
-            del self._by_key[key]
+            self._by_key.popitem(last=False)
 
 
 class Full(Enum):

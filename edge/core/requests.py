@@ -154,9 +154,9 @@ class Requests:
         ignored = self._invalid(member, said)
         if ids is not None:
             # One token, however it was spelt when it was asked for.
-            strange = [
+            strange = dict.fromkeys(
                 each for each in ids if not member.named.intersection(_all_of(each))
-            ]
+            )
             ignored += [(each, "not-subscribed") for each in strange]
             ids = [each for each in ids if each not in strange]
         named = None if ids is None else [each for i in ids for each in _all_of(i)]

@@ -78,6 +78,17 @@ def test_buckets_that_are_full_again_are_dropped() -> None:
     assert len(buckets) == 2
 
 
+def test_very_many_are_dropped_some_at_a_time() -> None:
+    buckets = Buckets[int](Rate(per_s=1.0, burst=1))
+    for key in range(2_500):
+        buckets.take(key, now_s=0.0)
+    left = []
+    for now_s in (10.0, 11.0, 12.0, 13.0):
+        buckets.take(-1, now_s=now_s)
+        left.append(len(buckets))
+    assert left == [1_501, 501, 1, 1]
+
+
 def test_above_what_is_kept_the_others_share_a_bucket() -> None:
     buckets = Buckets[int](Rate(per_s=1.0, burst=1), most=3)
     assert [buckets.take(key, now_s=0.0) for key in range(5)] == [True] * 4 + [False]
