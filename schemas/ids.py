@@ -24,6 +24,8 @@ _ASSET = r"(?:[a-zA-Z][a-zA-Z0-9_!?+<>=/*-]{0,127}|[-+=/*<>]|<=|>=)"
 _PRINCIPAL = re.compile(rf"([0-9A-Za-z]{{3,63}})(?:\.({_NAME}))?")
 _CONTRACT = re.compile(rf"([0-9A-Za-z]{{3,63}})\.({_NAME})(?:::({_ASSET}))?")
 _CACHED_IDS = 65_536
+# What clients ask for, right or wrong: who asks again does so soon.
+_CACHED_ADDRESSES = 4_096
 
 
 class Network(Enum):
@@ -72,7 +74,7 @@ def asset_name(asset_id: str) -> str | None:
     return name if separator else None
 
 
-@lru_cache(_CACHED_IDS)
+@lru_cache(_CACHED_ADDRESSES)
 def _address(text: str, network: Network | None) -> str | None:
     decoded = decode_address(text)
     if decoded is None:

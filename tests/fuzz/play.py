@@ -25,7 +25,8 @@ from tests.support.raw_ws import (
 LIMIT_BYTES = 65_536
 _MARK = b"so far"
 _SHOWN = 400
-KINDS = {"texts": 5, "frames": 3, "request": 2}
+KINDS = {"texts": 5, "frames": 3, "packed": 2, "request": 2}
+_STREAMS = {"texts": streams.texts, "frames": streams.frames, "packed": streams.packed}
 # Of one request, or of what is said on one connection.
 _PARTS = 3
 
@@ -48,6 +49,15 @@ class Case:
     def stream(self) -> bytes:
         return b"".join(self.parts)
 
+    @property
+    def is_packed(self) -> bool:
+        return self.kind == "packed"
+
+    @property
+    def events(self) -> list[Event]:
+        """What its stream means."""
+        return read(self.stream, limit_bytes=LIMIT_BYTES, packed=self.is_packed)
+
 
 def case(seed: int, number: int) -> Case:
     """Return a case, always the same."""
@@ -57,8 +67,7 @@ def case(seed: int, number: int) -> Case:
     if kind == "request":
         asked = requests.asked(dice)
         return Case(number, kind, party, (asked.stream,), asked)
-    made = streams.texts if kind == "texts" else streams.frames
-    return Case(number, kind, party, tuple(made(dice)))
+    return Case(number, kind, party, tuple(_STREAMS[kind](dice)))
 
 
 async def play(played: Case, port: int, *, seed: int, limit_s: float) -> str | None:
@@ -78,22 +87,21 @@ async def play(played: Case, port: int, *, seed: int, limit_s: float) -> str | N
 
 
 async def _converse(played: Case, port: int, dice: random.Random) -> str | None:
-    connection = await open_raw(port, f"/{played.party}")
+    connection = await open_raw(port, f"/{played.party}", packed=played.is_packed)
     try:
-        heard = await _said_to(connection, played.stream, dice)
+        heard = await _said_to(connection, played, dice)
     finally:
         connection.transport.abort()
     if connection.broken:
         return f"a broken frame came: {connection.broken}"
-    events = read(played.stream, limit_bytes=LIMIT_BYTES)
-    return judged(events, heard, played.party)
+    return judged(played.events, heard, played.party)
 
 
 async def _said_to(
-    connection: RawSocket, stream: bytes, dice: random.Random
+    connection: RawSocket, played: Case, dice: random.Random
 ) -> list[Heard]:
     """Say all of it; return all that was heard, to the end of the connection."""
-    events = read(stream, limit_bytes=LIMIT_BYTES)
+    events, stream = played.events, played.stream
     end = events[-1] if events else None
     if isinstance(end, Closes | Breaks):
         await _send(connection, stream, dice)

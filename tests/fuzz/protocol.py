@@ -3,15 +3,20 @@
 Made from the RFC, not from the edge: each stream has exactly one right outcome. Where the
 edge is lenient so is this: a frame may stand without a mask, a length may be written longer
 than need be, and an empty fragment that begins a message is forgotten when a whole one comes.
+Where compression (RFC 7692) was agreed on, the bit for it is nothing on a control frame,
+a compressed message may be one byte longer, and one that is cut off is as long as it is:
+what is missing may spoil those after it.
 """
 
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from tests.support.raw_ws import BINARY, CLOSE, PING, PONG, TEXT, masked
 
-_CONTROL = 8
+_CONTROL, _PACKED = 8, 0x40
+_TRAILER = b"\x00\x00\xff\xff"
 _OPCODES = (0, TEXT, BINARY, CLOSE, PING, PONG)
 _MAX_CONTROL = 125
 PROTOCOL_ERROR, NOT_UTF_8, TOO_BIG = 1002, 1007, 1009
@@ -74,12 +79,20 @@ class _Frame(NamedTuple):
 
 @dataclass
 class Reading:
-    """A stream, read frame by frame; ``opened`` is the opcode of a message in fragments."""
+    """A stream, read frame by frame; ``opened`` is the opcode of a message in fragments.
+
+    ``packed``: messages may be compressed.
+    """
 
     stream: bytes
     limit_bytes: int
+    packed: bool = False
     opened: int | None = None
     parts: bytearray = field(default_factory=bytearray)
+    is_packed: bool = False
+    inflater: "zlib._Decompress" = field(
+        default_factory=lambda: zlib.decompressobj(-zlib.MAX_WBITS)
+    )
 
     def events(self) -> Iterator[Event]:
         at = 0
@@ -102,7 +115,7 @@ class Reading:
         head = self.stream[at : at + 14]
         if len(head) < 2:
             return Cut(at)
-        if _is_forbidden(head):
+        if _is_forbidden(head) or not self._takes_bit(head):
             return Breaks(PROTOCOL_ERROR)
         start, size = _length(head)
         if len(head) < start:
@@ -131,9 +144,39 @@ class Reading:
             case _:
                 return self._part(found)
 
+    def _takes_bit(self, head: bytes) -> bool:
+        """Tell whether the bit of compression may be as it is in a head."""
+        is_set, is_control = bool(head[0] & _PACKED), head[0] & 0xF >= _CONTROL
+        return not is_set or (self.packed and (is_control or self.opened is None))
+
+    def _message(self, payload: bytes, opcode: int) -> Event:
+        if self.is_packed:
+            try:
+                payload = self._inflated(payload + _TRAILER)
+            except zlib.error:
+                return Breaks(NOT_UTF_8)
+            if len(payload) > self.limit_bytes + 1:
+                return Breaks(TOO_BIG)
+        if opcode == TEXT and not _is_utf_8(payload):
+            return Breaks(NOT_UTF_8)
+        return Message(payload, opcode == TEXT)
+
+    def _inflated(self, payload: bytes) -> bytes:
+        """Return what a message says, as far as one byte more than it may."""
+        most = self.limit_bytes + 2
+        said = self.inflater.decompress(payload, most)
+        while self.inflater.eof and self.inflater.unused_data and len(said) < most:
+            # What ends with a last block is followed by a new beginning.
+            rest = self.inflater.unused_data
+            self.inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+            said += self.inflater.decompress(rest, most - len(said))
+        return said
+
     def _part(self, found: _Frame) -> Event | None:
+        if self.opened is None:
+            self.is_packed = bool(found.first & _PACKED)
         if self.opened is not None and not self.parts and _is_whole(found):
-            return _message(found.payload, found.opcode)
+            return self._message(found.payload, found.opcode)
         if (found.opcode == 0) is (self.opened is None):
             # A part of nothing, or no part of what is open.
             return Breaks(PROTOCOL_ERROR)
@@ -142,7 +185,7 @@ class Reading:
         self.parts += found.payload
         if not found.is_final:
             return None
-        message = _message(bytes(self.parts), self.opened)
+        message = self._message(bytes(self.parts), self.opened)
         self.opened, self.parts = None, bytearray()
         return message
 
@@ -151,18 +194,12 @@ def _is_whole(found: _Frame) -> bool:
     return found.is_final and found.opcode in (TEXT, BINARY)
 
 
-def _message(payload: bytes, opcode: int) -> Event:
-    if opcode == TEXT and not _is_utf_8(payload):
-        return Breaks(NOT_UTF_8)
-    return Message(payload, opcode == TEXT)
-
-
 def _is_forbidden(head: bytes) -> bool:
     """Tell whether the first two bytes can begin no frame."""
     first, size = head[0], head[1] & 0x7F
     opcode = first & 0xF
     cut_control = opcode >= _CONTROL and (not first & 0x80 or size > _MAX_CONTROL)
-    return bool(first & 0x70) or opcode not in _OPCODES or cut_control
+    return bool(first & 0x30) or opcode not in _OPCODES or cut_control
 
 
 def _length(head: bytes) -> tuple[int, int]:
@@ -174,9 +211,9 @@ def _length(head: bytes) -> tuple[int, int]:
     return start, int.from_bytes(head[2:start], "big")
 
 
-def read(stream: bytes, *, limit_bytes: int) -> list[Event]:
+def read(stream: bytes, *, limit_bytes: int, packed: bool = False) -> list[Event]:
     """Return what a stream of frames means, to its end or to where it breaks."""
-    return list(Reading(stream, limit_bytes).events())
+    return list(Reading(stream, limit_bytes, packed=packed).events())
 
 
 def _closing(payload: bytes) -> Event:

@@ -1,10 +1,11 @@
 """Streams of WebSocket frames, sound ones and spoilt ones, from a seed."""
 
 import random
+import zlib
 from collections.abc import Callable
 
 from tests.fuzz.texts import sound_text, text
-from tests.support.raw_ws import BINARY, CLOSE, PING, PONG, TEXT, frame
+from tests.support.raw_ws import BINARY, CLOSE, PING, PONG, TEXT, deflated, frame
 
 _CODES = (
     0,
@@ -199,4 +200,67 @@ _SPOILT: list[Callable[[random.Random], list[bytes]]] = [
     _cut_off,
     _noise,
     _http,
+]
+
+
+def packed(dice: random.Random) -> list[bytes]:
+    """Return frames of which some are compressed, rightly or not."""
+    found: list[bytes] = []
+    for _ in range(dice.randint(1, 5)):
+        found += dice.choice(_PACKED)(dice)
+    return found
+
+
+def _sound_packed(dice: random.Random) -> list[bytes]:
+    mode = dice.choice((zlib.Z_SYNC_FLUSH, zlib.Z_FULL_FLUSH, zlib.Z_FINISH))
+    payload = deflated(sound_text(dice), mode=mode)
+    return [frame(TEXT, payload, mask=_mask(dice), packed=True)]
+
+
+def _packed_in_parts(dice: random.Random) -> list[bytes]:
+    """A compressed message in two fragments; the second must not say that it is."""
+    payload = deflated(sound_text(dice))
+    cut = dice.randrange(len(payload) + 1)
+    again = dice.random() < 0.2
+    return [
+        frame(TEXT, payload[:cut], mask=_mask(dice), fin=False, packed=True),
+        frame(0, payload[cut:], mask=_mask(dice), packed=again),
+    ]
+
+
+def _spoilt_packed(dice: random.Random) -> list[bytes]:
+    """What is cut off, changed, or was never compressed."""
+    sound = deflated(sound_text(dice))
+    payload = dice.choice(
+        (
+            b"",
+            sound[: dice.randrange(len(sound))],
+            _flipped(sound, dice),
+            sound_text(dice),
+            dice.randbytes(dice.randint(1, 300)),
+            deflated(dice.choice(_NOT_UTF_8)),
+        )
+    )
+    opcode = dice.choice((TEXT, TEXT, BINARY))
+    return [frame(opcode, payload, mask=_mask(dice), packed=True)]
+
+
+def _bomb(dice: random.Random) -> list[bytes]:
+    size = dice.choice((65_536, 65_537, 65_538, 1_000_000, 30_000_000))
+    return [frame(TEXT, deflated(b"7".ljust(size)), packed=True)]
+
+
+def _packed_control(dice: random.Random) -> list[bytes]:
+    return [frame(dice.choice((PING, PONG)), b"bit", mask=_mask(dice), packed=True)]
+
+
+_PACKED: list[Callable[[random.Random], list[bytes]]] = [
+    _sound_packed,
+    _sound_packed,
+    _sound_packed,
+    _one_text,
+    _packed_in_parts,
+    _spoilt_packed,
+    _bomb,
+    _packed_control,
 ]

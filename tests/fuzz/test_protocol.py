@@ -1,11 +1,22 @@
 """The measure itself: what a stream of frames means, and what is due for a message."""
 
+import zlib
+
 import pytest
 
 from tests.fuzz.answers import BAD_FORMAT, UNKNOWN_TYPE, Speaker, fits
 from tests.fuzz.play import judged
 from tests.fuzz.protocol import Breaks, Closes, Cut, Event, Message, Ping, read
-from tests.support.raw_ws import BINARY, CLOSE, PING, PONG, TEXT, Heard, frame
+from tests.support.raw_ws import (
+    BINARY,
+    CLOSE,
+    PING,
+    PONG,
+    TEXT,
+    Heard,
+    deflated,
+    frame,
+)
 
 _A = frame(TEXT, b"a", mask=b"mask")
 
@@ -37,6 +48,39 @@ _A = frame(TEXT, b"a", mask=b"mask")
 )
 def test_a_stream_means(stream: bytes, events: list[Event]) -> None:
     assert read(stream, limit_bytes=100) == events
+
+
+_DEFLATED = deflated(b"ab")
+_PACKED = frame(TEXT, _DEFLATED, packed=True)
+
+
+@pytest.mark.parametrize(
+    ("stream", "events"),
+    [
+        (_PACKED + _A, [Message(b"ab", True), Message(b"a", True)]),
+        (
+            frame(TEXT, _DEFLATED[:1], fin=False, packed=True)
+            + frame(PING, b"p", packed=True)
+            + frame(0, _DEFLATED[1:]),
+            [Ping(b"p"), Message(b"ab", True)],
+        ),
+        (
+            frame(TEXT, deflated(b"ab", mode=zlib.Z_FINISH), packed=True) + _PACKED,
+            [Message(b"ab", True), Message(b"ab", True)],
+        ),
+        (frame(TEXT, b"x", fin=False) + frame(0, b"", packed=True), [Breaks(1002)]),
+        (frame(TEXT, b"\xff\xff", packed=True), [Breaks(1007)]),
+        (frame(TEXT, deflated(b"\xff"), packed=True), [Breaks(1007)]),
+        (frame(TEXT, deflated(b"x" * 101), packed=True), [Message(b"x" * 101, True)]),
+        (frame(TEXT, deflated(b"x" * 102), packed=True), [Breaks(1009)]),
+        (frame(TEXT, deflated(b"x" * 9_999), packed=True), [Breaks(1009)]),
+    ],
+)
+def test_a_stream_that_may_be_compressed_means(
+    stream: bytes, events: list[Event]
+) -> None:
+    assert read(stream, limit_bytes=100, packed=True) == events
+    assert read(_PACKED, limit_bytes=100) == [Breaks(1002)]
 
 
 @pytest.mark.parametrize(

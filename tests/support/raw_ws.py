@@ -6,6 +6,7 @@ It answers pings and does nothing else by itself.
 import asyncio
 import os
 import socket
+import zlib
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -16,8 +17,12 @@ _MASK = b"\0\0\0\0"  # the payload stands as it is
 _HANDSHAKE = (
     "GET {path} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n"
     "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-    "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+    "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n{offer}\r\n"
 )
+_OFFER = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n"
+_GRANTED = b"permessage-deflate"
+_PACKED = 0x40
+_TRAILER = b"\x00\x00\xff\xff"
 _END_OF_HEAD = b"\r\n\r\n"
 
 
@@ -33,11 +38,16 @@ class BrokenFrame(Exception):
 
 
 def frame(
-    opcode: int, payload: bytes, *, mask: bytes = _MASK, fin: bool = True
+    opcode: int,
+    payload: bytes,
+    *,
+    mask: bytes = _MASK,
+    fin: bool = True,
+    packed: bool = False,
 ) -> bytes:
-    """Return a frame as a client sends it."""
+    """Return a frame as a client sends it; ``packed`` says that the message is compressed."""
     size = len(payload)
-    first = (0x80 if fin else 0) | opcode
+    first = (0x80 if fin else 0) | (_PACKED if packed else 0) | opcode
     if size < 126:
         head = bytes((first, 0x80 | size))
     elif size < 65_536:
@@ -45,6 +55,14 @@ def frame(
     else:
         head = bytes((first, 0xFF)) + size.to_bytes(8, "big")
     return head + mask + masked(payload, mask)
+
+
+def deflated(text: bytes, *, mode: int = zlib.Z_SYNC_FLUSH) -> bytes:
+    """Return the payload of a compressed message."""
+    made = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    flushed = made.compress(text) + made.flush(mode)
+    # A last block is followed by an empty one, of which the trailer is the rest.
+    return flushed + b"\0" if mode == zlib.Z_FINISH else flushed.removesuffix(_TRAILER)
 
 
 def masked(payload: bytes, mask: bytes) -> bytes:
@@ -57,10 +75,11 @@ def masked(payload: bytes, mask: bytes) -> bytes:
 
 
 class _Frames:
-    """Frames of a server out of the bytes as they come."""
+    """Frames of a server out of the bytes as they come; compressed ones if it may."""
 
     def __init__(self) -> None:
         self._left = bytearray()
+        self.may_pack = False
 
     def take(self, more: bytes) -> Iterator[Heard]:
         self._left += more
@@ -75,7 +94,8 @@ class _Frames:
         if len(left) - at < 2:
             return None
         first, size, start = left[at], left[at + 1], at + 2
-        if first & 0x70 or not first & 0x80 or size & 0x80:
+        bits = 0x30 if self.may_pack else 0x70
+        if first & bits or not first & 0x80 or size & 0x80:
             raise BrokenFrame(bytes(left[at : at + 16]).hex())
         if size >= 126:
             start += 2 if size == 126 else 8
@@ -84,7 +104,10 @@ class _Frames:
             size = int.from_bytes(left[at + 2 : start], "big")
         if len(left) < start + size:
             return None
-        return Heard(first & 0xF, bytes(left[start : start + size])), start + size
+        payload = bytes(left[start : start + size])
+        if first & _PACKED:
+            payload = zlib.decompressobj(-zlib.MAX_WBITS).decompress(payload + _TRAILER)
+        return Heard(first & 0xF, payload), start + size
 
 
 class RawSocket(asyncio.Protocol):
@@ -121,7 +144,7 @@ class RawSocket(asyncio.Protocol):
             head, end, data = self._raw_head.partition(_END_OF_HEAD)
             if not end:
                 return
-            self.head = head
+            self.head, self._frames.may_pack = head, _GRANTED in head
         try:
             for heard in self._frames.take(data):
                 self.heard(heard)
@@ -160,11 +183,15 @@ class RawSocket(asyncio.Protocol):
 
 
 async def open_raw(
-    port: int, path: str, *, received_bytes: int | None = None
+    port: int, path: str, *, received_bytes: int | None = None, packed: bool = False
 ) -> RawSocket:
-    """Open a WebSocket. Raises ``ConnectionError`` when it is refused."""
+    """Open a WebSocket, ``packed`` with an offer of permessage-deflate.
+
+    Raises ``ConnectionError`` when it is refused.
+    """
     connection = await connect_raw(port, received_bytes=received_bytes)
-    connection.send(_HANDSHAKE.format(path=path).encode())
+    offer = _OFFER if packed else ""
+    connection.send(_HANDSHAKE.format(path=path, offer=offer).encode())
     try:
         while connection.head is None and not connection.ended:
             await connection.wait()
