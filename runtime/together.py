@@ -11,7 +11,9 @@ from aiohttp import hdrs, web
 from runtime.merging import merged_metrics, merged_reports
 from runtime.serving import live, readiness
 
-_LIMIT = aiohttp.ClientTimeout(total=2.0)
+_ASK_LIMIT = aiohttp.ClientTimeout(total=2.0)
+# Longer than who answers for all may wait for one that hangs: else it would never be heard.
+_RELAY_LIMIT = aiohttp.ClientTimeout(total=4.0)
 _TEXT = "text/plain; version=0.0.4; charset=utf-8"
 _HERE = "http://127.0.0.1"
 
@@ -62,7 +64,7 @@ async def _ready(ports: Mapping[str, int], request: web.Request) -> web.Response
 async def _relay(port: int, request: web.Request) -> web.Response:
     try:
         async with (
-            aiohttp.ClientSession(timeout=_LIMIT) as http,
+            aiohttp.ClientSession(timeout=_RELAY_LIMIT) as http,
             http.get(f"{_HERE}:{port}{request.path}") as answer,
         ):
             headers = {hdrs.CONTENT_TYPE: answer.headers[hdrs.CONTENT_TYPE]}
@@ -75,7 +77,7 @@ async def _relay(port: int, request: web.Request) -> web.Response:
 async def _asked(ports: Mapping[str, int], path: str) -> dict[str, bytes | None]:
     """Ask all at once; ``None`` for who does not answer."""
     async with (
-        aiohttp.ClientSession(timeout=_LIMIT) as http,
+        aiohttp.ClientSession(timeout=_ASK_LIMIT) as http,
         asyncio.TaskGroup() as group,
     ):
         asking = {

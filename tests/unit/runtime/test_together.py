@@ -1,5 +1,6 @@
 """Processes that answer as one, over real sockets."""
 
+import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -10,6 +11,7 @@ from app.ports import free_port
 from runtime.health import Health
 from runtime.serving import served, serving
 from runtime.together import relayed, routes
+from tests.support.serving import LONG_S
 
 HERE = "127.0.0.1"
 
@@ -50,6 +52,22 @@ async def test_one_answers_for_all(*, by_way_of_another: bool) -> None:
     assert metrics.headers["content-type"].startswith("text/plain")
     for name in "01":
         assert f'stacks_feed_watched_users{{process="{name}"}}' in metrics.text
+
+
+async def test_one_that_hangs_does_not_keep_the_others_from_being_heard() -> None:
+    # The system connects whoever asks it; nobody ever answers.
+    with socket.create_server((HERE, 0)) as hung:
+        async with (
+            serving(Health(), host=HERE, port=0) as well,
+            served(
+                routes({"hung": hung.getsockname()[1], "well": well}), host=HERE, port=0
+            ) as asked,
+            served(relayed(asked), host=HERE, port=0) as relay,
+            httpx.AsyncClient(timeout=LONG_S) as http,
+        ):
+            answer = await http.get(f"http://{HERE}:{relay}/health/ready")
+    assert answer.status_code == 200
+    assert answer.json()["warnings"] == ["hung: no answer"]
 
 
 async def test_none_is_ready() -> None:
