@@ -24,7 +24,8 @@ _context: ContextVar[Fields] = ContextVar("log_context", default={})  # noqa: B0
 _BUILT_IN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 # `token` alone is a coin here, so it is not in the list.
 _SECRET_NAME = re.compile(r"(?i)password|secret|api_?key|authorization|access_?token")
-_URL_PASSWORD = re.compile(r"(?<=://)[^/@\s]+@")
+# Up to the last @ before path or query: a password may hold one, as URLs are read.
+_URL_PASSWORD = re.compile(r"(?<=://)[^/?#\s]+@")
 _FORGING = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 # They log every request, and failures that they also raise to us: what matters is counted
 # and logged by the services.

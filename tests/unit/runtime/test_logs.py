@@ -70,7 +70,7 @@ def test_secrets_never_get_out(out: io.StringIO) -> None:
             "api_key": "hunter2",
             "kafka": {"sasl_password": "hunter2", "user": "me"},
             "held": SecretStr("hunter2"),
-            "urls": ["https://a:hunter2@b/"],
+            "urls": ["https://a:hunter2@b/", "https://a:hunter2@hunter2@b"],
         },
     )
     assert "hunter2" not in out.getvalue()
@@ -134,3 +134,10 @@ def test_what_a_stranger_does_to_a_server_of_ours_is_no_error_of_ours(
     assert not out.getvalue()
     server.error("Error handling request", exc_info=ValueError("a bug"))
     assert "a bug" in last(out)["traceback"]
+
+
+def test_what_follows_an_address_is_no_password(out: io.StringIO) -> None:
+    logs.configure("ingest", stream=out)
+    log.info("asked", extra={"url": "http://host/path?mail=me@x", "to": "me@x"})
+    assert last(out)["url"] == "http://host/path?mail=me@x"
+    assert last(out)["to"] == "me@x"
