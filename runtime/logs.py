@@ -26,6 +26,7 @@ _BUILT_IN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 _SECRET_NAME = re.compile(r"(?i)password|secret|api_?key|authorization|access_?token")
 # Up to the last @ before path or query: a password may hold one, as URLs are read.
 _URL_PASSWORD = re.compile(r"(?<=://)[^/?#\s]+@")
+_LONGEST_INT = 2**63 - 1
 _FORGING = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 # They log every request, and failures that they also raise to us: what matters is counted
 # and logged by the services.
@@ -141,17 +142,22 @@ def fields_of(record: logging.LogRecord) -> dict[str, Any]:
 def _masked(name: str, value: Any) -> Any:
     if _SECRET_NAME.search(name):
         return MASK
-    if isinstance(value, bool | int | float | None):
+    if isinstance(value, bool | float | None):
         return value
+    if isinstance(value, int):
+        # JSON of ours takes no more than 64 bits; amounts are longer.
+        return value if abs(value) <= _LONGEST_INT else str(value)
     if isinstance(value, Mapping):
-        return {str(k): _masked(str(k), v) for k, v in value.items()}
+        return {_masked_text(str(k)): _masked(str(k), v) for k, v in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [_masked(name, v) for v in value]
     return _masked_text(str(value))
 
 
 def _masked_text(text: str) -> str:
-    return _URL_PASSWORD.sub(f"{MASK}@", text)
+    """Return a text without passwords, and without what no encoding of it could hold."""
+    sound = text if text.isascii() else text.encode(errors="replace").decode()
+    return _URL_PASSWORD.sub(f"{MASK}@", sound)
 
 
 def _when(record: logging.LogRecord) -> datetime:

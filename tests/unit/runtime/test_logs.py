@@ -136,6 +136,17 @@ def test_what_a_stranger_does_to_a_server_of_ours_is_no_error_of_ours(
     assert "a bug" in last(out)["traceback"]
 
 
+def test_no_line_is_lost_to_what_json_cannot_say(out: io.StringIO) -> None:
+    logs.configure("ingest", stream=out)
+    log.info(
+        "read \udc80", extra={"amount": 2**127, "least": -(2**70), "of": {"\udc80": 1}}
+    )
+    line = last(out)
+    assert line["event"] == "read ?"
+    assert (line["amount"], line["least"]) == (f"{2**127}", f"{-(2**70)}")
+    assert line["of"] == {"?": 1}
+
+
 def test_what_follows_an_address_is_no_password(out: io.StringIO) -> None:
     logs.configure("ingest", stream=out)
     log.info("asked", extra={"url": "http://host/path?mail=me@x", "to": "me@x"})
