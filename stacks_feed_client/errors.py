@@ -1,5 +1,7 @@
 """What a feed raises, by what can be done about it."""
 
+from stacks_feed_client.core.itinerary import shown
+
 
 class FeedError(Exception):
     """Any of these."""
@@ -9,10 +11,11 @@ class FeedRefused(FeedError):
     """The server will not serve us; coming back would be no better.
 
     The request is wrong (an address, a token, far too many ids) and must be changed.
+    ``url`` is the whole address, which may hold a secret; the text leaves that out.
     """
 
     def __init__(self, url: str, why: str) -> None:
-        super().__init__(f"{url} refused: {why}")
+        super().__init__(f"{shown(url)} refused: {why}")
         self.url, self.why = url, why
 
 

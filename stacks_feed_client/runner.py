@@ -8,6 +8,7 @@ from typing import Generic
 
 from stacks_feed_client.clock import Clock
 from stacks_feed_client.core.conversation import Effects
+from stacks_feed_client.core.itinerary import shown
 from stacks_feed_client.core.liveness import TICK_S
 from stacks_feed_client.core.machine import Lost, Machine
 from stacks_feed_client.core.values import K, V
@@ -46,7 +47,7 @@ class Runner(Generic[K, V]):
             wait_s = self._machine.lost(
                 lost, now_s=self._clock.monotonic_s(), draw=self._draw()
             )
-            _logger.info("connection lost", extra={"url": url, "why": lost.why})
+            _logger.info("connection lost", extra={"url": shown(url), "why": lost.why})
             self._feed.tell()
             await self._clock.sleep(wait_s)
 

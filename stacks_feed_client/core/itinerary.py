@@ -30,6 +30,13 @@ def address(url: str, party: PartyName) -> str:
     return urlunsplit((_SCHEMES[parts.scheme], parts.netloc, path, parts.query, ""))
 
 
+def shown(url: str) -> str:
+    """Return an address as it may stand in a log: who we are, and a token, left out."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit((parts.scheme, host, parts.path, "", ""))
+
+
 def delay_s(attempt: int, *, draw: float) -> float:
     """Return the wait before another attempt: exponential, capped, with full jitter.
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
@@ -88,6 +89,25 @@ async def test_an_answer_that_is_final_ends_it_too() -> None:
         async with a_feed(server) as feed:
             with pytest.raises(FeedRefused, match="HTTP 403 Forbidden: not now"):
                 await feed.wait_closed()
+
+
+async def test_the_secrets_of_an_address_are_in_no_line_and_no_error(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO, "stacks_feed_client")
+    async with scripted() as server:
+        server.refusals += [
+            (HTTPStatus.SERVICE_UNAVAILABLE, {}),
+            (HTTPStatus.FORBIDDEN, {}),
+        ]
+        url = f"ws://me:hunter2@127.0.0.1:{server.port}?token=hunter2"
+        async with connect(url, options=eager()) as feed:
+            with pytest.raises(FeedRefused) as refused:
+                await feed.wait_closed()
+    (line,) = [each for each in caplog.records if each.message == "connection lost"]
+    shown = f"{server.url}/parties/prices/main"
+    assert vars(line)["url"] == shown
+    assert f"{refused.value}".startswith(f"{shown} refused: HTTP 403")
 
 
 async def test_a_server_that_has_no_room_is_left_alone_as_long_as_it_asks() -> None:

@@ -11,6 +11,7 @@ from stacks_feed_client.core.itinerary import (
     address,
     delay_s,
     retry_after_s,
+    shown,
 )
 
 
@@ -25,6 +26,17 @@ from stacks_feed_client.core.itinerary import (
 )
 def test_an_address_without_a_path_gets_that_of_the_party(url: str, found: str) -> None:
     assert address(url, "balances") == found
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "wss://me:hunter2@feed.example:8443/prices?token=hunter2",
+        "wss://me:hunter2@hunter2@feed.example:8443/prices",
+    ],
+)
+def test_an_address_is_shown_without_its_secrets(url: str) -> None:
+    assert shown(url) == "wss://feed.example:8443/prices"
 
 
 @pytest.mark.parametrize(
