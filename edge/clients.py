@@ -349,10 +349,11 @@ class Clients:
             return
         self.catch_up(client.id)
         await self._feed_up(client)
-        CLOSED.labels("restart").inc()
-        await client.socket.close(
-            code=WSCloseCode.SERVICE_RESTART, message=_CLOSE_REASON
-        )
+        if client.is_open:  # nor left while it was fed
+            CLOSED.labels("restart").inc()
+            await client.socket.close(
+                code=WSCloseCode.SERVICE_RESTART, message=_CLOSE_REASON
+            )
 
     def _end_all(self) -> None:
         """Close without waiting: who has been sent a close frame, or takes nothing."""

@@ -12,7 +12,7 @@ from edge.config import Access
 from eventlog.port import EventLog
 from schemas.log import World
 from tests.support.clock import settle
-from tests.support.deaf import deaf, metric
+from tests.support.deaf import closes, deaf, metric
 from tests.support.event_stream import streaming
 from tests.support.secured_kafka import make_ca
 from tests.support.serving import (
@@ -162,6 +162,31 @@ async def test_who_is_behind_gets_what_waits_before_it_is_closed(
             await slow.hears(lambda m: newest in m.get("prices", [m]))
             await slow.is_cut_off()
         await edge.stopped()
+
+
+async def test_who_leaves_while_what_waits_is_written_was_not_closed_by_us(
+    tmp_path: Path,
+) -> None:
+    many = [f"{WELSH}-{number}" for number in range(3_000)]
+    async with a_log(tmp_path) as log, a_yard() as yard:
+        await a_table(log)
+        other = await yard.start(log)
+        before = await closes(other, "restart")
+        edge = await yard.start(
+            log, drain_s=DRAIN_S, draw=lambda: 0.1, client_buffer_bytes=40_000
+        )
+        async with deaf(edge) as slow:
+            slow.say(type="SUBSCRIBE", contractIds=[])
+            await edge.taken_in()
+            await prices(log, many, "1")
+            await edge.taken_in()
+            edge.stop()
+            await settle()
+            await yard.clock.advance(1.0)
+            slow.leave()
+            await edge.stopped()
+        # What is counted is of this process: the other edge tells it too.
+        assert await closes(other, "restart") == before
 
 
 async def test_a_stream_of_events_ends_at_its_moment_and_goes_on_at_another_edge(
