@@ -36,11 +36,11 @@ _BROKEN = frozenset(
     }
 )
 _ids = itertools.count(1)
-# Each costs an answer, or at least a turn: all count as messages.
 _HEARD = {
     kind: CLIENT_MESSAGES.labels(kind.name.lower())
     for kind in (WSMsgType.TEXT, WSMsgType.BINARY)
 }
+# Each costs an answer, or at least a turn: all count as messages.
 _SPOKEN = frozenset((WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.PING, WSMsgType.PONG))
 
 
