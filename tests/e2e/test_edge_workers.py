@@ -49,9 +49,11 @@ class Workers:
     async def pids(self) -> dict[str, int]:
         """Wait until all are ready; return the id of each."""
         async with asyncio.timeout(3 * LIMIT_S), httpx.AsyncClient() as http:
-            while not all(each["ready"] for each in (await self._told(http)).values()):  # noqa: ASYNC110 - other processes set no event of ours
+            told = await self._told(http)
+            while not all(each["ready"] for each in told.values()):
                 await asyncio.sleep(0.05)
-            return {n: each["pid"] for n, each in (await self._told(http)).items()}
+                told = await self._told(http)
+        return {name: each["pid"] for name, each in told.items()}
 
     async def _told(self, http: httpx.AsyncClient) -> dict[str, dict[str, Any]]:
         try:
