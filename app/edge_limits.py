@@ -128,10 +128,13 @@ def allowances(
     each = _PRODUCTION_CONNECTIONS_EACH if in_production else 0
     said_each = limits.connections_per_address
     refresh_s = limits.refresh_per_address_s
+    # One limit of two numbers: 0 of either turns it off.
+    burst = limits.messages_burst
+    messages = Rate(limits.messages_per_s, burst) if burst else NO_LIMIT
     return Allowances(
         ids_per_message=limits.ids_per_message,
         ids_per_client=limits.ids_per_connection,
-        messages=Rate(limits.messages_per_s, limits.messages_burst),
+        messages=messages,
         errors=Rate(limits.errors_per_minute / _MINUTE_S, limits.errors_per_minute),
         connections=limits.connections,
         connections_each=each if said_each is None else said_each,

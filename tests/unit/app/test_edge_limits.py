@@ -58,6 +58,10 @@ def test_zero_is_no_limit() -> None:
     assert not any(rate.is_limit for rate in rates)
 
 
+def test_zero_messages_at_once_is_no_limit_either() -> None:
+    assert not allowed(messages_burst=0).messages.is_limit
+
+
 def test_tokens_and_networks_reach_the_edge_and_tokens_are_not_shown() -> None:
     found = access(
         metrics_token="m-secret",
