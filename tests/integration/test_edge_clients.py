@@ -21,15 +21,25 @@ from tests.support.serving import (
 )
 
 CLIENTS_A_TURN = 300
+# Whole frames: a ping without payload, and what answers it.
+PING, PONG = b"\x89\x00", b"\x8a\x80\0\0\0\0"
 CROWD = 2 * CLIENTS_A_TURN + 50
 
 
 async def test_a_client_is_pinged_and_stays_while_it_answers(tmp_path: Path) -> None:
-    async with serving(tmp_path) as running, running.listener() as listener:
+    async with serving(tmp_path) as running:
+        before = await closes(running, "no pong")
+        reader, writer = await by_hand(running)
         for _ in range(3):
             await running.clock.until_asleep(1)
             await running.clock.advance(20)
-            assert await listener.until_now() == []
+            async with asyncio.timeout(LONG_S):
+                await reader.readuntil(PING)
+            # It says nothing else, and what comes after is heard after.
+            writer.write(PONG)
+            await running.taken_in()
+        assert await closes(running, "no pong") == before
+        writer.transport.abort()
 
 
 async def test_who_answers_no_ping_is_dropped(tmp_path: Path) -> None:
