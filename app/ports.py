@@ -3,7 +3,7 @@
 import errno
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 from app.errors import OperatorError
 
@@ -40,9 +40,18 @@ def held_port(
 
 def free_port(host: str) -> int:
     """Return a port of ``host`` that nothing listens on just now."""
-    with _bound(host, 0, shared=False) as found:
-        bound: int = found.getsockname()[1]
-        return bound
+    (port,) = free_ports(host, 1)
+    return port
+
+
+def free_ports(host: str, count: int) -> list[int]:
+    """Return different ports of ``host`` that nothing listens on just now."""
+    with ExitStack() as held:
+        # All at once: what is let go may be found again.
+        found = [
+            held.enter_context(_bound(host, 0, shared=False)) for _ in range(count)
+        ]
+        return [each.getsockname()[1] for each in found]
 
 
 def _bound(host: str, port: int, *, shared: bool) -> socket.socket:

@@ -8,7 +8,7 @@ from typing import Any
 
 from app.children import Child, run_children
 from app.configs import instance_name, stop_s
-from app.ports import check_free, free_port, held_port
+from app.ports import check_free, free_ports, held_port
 from app.settings import Settings, environment
 from runtime.clock import Clock
 
@@ -31,7 +31,10 @@ async def opened_workers(
     from runtime.serving import served  # noqa: PLC0415 - only where it is needed
     from runtime.together import routes  # noqa: PLC0415
 
-    own_ports = {f"worker {n + 1}": free_port(_HERE) for n in range(settings.workers)}
+    own_ports = {
+        f"worker {number}": port
+        for number, port in enumerate(free_ports(_HERE, settings.workers), start=1)
+    }
     answered = routes(own_ports)
     async with AsyncExitStack() as stack:
         port = stack.enter_context(

@@ -330,9 +330,9 @@ class Clients:
                     ending = self._close(client, after_s=after_s)
                     group.create_task(ending, name=f"close {client.id}")
         except TimeoutError:
-            self._end_all()
+            self.end_all()
         except asyncio.CancelledError:
-            self._end_all()
+            self.end_all()
             raise
 
     def _say_farewell(self, client: Client, reconnect_in_s: float) -> None:
@@ -355,7 +355,7 @@ class Clients:
                 code=WSCloseCode.SERVICE_RESTART, message=_CLOSE_REASON
             )
 
-    def _end_all(self) -> None:
+    def end_all(self) -> None:
         """Close without waiting: who has been sent a close frame, or takes nothing."""
         for client in self:
             if client.is_open and client.backlog_bytes <= self._mark_bytes:

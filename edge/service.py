@@ -163,7 +163,11 @@ async def _drain(
     When cancelled, all that are left are sent away at once.
     """
     parts.clients.closing = True
-    await listener.leave()
+    try:
+        await listener.leave()
+    except asyncio.CancelledError:
+        parts.clients.end_all()
+        raise
     drain_s = parts.config.drain_s if in_time else 0.0
     await parts.clients.close(drain_s=drain_s, draw=draw)
     if in_time:

@@ -7,6 +7,7 @@ import ssl
 from pathlib import Path
 
 import pytest
+from websockets.asyncio.client import connect
 
 from edge.config import Access
 from eventlog.port import EventLog
@@ -239,3 +240,27 @@ async def test_who_stands_in_line_and_never_begins_with_tls_holds_up_nobody(
         writer.close()
         await edge.stopped()
         silent.close()
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="install openssl")
+async def test_told_to_stop_at_once_it_waits_for_nobody_in_line_and_closes_all(
+    tmp_path: Path,
+) -> None:
+    certificate = make_ca(tmp_path, "edge")
+    access = Access(certificate=certificate, certificate_key=tmp_path / "edge.key")
+    trusting = ssl.create_default_context()
+    trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
+    async with a_log(tmp_path) as log, a_yard() as yard:
+        await a_table(log)
+        edge = await yard.start(log, access=access, drain_s=DRAIN_S)
+        url = f"wss://127.0.0.1:{edge.edge.port}/prices"
+        async with connect(url, ssl=trusting) as client:
+            await client.recv()
+            with socket.create_connection(("127.0.0.1", edge.edge.port)):
+                edge.stop()
+                await settle()
+                edge.stop()
+                await edge.stopped()
+            async with asyncio.timeout(LONG_S):
+                await client.wait_closed()
+            assert (client.close_code, client.close_reason) == (1012, "restarting")

@@ -13,6 +13,10 @@ def test_a_free_port_can_be_listened_on() -> None:
     ports.check_free("127.0.0.1", port, what="edge", setting="STACKS_FEED_PORT")
 
 
+def test_free_ports_are_all_different() -> None:
+    assert len(set(ports.free_ports("127.0.0.1", 200))) == 200
+
+
 def test_a_port_in_use_is_refused_with_the_setting_to_change() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
