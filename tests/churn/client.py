@@ -169,7 +169,7 @@ class Client:
             names, cover = frozenset(), Cover()
             self.view.drops(None)
         self._say("UNSUBSCRIBE", **{self._field: sorted(names)})
-        self._ask(cover)
+        self._ask(cover, forgets=True)
 
     async def _stall(self, beat: Beat) -> None:
         """Read nothing for some rounds."""
@@ -200,13 +200,17 @@ class Client:
         self.connection.send(frame(TEXT, json.dumps({"type": kind, **fields}).encode()))
 
     def _ask(
-        self, *covers: Cover, repeats: bool = False, floor: dict[Any, int] | None = None
+        self,
+        *covers: Cover,
+        repeats: bool = False,
+        floor: dict[Any, int] | None = None,
+        forgets: bool = False,
     ) -> int:
         """Have a PONG tell when what was said last has been handled."""
         mark = next(self._marks)
         for cover in reversed(covers):
             repeats |= len(covers) > 1
-            self.view.asks(Asked(mark, cover, repeats, floor))
+            self.view.asks(Asked(mark, cover, repeats, floor, forgets))
         self._say("PING", timestamp=mark)
         return mark
 

@@ -74,6 +74,19 @@ def test_what_was_unsubscribed_does_not_come_any_more() -> None:
     assert view.flaws
 
 
+def test_what_went_between_unsubscribing_and_subscribing_again_is_not_told() -> None:
+    view = a_view()
+    view.take(price(3))
+    view.asks(Asked(1, Cover(), forgets=True))
+    view.asks(Asked(2, _ALL, repeats=True))
+    view.history.withdraw(_A)
+    view.history.appended(_A, 3)
+    view.pong(1)
+    view.pong(2)
+    view.take(price(0, cursor="1.x.0.4-4") | {"type": "HEARTBEAT"})
+    assert view.flaws == view.lacks(told=True) == []
+
+
 @pytest.mark.parametrize(("end", "is_true"), [("2", True), ("3", False)])
 def test_a_cursor_comes_after_all_that_it_covers(end: str, is_true: bool) -> None:
     view = a_view()

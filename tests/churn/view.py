@@ -20,13 +20,15 @@ class Cover(NamedTuple):
 
 class Asked(NamedTuple):
     """Something said and perhaps not heard yet; ``floor`` are states that the edge knows
-    the client has.
+    the client has. ``forgets``: of what is outside the cover the edge tells nothing more,
+    not even that it is gone.
     """
 
     mark: int
     cover: Cover
     repeats: bool = False
     floor: Mapping[Key, int] | None = None
+    forgets: bool = False
 
 
 @dataclass
@@ -79,8 +81,13 @@ class View:
     def pong(self, mark: int) -> None:
         """All up to a mark was handled."""
         while self.asked and self.asked[0].mark <= mark:
-            self.cover = self.asked.popleft().cover
-        covers = (self.cover, *(each.cover for each in self.asked))
+            handled = self.asked.popleft()
+            self.cover = handled.cover
+            if handled.forgets:
+                self._keep(self.cover)
+        self._keep(self.cover, *(each.cover for each in self.asked))
+
+    def _keep(self, *covers: Cover) -> None:
         self.held = {
             key: state
             for key, state in self.held.items()

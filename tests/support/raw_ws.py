@@ -168,7 +168,8 @@ class RawSocket(asyncio.Protocol):
 
     def send(self, data: bytes) -> None:
         """Send bytes as they are; harmless once the connection has ended."""
-        self.transport.write(data)
+        if not self.transport.is_closing():
+            self.transport.write(data)
 
     async def wait(self) -> None:
         """Wait for more to arrive."""
