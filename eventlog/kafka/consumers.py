@@ -11,6 +11,7 @@ from eventlog.port import Partition
 from .config import KafkaConfig, driver_options
 from .driver import close_connections
 from .errors import DRIVER_ERRORS, cancellations, heed_cancellation
+from .fetched import drop_records
 
 logger = logging.getLogger(__name__)
 
@@ -51,4 +52,6 @@ async def stop_consumer(consumer: AIOKafkaConsumer, *, limit_s: float) -> None:
     except (TimeoutError, *DRIVER_ERRORS) as error:
         logger.debug("consumer stopped with an error", extra={"error": repr(error)})
         await close_connections(consumer._client)  # noqa: SLF001 - see driver.py
+    finally:
+        drop_records(consumer)
     heed_cancellation(before=before)

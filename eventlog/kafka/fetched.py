@@ -23,13 +23,43 @@ def hand_over_records(consumer: AIOKafkaConsumer) -> None:
     fetcher._records = _Waiting()
 
 
+def drop_records(consumer: AIOKafkaConsumer) -> None:
+    """Let go of what a stopped consumer had fetched."""
+    if consumer._fetcher is not None:
+        consumer._fetcher._records.clear()
+
+
 class _Waiting(OrderedDict[TopicPartition, Any]):
-    """What was fetched and not yet taken: here the driver puts what it fetches."""
+    """What was fetched and not yet taken: here the driver puts what it fetches.
+
+    What is dropped without being taken to its end is freed at once: the driver's iterator
+    and what it iterates refer to each other, and megabytes would wait for the collector,
+    which counts objects and not what they weigh.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._unpacked: dict[TopicPartition, Any] = {}
 
     def __setitem__(self, partition: TopicPartition, fetched: Any) -> None:
         if isinstance(fetched, FetchResult):
-            fetched._partition_records._consumer_record = _record
+            unpacked = self._unpacked[partition] = fetched._partition_records
+            unpacked._consumer_record = _record
         super().__setitem__(partition, fetched)
+
+    def __delitem__(self, partition: TopicPartition) -> None:
+        super().__delitem__(partition)
+        self._free(partition)
+
+    def clear(self) -> None:
+        super().clear()
+        for partition in list(self._unpacked):
+            self._free(partition)
+
+    def _free(self, partition: TopicPartition) -> None:
+        unpacked = self._unpacked.pop(partition, None)
+        if unpacked is not None and unpacked._records_iterator is not None:
+            unpacked._records_iterator.close()
 
 
 def _record(_: TopicPartition, theirs: Any) -> Record:

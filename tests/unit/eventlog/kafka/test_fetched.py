@@ -1,8 +1,12 @@
 # mypy: allow-untyped-calls
 """What the driver makes of a fetched record once it was told to make ours."""
 
+import gc
+import weakref
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.consumer.fetcher import (
     READ_COMMITTED,
@@ -14,7 +18,7 @@ from aiokafka.consumer.subscription_state import SubscriptionState
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.record.memory_records import MemoryRecords
 
-from eventlog.kafka.fetched import hand_over_records
+from eventlog.kafka.fetched import drop_records, hand_over_records
 from eventlog.port import Entry, Record
 
 THEIRS = TopicPartition("t", 0)
@@ -32,12 +36,16 @@ class Fetcher:
         self._records: dict[TopicPartition, object] = {}
 
 
-def waiting_records() -> Any:
+def a_consumer() -> Any:
     consumer: Any = AIOKafkaConsumer(group_id=None)
     consumer._closed = True  # nothing to stop: it never connects
     consumer._fetcher = Fetcher()
     hand_over_records(consumer)
-    return consumer._fetcher._records
+    return consumer
+
+
+def waiting_records() -> Any:
+    return a_consumer()._fetcher._records
 
 
 def fetched() -> FetchResult:
@@ -79,3 +87,32 @@ async def test_errors_that_wait_among_what_was_fetched_stay_what_they_are() -> N
     error = FetchError(error=ValueError(), backoff=0)
     waiting[THEIRS] = error
     assert waiting.pop(THEIRS) is error
+
+
+@pytest.fixture
+def without_collector() -> Iterator[None]:
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def after_a_seek(consumer: Any) -> None:
+    del consumer._fetcher._records[THEIRS]
+
+
+@pytest.mark.usefixtures("without_collector")
+@pytest.mark.parametrize("dropped", [after_a_seek, drop_records])
+@pytest.mark.parametrize("taken", [0, 1, 3, 4])
+async def test_what_is_dropped_needs_no_collector(
+    dropped: Callable[[Any], None], taken: int
+) -> None:
+    consumer = a_consumer()
+    result = fetched()
+    records = weakref.ref(result._partition_records)
+    consumer._fetcher._records[THEIRS] = result
+    if taken:
+        assert len(result.getall(taken)) == min(taken, len(ENTRIES))
+    del result
+    assert records() is not None
+    dropped(consumer)
+    assert records() is None
