@@ -21,6 +21,7 @@ class Driver:
             await asyncio.Event().wait()
 
     close = stop
+    _fetcher = None
 
 
 async def _in_border() -> None:
