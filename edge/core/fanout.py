@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
 from edge.core.feed import Feed, Piece, said
@@ -43,17 +44,23 @@ class FanOut(Generic[_Key]):
         self._said: dict[tuple[Form, _Key], tuple[bytes, bytes]] = {}
         # How many of the flagged keys it holds, and the messages.
         self._made: dict[_Asked[_Key], tuple[int, list[bytes]]] = {}
-        # The same as one write.
-        self._sealed: dict[_Asked[_Key], bytes] = {}
         self.offers: Counter[Offer] = Counter()
 
     def writes(self, flagged: Flagged[_Key]) -> Iterator[Write]:
         """Yield what goes to whom; what goes to nobody now waits in outboxes."""
+        alike: dict[_Asked[_Key], tuple[Flagged[_Key], list[Group]]] = {}
         for group, keys in self._feed.groups.concerned(flagged, self._feed.named):
             for outbox in group.behind.values():
                 self._offer(outbox, group.form, keys)
             if group.live:
-                yield from self._to_live(group, keys)
+                asked = group.form, tuple([key for key, _ in keys])
+                found = alike.get(asked)
+                if found is None:
+                    alike[asked] = keys, [group]
+                else:
+                    found[1].append(group)
+        for asked, (keys, groups) in alike.items():
+            yield from self._to_live(asked, keys, groups)
 
     def _offer(self, outbox: Outbox[_Key], form: Form, keys: Flagged[_Key]) -> None:
         # What is void is said to those alone who keep versions.
@@ -62,24 +69,25 @@ class FanOut(Generic[_Key]):
             offer = outbox.offer(key, self._feed.owner(key), flags & kept)
             self.offers[offer] += 1
 
-    def _to_live(self, group: Group, keys: Flagged[_Key]) -> Iterator[Write]:
-        asked = group.form.shared, tuple([key for key, _ in keys])
-        taken, messages = self._messages(asked, keys)
+    def _to_live(
+        self, asked: _Asked[_Key], keys: Flagged[_Key], groups: Sequence[Group]
+    ) -> Iterator[Write]:
+        """Yield what goes to groups of one form that want the same of this batch."""
+        form, wanted = asked
+        taken, messages = self._messages((form.shared, wanted), keys)
         rest = keys[taken:]
-        at = self._cursor() if group.form.resumes and not rest else None
-        if group.form.seq:
-            for member in list(group.live.values()):
+        at = self._cursor() if form.resumes and not rest else None
+        if form.seq:
+            for member in _live(groups):
                 counted = numbered(messages, after=member.seq)
                 member.seq += len(messages)
                 if messages:
-                    frames = sealed(counted, group.form, at)
-                    yield Write((member.id,), frames, more=bool(rest))
+                    yield Write((member.id,), sealed(counted, form, at), bool(rest))
         elif messages:
-            if asked not in self._sealed:
-                self._sealed[asked] = sealed(messages, group.form, at)
-            yield Write(group.clients, self._sealed[asked], more=bool(rest))
+            clients = tuple(chain.from_iterable(group.clients for group in groups))
+            yield Write(clients, sealed(messages, form, at), bool(rest))
         if rest:
-            self._hold(list(group.live.values()), rest)
+            self._hold(_live(groups), rest)
 
     def _hold(self, members: Sequence[Member], rest: Flagged[_Key]) -> None:
         """Let clients be behind with what one write has no room for."""
@@ -112,3 +120,7 @@ class FanOut(Generic[_Key]):
             made = said(self._feed, key, flags, form, now_ms=self._now_ms)
             self._said[form, key] = made
         return made
+
+
+def _live(groups: Sequence[Group]) -> list[Member]:
+    return [member for group in groups for member in group.live.values()]
