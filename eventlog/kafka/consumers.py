@@ -9,7 +9,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from eventlog.port import Partition
 
 from .config import KafkaConfig, driver_options
-from .driver import close_connections
+from .driver import abandon_consumer
 from .errors import DRIVER_ERRORS, cancellations, heed_cancellation
 from .fetched import drop_records
 
@@ -46,12 +46,12 @@ async def stop_consumer(consumer: AIOKafkaConsumer, *, limit_s: float) -> None:
         async with asyncio.timeout(limit_s):
             await consumer.stop()
     except asyncio.CancelledError:
-        await close_connections(consumer._client)  # noqa: SLF001 - see driver.py
         # The driver awaits fetches that it cancelled and lets their cancellation out:
         # ours is heeded below.
+        logger.debug("consumer stopped before its end")
     except (TimeoutError, *DRIVER_ERRORS) as error:
         logger.debug("consumer stopped with an error", extra={"error": repr(error)})
-        await close_connections(consumer._client)  # noqa: SLF001 - see driver.py
     finally:
         drop_records(consumer)
+    await abandon_consumer(consumer)
     heed_cancellation(before=before)

@@ -1,13 +1,17 @@
 # mypy: allow-untyped-calls
 # ruff: noqa: SLF001 - this is the one place that reaches into the driver, for want of a
 # way to stop what failed
-"""Ends the driver's producers and connections when their own stop cannot."""
+"""Ends the driver's clients and connections when their own stop cannot."""
 
 import asyncio
 import logging
+import traceback
+from collections.abc import Coroutine, Iterator
+from typing import Any, Protocol
 
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.client import AIOKafkaClient
+from aiokafka.conn import AIOKafkaConnection, CloseReason
 from aiokafka.errors import ProducerClosed
 
 from .errors import DRIVER_ERRORS, cancellations, heed_cancellation
@@ -16,9 +20,46 @@ logger = logging.getLogger(__name__)
 
 # There is nothing to wait for any more but the driver's tasks to notice.
 _LIMIT_S = 1.0
+# A task of the driver may suppress a cancellation that was meant for it.
+_TRIES = 5
 # How the stop of a producer may end that failed before: it says so again, or it misses
 # the batch that we took from it.
 STOP_TROUBLES = (TimeoutError, LookupError, *DRIVER_ERRORS)
+_TASKS_OF_A_FETCHER = ("_fetch_task",)
+_TASKS_OF_A_COORDINATOR = (
+    "_coordination_task",
+    "_heartbeat_task",
+    "_commit_refresh_task",
+    "_reset_committed_task",
+)
+
+
+class _Startable(Protocol):
+    def start(self) -> Coroutine[Any, Any, None]: ...
+
+
+class _Shut(dict[Any, AIOKafkaConnection]):
+    """Connections of a stopped client: what a task of it still opens is closed at once."""
+
+    def __setitem__(self, key: Any, connection: AIOKafkaConnection) -> None:
+        connection.close(reason=CloseReason.SHUTDOWN)
+        super().__setitem__(key, connection)
+
+
+async def start(client: _Startable) -> None:
+    """Start a producer, consumer or admin client.
+
+    When that is cut short, the driver forgets the connection over which it asks for the
+    brokers. It would stay open for as long as anybody keeps the error.
+    """
+    try:
+        await client.start()
+    except BaseException as error:
+        for frame, _ in traceback.walk_tb(error.__traceback__):
+            connection = frame.f_locals.get("bootstrap_conn")
+            if isinstance(connection, AIOKafkaConnection):
+                connection.close(reason=CloseReason.SHUTDOWN)
+        raise
 
 
 async def abandon_producer(producer: AIOKafkaProducer) -> None:
@@ -39,16 +80,51 @@ async def abandon_producer(producer: AIOKafkaProducer) -> None:
     try:
         async with asyncio.timeout(_LIMIT_S):
             await producer.stop()
+            # An earlier stop may have been cut short, then this one does nothing.
+            await producer._sender.close()
     except STOP_TROUBLES as error:
         logger.debug("a failed producer stopped", extra={"error": repr(error)})
     _see_failures(producer)
-    await close_connections(producer.client)
     heed_cancellation(before=before)
 
 
-async def close_connections(client: AIOKafkaClient) -> None:
-    """Close a client's connections: requests in flight fail at once."""
+async def abandon_consumer(consumer: AIOKafkaConsumer) -> None:
+    """End what a consumer's own stop has left running; never raises for its troubles.
+
+    Its stop ends at the first of its tasks that does not stop as it expects, and leaves
+    the others to fetch and to connect for ever.
+    """
     before = cancellations()
+    running = set(_tasks(consumer))
+    for _ in range(_TRIES):
+        if not running:
+            break
+        for task in running:
+            task.cancel()
+        _, running = await asyncio.wait(running, timeout=_LIMIT_S / _TRIES)
+    await close_connections(consumer._client)
+    heed_cancellation(before=before)
+
+
+def _tasks(consumer: AIOKafkaConsumer) -> Iterator["asyncio.Task[Any]"]:
+    """Yield those tasks of a consumer that run; what failed in others is seen."""
+    fetcher, coordinator = consumer._fetcher, consumer._coordinator
+    found = [getattr(fetcher, name, None) for name in _TASKS_OF_A_FETCHER]
+    found += [getattr(coordinator, name, None) for name in _TASKS_OF_A_COORDINATOR]
+    found += getattr(fetcher, "_pending_tasks", ())
+    for task in found:
+        if task is None:
+            continue
+        if not task.done():
+            yield task
+        elif not task.cancelled():
+            task.exception()
+
+
+async def close_connections(client: AIOKafkaClient) -> None:
+    """Close a client's connections for good: requests in flight fail at once."""
+    before = cancellations()
+    client._conns = _Shut(client._conns)
     try:
         async with asyncio.timeout(_LIMIT_S):
             await client.close()

@@ -1,7 +1,6 @@
 # mypy: allow-untyped-calls
 """An opened log on a broker: the port's calls, each handed to its part."""
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 
@@ -22,7 +21,8 @@ from eventlog.port import (
 from .appender import Appender
 from .config import KafkaConfig, driver_options
 from .consumers import make_consumer, stop_consumer
-from .errors import DRIVER_ERRORS, border
+from .driver import close_connections, start
+from .errors import border
 from .membership import join
 from .offsets import Offsets
 from .reach import why_not
@@ -116,13 +116,14 @@ async def open_kafka(config: KafkaConfig) -> AsyncIterator[EventLog]:
             # A CA file that cannot be read is found here.
             options = driver_options(config, limit_s=config.request_limit_s)
         admin = AIOKafkaAdminClient(**options)
-        stack.push_async_callback(_close_admin, admin, limit_s=config.stop_limit_s)
+        # Its own end does nothing before it has started.
+        stack.push_async_callback(close_connections, admin._client)  # noqa: SLF001 - see driver.py
         consumer = make_consumer(config, limit_s=config.request_limit_s)
         stack.push_async_callback(stop_consumer, consumer, limit_s=config.stop_limit_s)
         try:
             async with border(config.where, limit_s=config.open_limit_s):
-                await admin.start()
-                await consumer.start()
+                await start(admin)
+                await start(consumer)
         except LogUnavailable as error:
             why = await why_not(config) or error.why
             raise LogUnavailable(config.where, why=why) from error
@@ -131,11 +132,3 @@ async def open_kafka(config: KafkaConfig) -> AsyncIterator[EventLog]:
         )
         stack.push_async_callback(log.close)
         yield log
-
-
-async def _close_admin(admin: AIOKafkaAdminClient, *, limit_s: float) -> None:
-    try:
-        async with asyncio.timeout(limit_s):
-            await admin.close()
-    except (TimeoutError, *DRIVER_ERRORS):
-        return  # nothing was asked of it any more

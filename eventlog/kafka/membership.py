@@ -14,6 +14,7 @@ from eventlog.port import SHARDS_TOPIC
 
 from .config import KafkaConfig, driver_options
 from .consumers import stop_consumer
+from .driver import start
 from .errors import DRIVER_ERRORS, heed_cancellation
 from .topics import Topics
 
@@ -87,7 +88,7 @@ async def _take_part(
     while True:
         consumer = _member(group, instance=instance, config=config)
         try:
-            await consumer.start()
+            await start(consumer)
             # After the start: a start with a topic waits for the whole group.
             consumer.subscribe([config.topic(SHARDS_TOPIC)], listener=membership)
             while True:

@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaProducer
 
 from .batches import BATCH_BYTES, Batch
 from .config import KafkaConfig, driver_options
-from .driver import STOP_TROUBLES, abandon_producer
+from .driver import STOP_TROUBLES, abandon_producer, start
 from .errors import DRIVER_ERRORS, border
 
 logger = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ async def start_producer(
     )
     try:
         async with border(config.where, limit_s=limit_s):
-            await producer.start()
+            await start(producer)
     except BaseException:
         await abandon_producer(producer)
         raise
@@ -62,6 +62,9 @@ async def stop_producer(producer: AIOKafkaProducer, *, limit_s: float) -> None:
     except STOP_TROUBLES as error:
         logger.warning("producer did not stop", extra={"error": repr(error)})
         await abandon_producer(producer)
+    except BaseException:
+        await abandon_producer(producer)
+        raise
 
 
 async def send(

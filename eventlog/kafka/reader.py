@@ -25,6 +25,7 @@ from eventlog.port import (
 
 from .config import KafkaConfig
 from .consumers import driver_partition, make_consumer, stop_consumer
+from .driver import start
 from .errors import DRIVER_ERRORS, border, unavailable
 from .fetched import hand_over_records
 from .offsets import Offsets
@@ -216,7 +217,7 @@ async def open_reader(
     consumer = make_consumer(config, limit_s=config.request_limit_s)
     try:
         async with border(config.where, limit_s=config.open_limit_s):
-            await consumer.start()
+            await start(consumer)
         hand_over_records(consumer)
         yield KafkaReader(
             config=config, consumer=consumer, offsets=offsets, positions=positions

@@ -19,8 +19,8 @@ from eventlog.port import (
     TopicSpec,
     read_to,
 )
-from tests.support.broker import has_maven, started_kafka
-from tests.support.kafka_proxy import END_TXN, KafkaProxy, open_proxy
+from tests.support.kafka_proxy import END_TXN, KafkaProxy
+from tests.support.proxied_kafka import behind_a_proxy
 
 pytestmark = pytest.mark.broker
 
@@ -31,13 +31,8 @@ ONLY = Partition("raw", 0)
 @pytest.fixture
 async def proxy() -> AsyncIterator[KafkaProxy]:
     """A broker of this test alone, that everybody reaches through a proxy."""
-    if not has_maven():
-        pytest.skip("needs a broker behind a proxy: install Java 17+ and Maven")
-    async with open_proxy() as proxy:
-        with started_kafka(advertised_port=proxy.port) as kafka:
-            proxy.target_port = kafka.port
-            await kafka.ready()
-            yield proxy
+    async with behind_a_proxy() as (_, proxy):
+        yield proxy
 
 
 def config_of(proxy: KafkaProxy) -> KafkaConfig:

@@ -8,9 +8,9 @@ import pytest
 
 from eventlog.kafka import KafkaConfig, open_kafka
 from eventlog.port import EventLog
-from tests.support.broker import has_maven, started_kafka
-from tests.support.kafka_proxy import FIND_COORDINATOR, KafkaProxy, Meddle, open_proxy
+from tests.support.kafka_proxy import FIND_COORDINATOR, KafkaProxy, Meddle
 from tests.support.logs import LONG_S, SHARDS
+from tests.support.proxied_kafka import behind_a_proxy
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(60)]
 
@@ -18,13 +18,8 @@ pytestmark = [pytest.mark.broker, pytest.mark.timeout(60)]
 @pytest.fixture
 async def proxy() -> AsyncIterator[KafkaProxy]:
     """A proxy before a broker of this test alone."""
-    if not has_maven():
-        pytest.skip("needs a broker behind a proxy: install Java 17+ and Maven")
-    async with open_proxy() as proxy:
-        with started_kafka(advertised_port=proxy.port) as kafka:
-            proxy.target_port = kafka.port
-            await kafka.ready()
-            yield proxy
+    async with behind_a_proxy() as (_, proxy):
+        yield proxy
 
 
 async def test_a_leader_that_lost_its_first_answers_shares_the_shards_out(

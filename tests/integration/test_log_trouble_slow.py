@@ -1,33 +1,20 @@
 """The whole feed while its broker answers everything late: slower, nothing else."""
 
 import logging
-from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
 import pytest
 
-from tests.support.broker import has_maven, started_kafka
 from tests.support.kafka_feed import feed, impatient
-from tests.support.kafka_from_maven import MavenKafka
-from tests.support.kafka_proxy import KafkaProxy, Meddle, open_proxy
+from tests.support.kafka_proxy import KafkaProxy, Meddle
+from tests.support.proxied_kafka import behind_a_proxy
 
 pytestmark = [pytest.mark.broker, pytest.mark.slow, pytest.mark.timeout(180)]
 
 _KINDS = range(70)  # of all requests that the protocol has
 _DELAY_S = 0.5
-
-
-@asynccontextmanager
-async def behind_a_proxy() -> AsyncIterator[tuple[MavenKafka, KafkaProxy]]:
-    """Run a broker that clients reach through a proxy only."""
-    if not has_maven():
-        pytest.skip("needs a broker behind a proxy: install Java 17+ and Maven")
-    async with open_proxy() as proxy:
-        with started_kafka(advertised_port=proxy.port) as broker:
-            proxy.target_port = broker.port
-            await broker.ready()
-            yield broker, proxy
 
 
 @contextmanager

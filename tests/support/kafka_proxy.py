@@ -9,7 +9,7 @@ from enum import Enum
 from tests.support.kafka_refusal import PRODUCE, Refusal
 
 # The protocol's numbers of requests.
-FETCH, OFFSET_FETCH, FIND_COORDINATOR, JOIN_GROUP = 1, 9, 10, 11
+FETCH, METADATA, OFFSET_FETCH, FIND_COORDINATOR, JOIN_GROUP = 1, 3, 9, 10, 11
 INIT_PRODUCER_ID = 22
 END_TXN = 26  # commits or aborts
 

@@ -13,7 +13,17 @@ from eventlog.kafka.errors import border, heed_cancellation
 from tests.support.clock import settle
 
 
-class Driver:
+class Client:
+    """Has no connections."""
+
+    def __init__(self) -> None:
+        self._conns: dict[object, object] = {}
+
+    async def close(self) -> None:
+        """Close nothing."""
+
+
+class Driver(Client):
     """Ends a task of its own as the driver does: whose cancellation it was, who knows."""
 
     async def stop(self) -> None:
@@ -21,7 +31,8 @@ class Driver:
             await asyncio.Event().wait()
 
     close = stop
-    _fetcher = None
+    _fetcher = _coordinator = None
+    _client = Client()
 
 
 async def _in_border() -> None:
