@@ -31,6 +31,7 @@ class Leases:
         self._waiting: dict[UserId, None] = {}
         # When each lease was written last, the oldest first.
         self._written: dict[UserId, float] = {}
+        self._known: set[UserId] = set()
 
     def __len__(self) -> int:
         """Return how many users have subscribers."""
@@ -43,13 +44,12 @@ class Leases:
 
     @property
     def known(self) -> int:
-        """How many users are watched, or waited for by who asked once."""
-        return len(self._watched) + len(self._glances)
+        """How many users are watched, or have a lease of who asked once."""
+        return len(self._known)
 
     def is_known(self, user_id: UserId) -> bool:
         """Tell whether a user is watched, or was asked about lately."""
-        watched = user_id in self._watched or user_id in self._glances
-        return watched or user_id in self._written
+        return user_id in self._known
 
     def watch(self, users: Iterable[UserId]) -> None:
         """Hold a lease of each user from now on; nothing is new of those already held."""
@@ -57,6 +57,7 @@ class Leases:
             if user_id not in self._watched:
                 self._watched[user_id] = None
                 self._waiting[user_id] = None
+                self._known.add(user_id)
 
     def unwatch(self, users: Iterable[UserId]) -> None:
         """Withdraw the leases; one that was never written just is not."""
@@ -66,6 +67,7 @@ class Leases:
                 self._waiting[user_id] = None
             elif user_id not in self._glances:
                 self._waiting.pop(user_id, None)
+            self._forget_unasked(user_id)
 
     def glance(self, users: Iterable[UserId], *, now_s: float) -> int:
         """Write one lease of each user and let it run out.
@@ -84,6 +86,7 @@ class Leases:
                 continue
             self._glances[user_id] = None
             self._waiting[user_id] = None
+            self._known.add(user_id)
         return refused
 
     def due(self, *, now_s: float, limit: int) -> list[Lease]:
@@ -104,6 +107,7 @@ class Leases:
                 self._waiting.pop(user_id, None)
             else:
                 self._waiting[user_id] = None
+            self._forget_unasked(user_id)
 
     @property
     def waiting(self) -> int:
@@ -129,3 +133,8 @@ class Leases:
                 self._waiting[user_id] = None
             elif user_id not in self._waiting:
                 del self._written[user_id]
+                self._known.discard(user_id)
+
+    def _forget_unasked(self, user_id: UserId) -> None:
+        if not self._is_wanted(user_id) and user_id not in self._written:
+            self._known.discard(user_id)

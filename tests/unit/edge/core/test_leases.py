@@ -146,9 +146,16 @@ def test_a_user_is_known_while_watched_and_while_a_lease_of_his_is_fresh() -> No
     assert (leases.waiting, leases.known) == (2, 2)
     write(leases, now_s=0)
     assert leases.is_known(BOB)
+    assert leases.known == 2
     leases.unwatch([ANNE])
     write(leases, now_s=1)
     assert not leases.is_known(ANNE)
+    assert leases.known == 1
+    due(leases, now_s=RENEW_S)
+    assert leases.known == 0
+    leases.watch([ANNE])
+    leases.unwatch([ANNE])
+    assert leases.known == 0
 
 
 def test_glances_beyond_the_bound_are_turned_away_and_counted() -> None:
