@@ -8,9 +8,10 @@ from uuid import uuid4
 
 import pytest
 
+from app.ports import free_port
 from tests.chaos.trial import Arena
 from tests.support.broker import has_maven
-from tests.support.kafka_from_maven import MavenKafka, artifacts, free_ports
+from tests.support.kafka_from_maven import MavenKafka, artifacts
 from tests.support.kafka_proxy import open_proxy
 from tests.support.logs import Place
 
@@ -27,7 +28,7 @@ def proxied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxied]:
     """A broker of these tests alone; each opens the proxy before it."""
     if not has_maven():
         pytest.skip("needs a broker behind a proxy: install Java 17+ and Maven")
-    (port,) = free_ports(1)
+    port = free_port("127.0.0.1")
     folder = tmp_path_factory.mktemp("kafka")
     kafka = MavenKafka(folder, jars=artifacts(), proxy_port=port)
     kafka.start()

@@ -1,11 +1,10 @@
 """`edge --workers`: processes behind one port, killed, told to stop, or hopeless."""
 
 import asyncio
-import json
 import os
 import signal
 import sys
-from asyncio.subprocess import DEVNULL, Process
+from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from websockets.asyncio.client import connect
 from app.ports import free_port
 from app.workers import MOST_DEATHS
 from tests.support.feeding import Publisher, a_token, eager
+from tests.support.log_lines import LogLines
 from tests.support.processes import LIMIT_S, environment, is_alive, until
 from tests.support.programs import (
     Program,
@@ -36,11 +36,13 @@ WORKERS = ("worker 1", "worker 2")
 
 @dataclass
 class Workers:
-    """A running `edge --workers 2`."""
+    """A running `edge --workers 2`, and how often a worker of it has been started."""
 
     process: Process
     port: int
-    err: Path
+    log: LogLines
+    _reading: "asyncio.Task[None]"
+    starts: int = len(WORKERS)
 
     @property
     def url(self) -> str:
@@ -48,47 +50,41 @@ class Workers:
 
     async def pids(self) -> dict[str, int]:
         """Wait until all are ready; return the id of each."""
-        async with asyncio.timeout(3 * LIMIT_S), httpx.AsyncClient() as http:
-            told = await self._told(http)
-            while not all(each["ready"] for each in told.values()):
-                await asyncio.sleep(0.05)
-                told = await self._told(http)
+        await self.log.said("ready", times=self.starts)
+        async with httpx.AsyncClient() as http:
+            answer = await http.get(f"{self.url}/health/ready")
+        told: dict[str, dict[str, Any]] = answer.json()["processes"]
+        assert all(each["ready"] for each in told.values()), told
         return {name: each["pid"] for name, each in told.items()}
 
-    async def _told(self, http: httpx.AsyncClient) -> dict[str, dict[str, Any]]:
-        try:
-            answer = await http.get(f"{self.url}/health/ready")
-        except httpx.TransportError:  # none of them listens
-            return {"": {"ready": False}}
-        told: dict[str, dict[str, Any]] = answer.json()["processes"]
-        return told
-
-    def events(self, name: str) -> list[dict[str, Any]]:
-        lines = [json.loads(line) for line in self.err.read_text().splitlines()]
-        return [line for line in lines if line["event"] == name]
-
     async def ended(self) -> int:
+        """Wait until it and its workers have ended and all they said is read."""
         # Up to five starts of two processes, with waits between them.
         async with asyncio.timeout(4 * LIMIT_S):
+            await self._reading
             return await self.process.wait()
 
 
 @asynccontextmanager
 async def workers(cwd: Path, **settings: object) -> AsyncIterator[Workers]:
-    port, err = free_port("127.0.0.1"), cwd / "edge.err"
-    with err.open("wb") as log:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "app", "edge", "--workers", "2"),
-            cwd=cwd,
-            env=environment({"port": port, **settings}),
-            stdin=DEVNULL,
-            stderr=log,
-        )
+    port, log = free_port("127.0.0.1"), LogLines()
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "app", "edge", "--workers", "2"),
+        cwd=cwd,
+        env=environment({"port": port, **settings}),
+        stdin=DEVNULL,
+        stderr=PIPE,
+    )
+    assert process.stderr is not None
+    reading = asyncio.ensure_future(log.read(process.stderr))
     try:
-        yield Workers(process, port, err)
+        yield Workers(process, port, log, reading)
     finally:
         if process.returncode is None:
             process.kill()
+        # Its workers end with it.
+        async with asyncio.timeout(LIMIT_S):
+            await reading
         await process.wait()
 
 
@@ -108,6 +104,7 @@ class Scene:
     async def replaced(self, worker: str, number: int) -> None:
         """Send a worker a signal while values change; wait until another is ready."""
         before = await self.running.pids()
+        self.running.starts += 1
         os.kill(before[worker], number)
         while is_alive(before[worker]):
             await self.rounds()
@@ -141,11 +138,11 @@ async def test_workers_are_killed_and_replaced_one_by_one_and_nobody_misses_anyt
         for number in (signal.SIGKILL, signal.SIGTERM):
             for worker in WORKERS:
                 await scene.replaced(worker, number)
-        died = scene.running.events("service died")
+        died = scene.running.log.events("service died")
         assert [(each["died"], each["exit_code"]) for each in died] == [
             (worker, -signal.SIGKILL) for worker in WORKERS
         ]
-        stopped = scene.running.events("service stopped")
+        stopped = scene.running.log.events("service stopped")
         assert [each["stopped"] for each in stopped] == [*WORKERS]
         async with httpx.AsyncClient() as http:
             text = (await http.get(f"{scene.running.url}/metrics")).text
@@ -160,7 +157,7 @@ async def test_workers_are_killed_and_replaced_one_by_one_and_nobody_misses_anyt
         scene.running.process.terminate()
         assert await scene.running.ended() == 0
         assert not any(is_alive(pid) for pid in pids.values())
-        assert scene.running.events("service failed") == []
+        assert scene.running.log.events("service failed") == []
 
 
 async def test_a_second_signal_ends_the_farewells_of_all(tmp_path: Path) -> None:
@@ -169,9 +166,7 @@ async def test_a_second_signal_ends_the_farewells_of_all(tmp_path: Path) -> None
         await running.pids()
         clients = [await connect(f"ws://127.0.0.1:{running.port}/prices") for _ in "ab"]
         running.process.terminate()
-        await until(
-            "both say farewell", lambda: len(running.events("closing clients")) == 2
-        )
+        await running.log.said("closing clients", times=2)
         assert not any(client.close_code for client in clients)
         running.process.terminate()
         assert await running.ended() == 0
@@ -195,6 +190,6 @@ async def test_workers_that_die_again_and_again_end_the_edge_with_one_line(
     mortal = workers(tmp_path, crash_at="table-updated")
     async with a_log_for_processes(tmp_path), mortal as running:
         assert await running.ended() == 1
-        (failed,) = running.events("service failed")
+        (failed,) = running.log.events("service failed")
         assert f"died {MOST_DEATHS} times in a row" in failed["error"]
         assert "traceback" not in failed

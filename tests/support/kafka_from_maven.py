@@ -6,18 +6,23 @@ import fcntl
 import os
 import shutil
 import signal
-import socket
 import subprocess
+import threading
 from collections.abc import Mapping
+from concurrent.futures import Future
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
+
+from app.ports import free_ports
 
 VERSION = "4.1.1"
 _COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.6.0:copy-dependencies"
 _CLUSTER_ID = "MkU3OEVBNTcwNTJENDM2Qk"
+# Which part says that all others have started, and how.
+_STARTER = "kafka.server.KafkaRaftServer"
+_STARTED = b"Kafka Server started"
 _START_LIMIT_S = 25.0
 _STOP_LIMIT_S = 10.0
 
@@ -107,15 +112,6 @@ def _download(jars: Path) -> None:
         Path(folder, "jars").rename(jars)
 
 
-def free_ports(count: int) -> list[int]:
-    """Return ports that were free a moment ago."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [int(s.getsockname()[1]) for s in sockets]
-    for s in sockets:
-        s.close()
-    return ports
-
-
 class MavenKafka:
     """A broker process with its data in ``folder``.
 
@@ -137,9 +133,11 @@ class MavenKafka:
     ) -> None:
         self._folder, self._jars = folder, jars
         self._environment = {**os.environ, **(variables or {})}  # noqa: TID251 - a child needs PATH and the like
-        self._port, controller, self._proxied_port = free_ports(3)
+        self._port, controller, self._proxied_port = free_ports("127.0.0.1", 3)
         self._advertised_port = advertised_port or self._port
         self._process: subprocess.Popen[bytes] | None = None
+        self._output = threading.Thread()
+        self._started: Future[None] = Future()
         self._properties = folder / "server.properties"
         self._properties.write_text(
             _PROPERTIES.format(
@@ -178,7 +176,8 @@ class MavenKafka:
     def _java(self, *, heap_mb: int) -> list[str]:
         heap = [f"-Xms{heap_mb}m", f"-Xmx{heap_mb}m", "-XX:+UseSerialGC"]
         quick = ["-XX:TieredStopAtLevel=1", "-Xshare:auto"]
-        quiet = ["-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"]
+        logging = "-Dorg.slf4j.simpleLogger"
+        quiet = [f"{logging}.defaultLogLevel=warn", f"{logging}.log.{_STARTER}=info"]
         return [_program("java"), *heap, *quick, *quiet, "-cp", f"{self._jars}/*"]
 
     def _format(self) -> None:
@@ -192,35 +191,31 @@ class MavenKafka:
     def start(self) -> None:
         """Start the process; its output goes to ``broker.log`` in the folder."""
         command = [*self._java(heap_mb=256), "kafka.Kafka", str(self._properties)]
-        with Path(self._folder, "broker.log").open("ab") as output:
-            self._process = subprocess.Popen(  # noqa: S603
-                command,
-                stdout=output,
-                stderr=output,
-                cwd=self._folder,
-                env=self._environment,
-            )
+        self._process = subprocess.Popen(  # noqa: S603
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            cwd=self._folder,
+            env=self._environment,
+        )
+        self._started = Future()
+        self._output = threading.Thread(
+            target=_keep_output,
+            args=(self._process, self._folder / "broker.log", self._started),
+            daemon=True,
+        )
+        self._output.start()
 
     async def ready(self) -> None:
-        """Wait until the broker answers, at most 25 s."""
+        """Wait until the broker has started, at most 25 s, and ask it something."""
+        admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap)
         async with asyncio.timeout(_START_LIMIT_S):
-            while True:
-                if await self._answers():
-                    return
-                await asyncio.sleep(0.1)
-
-    async def _answers(self) -> bool:
-        admin = AIOKafkaAdminClient(
-            bootstrap_servers=self.bootstrap, request_timeout_ms=2000
-        )
-        try:
-            await admin.start()
-            await admin.describe_cluster()
-        except (KafkaError, OSError, TimeoutError):
-            return False
-        finally:
-            await admin.close()
-        return True
+            await asyncio.shield(asyncio.wrap_future(self._started))
+            try:
+                await admin.start()
+                await admin.describe_cluster()
+            finally:
+                await admin.close()
 
     def kill(self) -> None:
         """End the process with SIGKILL."""
@@ -240,4 +235,19 @@ class MavenKafka:
         os.kill(self.pid, how)
         assert self._process is not None
         self._process.wait(_STOP_LIMIT_S)
+        self._output.join(_STOP_LIMIT_S)
         self._process = None
+
+
+def _keep_output(
+    process: subprocess.Popen[bytes], path: Path, started: Future[None]
+) -> None:
+    """Copy what a broker says into a file, and note when it says that it has started."""
+    assert process.stdout is not None
+    with process.stdout as lines, path.open("ab", buffering=0) as output:
+        for line in lines:
+            output.write(line)
+            if _STARTED in line:
+                started.set_result(None)
+    if not started.done():
+        started.set_exception(RuntimeError(f"the broker ended: see {path}"))
