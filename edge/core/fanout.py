@@ -54,11 +54,7 @@ class FanOut(Generic[_Key]):
                 self._offer(outbox, group.form, keys)
             if group.live:
                 asked = group.form, tuple([key for key, _ in keys])
-                found = alike.get(asked)
-                if found is None:
-                    alike[asked] = keys, [group]
-                else:
-                    found[1].append(group)
+                alike.setdefault(asked, (keys, []))[1].append(group)
         for asked, (keys, groups) in alike.items():
             yield from self._to_live(asked, keys, groups)
 

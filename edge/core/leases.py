@@ -57,7 +57,7 @@ class Leases:
             if user_id not in self._watched:
                 self._watched[user_id] = None
                 self._waiting[user_id] = None
-                self._known.add(user_id)
+                self._note(user_id)
 
     def unwatch(self, users: Iterable[UserId]) -> None:
         """Withdraw the leases; one that was never written just is not."""
@@ -67,7 +67,7 @@ class Leases:
                 self._waiting[user_id] = None
             elif user_id not in self._glances:
                 self._waiting.pop(user_id, None)
-            self._forget_unasked(user_id)
+            self._note(user_id)
 
     def glance(self, users: Iterable[UserId], *, now_s: float) -> int:
         """Write one lease of each user and let it run out.
@@ -86,7 +86,7 @@ class Leases:
                 continue
             self._glances[user_id] = None
             self._waiting[user_id] = None
-            self._known.add(user_id)
+            self._note(user_id)
         return refused
 
     def due(self, *, now_s: float, limit: int) -> list[Lease]:
@@ -107,7 +107,7 @@ class Leases:
                 self._waiting.pop(user_id, None)
             else:
                 self._waiting[user_id] = None
-            self._forget_unasked(user_id)
+            self._note(user_id)
 
     @property
     def waiting(self) -> int:
@@ -133,8 +133,11 @@ class Leases:
                 self._waiting[user_id] = None
             elif user_id not in self._waiting:
                 del self._written[user_id]
-                self._known.discard(user_id)
+                self._note(user_id)
 
-    def _forget_unasked(self, user_id: UserId) -> None:
-        if not self._is_wanted(user_id) and user_id not in self._written:
+    def _note(self, user_id: UserId) -> None:
+        """Let a user be known or not, after anything has changed about him."""
+        if self._is_wanted(user_id) or user_id in self._written:
+            self._known.add(user_id)
+        else:
             self._known.discard(user_id)

@@ -25,12 +25,13 @@ _TRIES = 5
 # How the stop of a producer may end that failed before: it says so again, or it misses
 # the batch that we took from it.
 STOP_TROUBLES = (TimeoutError, LookupError, *DRIVER_ERRORS)
-_TASKS_OF_A_FETCHER = ("_fetch_task",)
-_TASKS_OF_A_COORDINATOR = (
-    "_coordination_task",
-    "_heartbeat_task",
-    "_commit_refresh_task",
-    "_reset_committed_task",
+# Where a consumer keeps its tasks; a coordinator without a group has the last alone.
+_TASKS = (
+    ("_fetcher", "_fetch_task"),
+    ("_coordinator", "_coordination_task"),
+    ("_coordinator", "_heartbeat_task"),
+    ("_coordinator", "_commit_refresh_task"),
+    ("_coordinator", "_reset_committed_task"),
 )
 
 
@@ -108,10 +109,8 @@ async def abandon_consumer(consumer: AIOKafkaConsumer) -> None:
 
 def _tasks(consumer: AIOKafkaConsumer) -> Iterator["asyncio.Task[Any]"]:
     """Yield those tasks of a consumer that run; what failed in others is seen."""
-    fetcher, coordinator = consumer._fetcher, consumer._coordinator
-    found = [getattr(fetcher, name, None) for name in _TASKS_OF_A_FETCHER]
-    found += [getattr(coordinator, name, None) for name in _TASKS_OF_A_COORDINATOR]
-    found += getattr(fetcher, "_pending_tasks", ())
+    found = [getattr(getattr(consumer, part), name, None) for part, name in _TASKS]
+    found += getattr(consumer._fetcher, "_pending_tasks", ())
     for task in found:
         if task is None:
             continue

@@ -59,12 +59,11 @@ async def stop_producer(producer: AIOKafkaProducer, *, limit_s: float) -> None:
     try:
         async with asyncio.timeout(limit_s):
             await producer.stop()
-    except STOP_TROUBLES as error:
+    except BaseException as error:
+        await abandon_producer(producer)
+        if not isinstance(error, STOP_TROUBLES):
+            raise
         logger.warning("producer did not stop", extra={"error": repr(error)})
-        await abandon_producer(producer)
-    except BaseException:
-        await abandon_producer(producer)
-        raise
 
 
 async def send(

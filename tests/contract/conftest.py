@@ -8,7 +8,9 @@ from uuid import uuid4
 import pytest
 
 from eventlog.port import EventLog
+from tests.support.kafka_proxy import KafkaProxy
 from tests.support.logs import TOPICS, OpenHandle, Place, open_at
+from tests.support.proxied_kafka import behind_a_proxy
 
 
 @pytest.fixture(params=["sqlite", pytest.param("kafka", marks=pytest.mark.broker)])
@@ -32,3 +34,10 @@ async def log(open_log: OpenHandle) -> AsyncIterator[EventLog]:
     async with open_log() as handle:
         await handle.create(TOPICS)
         yield handle
+
+
+@pytest.fixture
+async def proxy() -> AsyncIterator[KafkaProxy]:
+    """The proxy before a broker of this test alone."""
+    async with behind_a_proxy() as (_, proxy):
+        yield proxy

@@ -3,7 +3,7 @@
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -15,6 +15,7 @@ from aiokafka.conn import AIOKafkaConnection
 from eventlog.kafka import KafkaConfig, open_kafka
 from eventlog.kafka.consumers import make_consumer, stop_consumer
 from eventlog.kafka.driver import start
+from eventlog.kafka.producers import start_producer, stop_producer
 from eventlog.port import EventLog, LogUnavailable
 from tests.support.awaiting import eventually
 from tests.support.kafka_proxy import (
@@ -27,16 +28,10 @@ from tests.support.kafka_proxy import (
 )
 from tests.support.kafka_refusal import PRODUCE
 from tests.support.logs import RAW, SHARDS, append, raw
-from tests.support.proxied_kafka import behind_a_proxy
+
+Part = Callable[[EventLog], Coroutine[Any, Any, None]]
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(60)]
-
-
-@pytest.fixture
-async def proxy() -> AsyncIterator[KafkaProxy]:
-    """A proxy before a broker of this test alone."""
-    async with behind_a_proxy() as (_, proxy):
-        yield proxy
 
 
 @pytest.fixture
@@ -81,27 +76,6 @@ async def test_a_log_that_is_closed_as_soon_as_it_is_open_leaves_nothing(
     assert not connections()
 
 
-@pytest.mark.parametrize(
-    ("what", "kind"),
-    [("member", JOIN_GROUP), ("reader", FETCH), ("own", INIT_PRODUCER_ID)],
-)
-async def test_a_part_that_is_stopped_while_the_broker_is_silent_leaves_nothing(
-    proxy: KafkaProxy, config: KafkaConfig, what: str, kind: int
-) -> None:
-    async with open_kafka(config) as log:
-        await log.create([RAW, SHARDS])
-        await append(log, raw(0), "one")
-        before, connected = running(), connections()
-        with proxy.meddling(kind, Meddle.LOSE, count=10**6) as lost:
-            part = asyncio.ensure_future(PARTS[what](log))
-            await eventually(lambda: lost.met)
-            part.cancel()
-            with suppress(asyncio.CancelledError):
-                await part
-        assert running() == before
-        assert set(connections()) == set(connected)
-
-
 async def a_member(log: EventLog) -> None:
     async with log.member("group", instance="one") as member:
         await member.changed()
@@ -117,7 +91,25 @@ async def an_owner(log: EventLog) -> None:
         pytest.fail("owned what the broker did not give")
 
 
-PARTS: dict[str, Any] = {"member": a_member, "reader": a_reader, "own": an_owner}
+@pytest.mark.parametrize(
+    ("part", "kind"),
+    [(a_member, JOIN_GROUP), (a_reader, FETCH), (an_owner, INIT_PRODUCER_ID)],
+)
+async def test_a_part_that_is_stopped_while_the_broker_is_silent_leaves_nothing(
+    proxy: KafkaProxy, config: KafkaConfig, part: Part, kind: int
+) -> None:
+    async with open_kafka(config) as log:
+        await log.create([RAW, SHARDS])
+        await append(log, raw(0), "one")
+        before, connected = running(), connections()
+        with proxy.meddling(kind, Meddle.LOSE, count=10**6) as lost:
+            using = asyncio.ensure_future(part(log))
+            await eventually(lambda: lost.met)
+            using.cancel()
+            with suppress(asyncio.CancelledError):
+                await using
+        assert running() == before
+        assert set(connections()) == set(connected)
 
 
 async def test_a_log_that_is_closed_while_an_append_has_no_answer_leaves_nothing(
@@ -135,8 +127,24 @@ async def test_a_log_that_is_closed_while_an_append_has_no_answer_leaves_nothing
     assert not connections()
 
 
-async def test_a_client_that_was_stopped_connects_no_more(config: KafkaConfig) -> None:
+async def test_a_stop_that_is_cancelled_stops_all_the_same(
+    proxy: KafkaProxy, config: KafkaConfig
+) -> None:
+    async with open_kafka(config) as log:
+        await log.create([RAW])
+    producer = await start_producer(config, transactional_id=None, limit_s=10.0)
+    with proxy.meddling(PRODUCE, Meddle.LOSE, count=10**6) as lost:
+        await producer.send(config.topic(RAW.name), b"v", b"k", partition=0)
+        stopping = asyncio.ensure_future(stop_producer(producer, limit_s=50.0))
+        await eventually(lambda: lost.met)
+        stopping.cancel()
+        await asyncio.wait([stopping])
+    assert stopping.cancelled()
+    assert not running()
+    assert not connections()
 
+
+async def test_a_client_that_was_stopped_connects_no_more(config: KafkaConfig) -> None:
     consumer = make_consumer(config, limit_s=5)
     await start(consumer)
     await stop_consumer(consumer, limit_s=5)

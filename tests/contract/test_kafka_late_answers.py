@@ -20,19 +20,11 @@ from eventlog.port import (
     read_to,
 )
 from tests.support.kafka_proxy import END_TXN, KafkaProxy
-from tests.support.proxied_kafka import behind_a_proxy
 
 pytestmark = pytest.mark.broker
 
 RAW = TopicSpec("raw", 1, Cleanup(compact=False, retention_ms=None))
 ONLY = Partition("raw", 0)
-
-
-@pytest.fixture
-async def proxy() -> AsyncIterator[KafkaProxy]:
-    """A broker of this test alone, that everybody reaches through a proxy."""
-    async with behind_a_proxy() as (_, proxy):
-        yield proxy
 
 
 def config_of(proxy: KafkaProxy) -> KafkaConfig:

@@ -1,7 +1,6 @@
 """A member of a group whose question about the shards is lost."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from uuid import uuid4
 
 import pytest
@@ -10,16 +9,8 @@ from eventlog.kafka import KafkaConfig, open_kafka
 from eventlog.port import EventLog
 from tests.support.kafka_proxy import FIND_COORDINATOR, KafkaProxy, Meddle
 from tests.support.logs import LONG_S, SHARDS
-from tests.support.proxied_kafka import behind_a_proxy
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(60)]
-
-
-@pytest.fixture
-async def proxy() -> AsyncIterator[KafkaProxy]:
-    """A proxy before a broker of this test alone."""
-    async with behind_a_proxy() as (_, proxy):
-        yield proxy
 
 
 async def test_a_leader_that_lost_its_first_answers_shares_the_shards_out(

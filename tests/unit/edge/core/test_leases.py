@@ -158,6 +158,17 @@ def test_a_user_is_known_while_watched_and_while_a_lease_of_his_is_fresh() -> No
     assert leases.known == 0
 
 
+def test_a_lease_written_for_who_has_just_left_counts_until_it_is_withdrawn() -> None:
+    leases = Leases(lease_s=LEASE_S)
+    leases.watch([ANNE])
+    on_its_way = leases.due(now_s=0, limit=1)
+    leases.unwatch([ANNE])
+    leases.written(on_its_way, now_s=0)
+    assert (leases.known, leases.is_known(ANNE)) == (1, True)
+    write(leases, now_s=1)
+    assert (leases.known, leases.is_known(ANNE)) == (0, False)
+
+
 def test_glances_beyond_the_bound_are_turned_away_and_counted() -> None:
     leases = Leases(lease_s=LEASE_S)
     many = [UserId(f"{number}") for number in range(MAX_GLANCES + 2)]
