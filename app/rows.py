@@ -10,7 +10,7 @@ from schemas.balances import Balance
 from schemas.base import Malformed
 from schemas.ids import ContractId
 from schemas.latest import Latest, decode_latest
-from schemas.log import LogIdentity, Watermark
+from schemas.log import LogIdentity, Observed, Terms, Watermark
 from schemas.prices import Price
 from schemas.tokens import Token
 
@@ -29,13 +29,15 @@ class Row(NamedTuple):
 
 
 def matches(key: bytes, patterns: Sequence[str]) -> bool:
-    """Tell whether a key is one of those asked for; without patterns all but watermarks.
+    """Tell whether a key is one of those asked for; without patterns all values.
+
+    Records of a shard about itself are shown only when a pattern names them.
 
     A pattern is a glob over the whole key, or a kind alone, as ``price``.
     """
     text = key.decode(errors="replace")
     if not patterns:
-        return not text.startswith("watermark:")
+        return not text.startswith(("watermark:", "observed:", "terms:"))
     return any(
         fnmatchcase(text, pattern if ":" in pattern else f"{pattern}:*")
         for pattern in patterns
@@ -77,11 +79,8 @@ class Rows:
                 return Row(
                     time_ms, "balance", name, self._amounts(said), None, said.version
                 )
-            case Watermark():
-                name = f"shard {said.shard}"
-                return Row(
-                    time_ms, "watermark", name, f"read to {said.log_time}", None, None
-                )
+            case Watermark() | Observed() | Terms():
+                return _shard_row(said, time_ms)
             case LogIdentity():
                 value = f"{said.world.value} world on {said.network.value}"
                 return Row(time_ms, "log", said.id, value, None, None)
@@ -123,6 +122,28 @@ class Rows:
         if decimals is None:
             return f"{amount} units"
         return exact_text(int(amount), decimals)
+
+
+def _shard_row(record: Watermark | Observed | Terms, time_ms: int) -> Row:
+    name = f"shard {record.shard}"
+    match record:
+        case Watermark():
+            read_to = f"read to {record.log_time}"
+            return Row(time_ms, "watermark", name, read_to, None, None)
+        case Observed():
+            return Row(time_ms, "observed", name, _newest(record), None, None)
+        case Terms():
+            term = f"term {record.terms[-1].id} from {record.terms[-1].start}"
+            return Row(time_ms, "terms", name, term, None, None)
+
+
+def _newest(observed: Observed) -> str:
+    times = {
+        "prices": observed.prices,
+        "balances": observed.balances,
+        "tokens": observed.tokens,
+    }
+    return ", ".join(f"{kind} {time or 'never'}" for kind, time in times.items())
 
 
 def _clean(text: str) -> str:

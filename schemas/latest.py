@@ -6,11 +6,11 @@ from typing import TypeAlias
 from schemas.balances import Balance
 from schemas.base import Malformed, decoder
 from schemas.ids import ContractId, UserId
-from schemas.log import LogIdentity, Watermark
+from schemas.log import LogIdentity, Observed, Terms, Watermark
 from schemas.prices import Price
 from schemas.tokens import Token
 
-Latest: TypeAlias = Price | Token | Balance | Watermark | LogIdentity
+Latest: TypeAlias = Price | Token | Balance | Watermark | Observed | Terms | LogIdentity
 
 IDENTITY_KEY = b"log:identity"
 
@@ -35,11 +35,23 @@ def watermark_key(shard: int) -> bytes:
     return f"watermark:{shard}".encode()
 
 
+def observed_key(shard: int) -> bytes:
+    """Return ``observed:SHARD``."""
+    return f"observed:{shard}".encode()
+
+
+def terms_key(shard: int) -> bytes:
+    """Return ``terms:SHARD``."""
+    return f"terms:{shard}".encode()
+
+
 _decoders: dict[bytes, Callable[[bytes], Latest | Malformed]] = {
     b"price": decoder(Price),
     b"token": decoder(Token),
     b"balance": decoder(Balance),
     b"watermark": decoder(Watermark),
+    b"observed": decoder(Observed),
+    b"terms": decoder(Terms),
     b"log": decoder(LogIdentity),
 }
 

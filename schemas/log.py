@@ -1,12 +1,17 @@
-"""The log about itself: which log this is, and how far a shard has read."""
+"""Records about the log itself: its identity, its terms, and how far each shard has read."""
 
 from enum import Enum
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field
 
 from schemas.base import Count, Event, Millis
 from schemas.ids import Network
+
+# More owners than this within the life of a cursor: the oldest terms are dropped, and
+# clients that resume from one of them are sent everything.
+MAX_TERMS = 1_000
+TermId = Annotated[str, Field(pattern="^[0-9a-f]{12}$")]
 
 
 class World(Enum):
@@ -38,3 +43,43 @@ class Watermark(Event):
     schema_: Literal["watermark/1"] = Field("watermark/1", alias="schema")
     shard: Count
     log_time: Millis
+
+
+class Observed(Event):
+    """The newest ``observedAt`` that a shard has folded, by kind.
+
+    It advances whether or not the observation changed a value, and never steps back.
+    ``None``: the shard has never folded an observation of that kind.
+    """
+
+    schema_: Literal["observed/1"] = Field("observed/1", alias="schema")
+    shard: Count
+    prices: Millis | None
+    balances: Millis | None
+    tokens: Millis | None
+
+
+class Term(NamedTuple):
+    """One period of ownership of a shard; in JSON the array ``[id, start, startedAt]``.
+
+    It covers the offsets of ``latest`` from ``start`` to the start of the next term.
+    ``started_at`` is the log time at which it began, in milliseconds.
+    """
+
+    id: TermId
+    start: Count
+    started_at: Millis
+
+
+class Terms(Event):
+    """The terms of a shard, oldest first; the last one is the current one.
+
+    A position in ``latest`` is only meaningful together with the term it was read in: a
+    restored copy of the log, or a broker that lost the end of a partition, reuses offsets
+    for other records, but never a term. Terms that are older than any usable cursor are
+    left out.
+    """
+
+    schema_: Literal["terms/1"] = Field("terms/1", alias="schema")
+    shard: Count
+    terms: Annotated[tuple[Term, ...], Field(min_length=1, max_length=MAX_TERMS)]

@@ -21,6 +21,14 @@ MAX_SUBNETS = 1_000
 
 POSITION_KEY = b"position"
 BARRIER_KEY = b"barrier"
+# Copies of what the owner of a shard publishes about itself in ``latest``, so that the
+# next owner finds them; no fold reads or writes them.
+OBSERVED_KEY = b"observed"
+TERMS_KEY = b"terms"
+# A copy of the log's identity (shard 0), from which ``latest`` can be rebuilt.
+IDENTITY_COPY_KEY = b"identity"
+# What stands in ``state`` beside what the fold remembers.
+NOT_FOLDED_KEYS = frozenset({BARRIER_KEY, OBSERVED_KEY, TERMS_KEY, IDENTITY_COPY_KEY})
 
 
 class Moment(NamedTuple):

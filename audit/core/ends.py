@@ -9,7 +9,8 @@ from .commits import LogRecord, commit_of
 from .difference import Check, Difference, DifferenceFound, shown
 from .table import Row, Table
 
-_NOT_FOLDED = b"watermark:"
+# Records of the shards about themselves.
+_NOT_FOLDED = (b"watermark:", b"observed:", b"terms:")
 
 
 class LatestCheck:

@@ -6,7 +6,7 @@ from operator import attrgetter
 from processor.core.shard_state import ShardState
 from schemas.base import Malformed, decoder
 from schemas.journal import Position
-from schemas.states import BARRIER_KEY, POSITION_KEY
+from schemas.states import NOT_FOLDED_KEYS, POSITION_KEY
 from schemas.topics import STATE
 
 from .commits import LogRecord
@@ -38,7 +38,7 @@ class StateCheck:
                 self._read_position(record)
         held = self._state.held
         for key, record in _newest(records).items():
-            if key not in {POSITION_KEY, BARRIER_KEY}:
+            if key != POSITION_KEY and key not in NOT_FOLDED_KEYS:
                 self._found[key] = None if held(key) == record.value else record
 
     def _read_position(self, record: LogRecord) -> None:

@@ -15,7 +15,7 @@ from schemas.latest import (
     price_key,
     token_key,
 )
-from schemas.log import LogIdentity, Watermark
+from schemas.log import LogIdentity, Observed, Terms, Watermark
 from schemas.prices import Price
 from schemas.tokens import Token
 
@@ -57,6 +57,8 @@ class Table:
         self.tokens: dict[ContractId, Token] = {}
         self.balances: dict[UserId, dict[ContractId, Balance]] = {}
         self.watermarks: dict[int, Watermark] = {}
+        self.observed: dict[int, Observed] = {}
+        self.terms: dict[int, Terms] = {}
         self.unreadable = 0
 
     def __len__(self) -> int:
@@ -130,6 +132,10 @@ class Table:
                 return Change(balance=(user, contract))
             case Watermark():
                 self.watermarks[latest.shard] = latest
+            case Observed():
+                self.observed[latest.shard] = latest
+            case Terms():
+                self.terms[latest.shard] = latest
             case LogIdentity():
                 self.identity = latest
             case _:

@@ -5,7 +5,7 @@ from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 from schemas.base import Malformed, decoder, encode
 from schemas.journal import GENESIS, Position
-from schemas.states import BARRIER_KEY, POSITION_KEY
+from schemas.states import NOT_FOLDED_KEYS, POSITION_KEY
 from schemas.topics import BALANCES_RAW, PRICES_RAW, TOKENS_RAW
 
 from .states import (
@@ -111,7 +111,7 @@ class ShardState:
             self._put(topic, owner, part, value)
         elif key == POSITION_KEY and value is not None:
             self._load_position(value)
-        elif key != BARRIER_KEY:
+        elif key not in NOT_FOLDED_KEYS:
             raise UnreadableState(key, part=ITSELF, field="key")
 
     def start_at(self, positions: Mapping[str, int]) -> None:

@@ -30,7 +30,7 @@ from schemas.journal import (
     OutputDigest,
     Position,
 )
-from schemas.log import LogIdentity, Watermark, World
+from schemas.log import LogIdentity, Observed, Term, Terms, Watermark, World
 from schemas.prices import Market, Price, PriceObserved
 from schemas.rejects import Reason, Reject
 from schemas.tokens import Token, TokenFields, TokenObserved
@@ -220,6 +220,27 @@ EVENTS: dict[type[Event], st.SearchStrategy[Any]] = {
         created_at=millis,
     ),
     Watermark: build(Watermark, shard=counts, log_time=millis),
+    Observed: build(
+        Observed,
+        shard=counts,
+        prices=st.none() | millis,
+        balances=st.none() | millis,
+        tokens=st.none() | millis,
+    ),
+    Terms: build(
+        Terms,
+        shard=counts,
+        terms=st.lists(
+            st.builds(
+                Term,
+                id=st.from_regex("[0-9a-f]{12}", fullmatch=True),
+                start=counts,
+                started_at=millis,
+            ),
+            min_size=1,
+            max_size=3,
+        ).map(tuple),
+    ),
 }
 
 

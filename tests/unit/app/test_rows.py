@@ -9,8 +9,15 @@ from app.rows import Row, Rows, matches
 from schemas.balances import Balance, MainnetPart, SubnetPart
 from schemas.base import encode
 from schemas.ids import STX, ContractId, Network, UserId
-from schemas.latest import balance_key, price_key, token_key, watermark_key
-from schemas.log import LogIdentity, Watermark, World
+from schemas.latest import (
+    balance_key,
+    observed_key,
+    price_key,
+    terms_key,
+    token_key,
+    watermark_key,
+)
+from schemas.log import LogIdentity, Observed, Term, Terms, Watermark, World
 from schemas.prices import Price
 from schemas.tokens import Token, TokenFields
 
@@ -97,6 +104,20 @@ def test_a_watermark_and_an_identity_have_rows_too() -> None:
         created_at=1,
     )
     assert row(Rows(), b"log:identity", identity).value == "live world on mainnet"
+
+
+def test_what_a_shard_says_about_itself_has_rows_that_must_be_asked_for() -> None:
+    observed = Observed(shard=1, prices=9, balances=None, tokens=7)
+    shown = row(Rows(), observed_key(1), observed)
+    assert (shown.name, shown.value) == (
+        "shard 1",
+        "prices 9, balances never, tokens 7",
+    )
+    terms = Terms(shard=1, terms=(Term("a" * 12, 0, 5), Term("b" * 12, 40, 6)))
+    assert row(Rows(), terms_key(1), terms).value == "term bbbbbbbbbbbb from 40"
+    for key in (watermark_key(1), observed_key(1), terms_key(1)):
+        assert not matches(key, [])
+        assert matches(key, [key.decode().split(":")[0]])
 
 
 def test_a_withdrawn_and_an_unreadable_record_are_shown_as_such() -> None:

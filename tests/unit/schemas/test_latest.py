@@ -10,12 +10,14 @@ from schemas.latest import (
     IDENTITY_KEY,
     balance_key,
     decode_latest,
+    observed_key,
     parse_balance_key,
     price_key,
+    terms_key,
     token_key,
     watermark_key,
 )
-from schemas.log import LogIdentity, Watermark
+from schemas.log import LogIdentity, Observed, Terms, Watermark
 from schemas.prices import Price
 from schemas.tokens import Token
 from tests.support.records import EVENTS, contract_ids, user_ids
@@ -25,6 +27,8 @@ keys: dict[type[Event], bytes] = {
     Token: token_key(ContractId(".stx")),
     Balance: balance_key(UserId("SP1"), ContractId(".stx")),
     Watermark: watermark_key(3),
+    Observed: observed_key(3),
+    Terms: terms_key(3),
     LogIdentity: IDENTITY_KEY,
 }
 

@@ -3,8 +3,8 @@
 from edge.core.places import Place
 from edge.core.table import NOTHING, PRICE, TOKEN, Change, Table
 from schemas.base import encode
-from schemas.latest import IDENTITY_KEY, watermark_key
-from schemas.log import Watermark
+from schemas.latest import IDENTITY_KEY, observed_key, terms_key, watermark_key
+from schemas.log import Observed, Term, Terms, Watermark
 from tests.support.edge_table import (
     ANNE,
     CHA,
@@ -46,8 +46,14 @@ def test_the_log_says_which_it_is_and_how_far_it_was_read() -> None:
     table = Table()
     assert put(table, identity()) == NOTHING
     assert put(table, (watermark_key(1), encode(mark))) == NOTHING
+    observed = Observed(shard=1, prices=5, balances=None, tokens=None)
+    assert put(table, (observed_key(1), encode(observed))) == NOTHING
+    terms = Terms(shard=1, terms=(Term("0" * 12, 0, 5),))
+    assert put(table, (terms_key(1), encode(terms))) == NOTHING
     assert table.identity is not None
     assert table.watermarks == {1: mark}
+    assert table.observed == {1: observed}
+    assert table.terms == {1: terms}
     assert len(table) == 0
 
 
