@@ -60,6 +60,25 @@ class Entry(NamedTuple):
 
 Batches = Mapping[Partition, Sequence[Record]]
 
+# The largest record that any log takes, by ``record_bytes``.
+MAX_RECORD_BYTES = 1_048_576
+_RECORD_OVERHEAD_BYTES, _HEADER_OVERHEAD_BYTES = 512, 10
+
+
+def record_bytes(entry: Entry) -> int:
+    """Return the size of a record for the limit ``MAX_RECORD_BYTES``.
+
+    The overhead covers what a broker stores around a record that is a batch of its own:
+    a batch header of 61 bytes, lengths and deltas, and what compression adds to a value
+    that it cannot make smaller. Every adapter counts in this way, so a record that one
+    log takes is taken by all.
+    """
+    key, value, headers = entry
+    size = _RECORD_OVERHEAD_BYTES + len(key or b"") + len(value or b"")
+    for name, held in headers:
+        size += _HEADER_OVERHEAD_BYTES + len(name.encode()) + len(held)
+    return size
+
 
 class Cleanup(NamedTuple):
     """How a topic forgets.
@@ -166,7 +185,10 @@ class OffsetOutOfRange(LogError):
 
 
 class RecordTooLarge(LogError):
-    """A record is above what the topic takes; nothing of the request was written."""
+    """A record is above ``MAX_RECORD_BYTES``; nothing of the request was written.
+
+    A topic of a broker may have a lower limit of its own.
+    """
 
     def __init__(self, topic: str, *, size_bytes: int, limit_bytes: int) -> None:
         super().__init__(

@@ -7,7 +7,13 @@ from typing import NamedTuple
 
 from aiokafka.producer.message_accumulator import BatchBuilder
 
-from eventlog.port import Entry, Partition, RecordTooLarge
+from eventlog.port import (
+    MAX_RECORD_BYTES,
+    Entry,
+    Partition,
+    RecordTooLarge,
+    record_bytes,
+)
 
 # Large enough that a commit is a batch or two a topic (each waits for the answer to the
 # one before), small enough to compress in two milliseconds of the event loop. From some
@@ -36,8 +42,8 @@ def cut(
     """Yield the entries in order, in batches that the topic takes.
 
     ``create_batch`` returns an empty batch for at most ``BATCH_BYTES``. Raises
-    ``RecordTooLarge`` for an entry that is above ``limit_bytes`` as a batch of its own,
-    when it gets there: cut all before sending any.
+    ``RecordTooLarge`` for an entry that is above ``MAX_RECORD_BYTES``, or above
+    ``limit_bytes`` as a batch of its own, when it gets there: cut all before sending any.
     """
     start, most = 0, len(entries)
     while start < len(entries):
@@ -46,6 +52,9 @@ def cut(
         # The driver stops where it is full: sizes of our own would be taken twice.
         count = _fill(built, piece)
         size_bytes = built.size()
+        if count == 1:
+            # Several records never fill a batch up to the limit of one record.
+            _check_size(partition.topic, piece[0])
         if size_bytes <= limit_bytes:
             yield Batch(partition, piece[:count], built)
             start, most = start + count, 2 * count
@@ -55,6 +64,12 @@ def cut(
             raise RecordTooLarge(
                 partition.topic, size_bytes=size_bytes, limit_bytes=limit_bytes
             )
+
+
+def _check_size(topic: str, entry: Entry) -> None:
+    size_bytes = record_bytes(entry)
+    if size_bytes > MAX_RECORD_BYTES:
+        raise RecordTooLarge(topic, size_bytes=size_bytes, limit_bytes=MAX_RECORD_BYTES)
 
 
 def _fill(built: BatchBuilder, entries: Iterable[Entry]) -> int:

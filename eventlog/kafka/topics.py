@@ -14,12 +14,17 @@ from aiokafka.errors import (
     for_code,
 )
 
-from eventlog.port import Cleanup, Drift, TopicSpec, TopicState, UnknownTopic
+from eventlog.port import (
+    MAX_RECORD_BYTES,
+    Cleanup,
+    Drift,
+    TopicSpec,
+    TopicState,
+    UnknownTopic,
+)
 
 from .config import KafkaConfig
 from .errors import border
-
-MAX_RECORD_BYTES = 1_048_576
 
 # Names of settings of a topic whose drift is reported.
 _COMPARED = (

@@ -4,11 +4,10 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from itertools import chain
 
-from eventlog.port import Entry, RecordTooLarge
+from eventlog.port import MAX_RECORD_BYTES, Entry, RecordTooLarge, record_bytes
 
 from . import headers as stored_headers
 from .schema import OFFSET_BITS
-from .topics import MAX_RECORD_BYTES
 
 # One statement for several records costs a fifth less than one for each.
 _AT_ONCE = 16
@@ -66,10 +65,8 @@ def _rows(
 
 def check_sizes(topic: str, entries: Iterable[Entry]) -> None:
     """Raise ``RecordTooLarge`` if one of the entries is."""
-    for key, value, headers in entries:
-        size_bytes = (len(key) if key else 0) + (len(value) if value else 0)
-        if headers:
-            size_bytes += sum(len(name) + len(held) for name, held in headers)
+    for entry in entries:
+        size_bytes = record_bytes(entry)
         if size_bytes > MAX_RECORD_BYTES:
             raise RecordTooLarge(
                 topic, size_bytes=size_bytes, limit_bytes=MAX_RECORD_BYTES

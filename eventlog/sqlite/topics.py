@@ -13,8 +13,6 @@ from eventlog.port import (
     UnknownTopic,
 )
 
-MAX_RECORD_BYTES = 1_048_576
-
 
 class Bounds(NamedTuple):
     """Where a partition begins and ends now."""

@@ -1,14 +1,19 @@
 """Appends and reads of a log: order, contents, positions, limits."""
 
+from random import Random
+
 import pytest
 
 from eventlog.port import (
+    MAX_RECORD_BYTES,
     Entry,
     EventLog,
+    Headers,
     OffsetOutOfRange,
     RecordTooLarge,
     UnknownTopic,
     read_to,
+    record_bytes,
 )
 from tests.support.logs import (
     LONG_S,
@@ -92,6 +97,30 @@ async def test_a_record_of_nearly_a_mebibyte_is_taken(log: EventLog) -> None:
     big = Entry(b"key", b"x" * (1_048_576 - 1_000))
     await log.append(RAW.name, [(0, big)])
     assert contents(await read_one(log, raw(0))) == [big]
+
+
+def filled(size_bytes: int, *, headers: Headers = ()) -> Entry:
+    """Return an entry of random bytes that counts so many for the limit."""
+    rest = size_bytes - record_bytes(Entry(b"key", b"", headers))
+    return Entry(b"key", Random(1).randbytes(rest), headers)
+
+
+@pytest.mark.parametrize(
+    "headers", [(), (("h", b"v" * 40), ("another", b""))], ids=["none", "two"]
+)
+async def test_every_log_has_the_same_limit_of_a_record(
+    log: EventLog, headers: Headers
+) -> None:
+    largest = filled(MAX_RECORD_BYTES, headers=headers)
+    await log.append(RAW.name, [(0, largest)])
+    async with log.own(1) as writer:
+        await writer.commit({RAW.name: [largest]})
+    with pytest.raises(RecordTooLarge) as caught:
+        await log.append(RAW.name, [(0, filled(MAX_RECORD_BYTES + 1, headers=headers))])
+    error = caught.value
+    assert (error.size_bytes, error.limit_bytes) == (1_048_577, MAX_RECORD_BYTES)
+    assert contents(await read_one(log, raw(0))) == [largest]
+    assert contents(await read_one(log, raw(1))) == [largest]
 
 
 async def test_a_record_above_the_limit_is_refused_and_nothing_is_written(
