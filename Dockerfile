@@ -13,6 +13,9 @@ RUN python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))
     && pip --python /opt/stacks-feed/bin/python install \
         --only-binary :all: --constraint constraints.txt --requirement requirements.txt
 COPY . .
+# What `stacks_feed_build_info` says: docker build --build-arg COMMIT=$(git rev-parse HEAD)
+ARG COMMIT=
+RUN if [ -n "$COMMIT" ]; then echo "$COMMIT" > app/COMMIT; fi
 RUN pip --python /opt/stacks-feed/bin/python install --no-deps .
 
 FROM ${PYTHON}

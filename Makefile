@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(if $(shell command -v uv),uv pip install --python $(BIN)/python,$(BIN)/pip install)
-.PHONY: up test covered fast check format types imports broker integration bench chaos fuzz churn lock schemas settings
+.PHONY: up test covered fast check format types imports broker integration bench chaos fuzz churn lock schemas settings metrics
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(INSTALL) --quiet --constraint constraints.txt --editable '.[dev]'
@@ -21,6 +21,7 @@ broker: .venv/ready ; deploy/with-broker $(BIN)/pytest -m broker
 integration: .venv/ready ; deploy/with-broker --system $(BIN)/pytest tests/integration/test_whole_system.py
 schemas: .venv/ready ; $(BIN)/python -m app.schemas_export && $(BIN)/python -m app.api
 settings: .venv/ready ; $(BIN)/python -m app.settings_doc
+metrics: .venv/ready ; $(BIN)/python -m app.metrics_doc
 bench: .venv/ready ; $(BIN)/python -m benchmarks
 chaos: .venv/ready ; $(BIN)/python -m tests.chaos --seed $(or $(SEED),1) --minutes $(or $(MINUTES),2) --log $(or $(LOG),kafka)
 fuzz: .venv/ready ; $(BIN)/python -m tests.fuzz --seed $(or $(SEED),1) --count $(or $(COUNT),100000)

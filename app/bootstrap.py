@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, assert_never
 from uuid import uuid4
 
+from app.build import commit, version
 from app.configs import (
     edge_config,
     index_path,
@@ -39,7 +40,7 @@ from app.workers import opened_workers
 from eventlog.port import EventLog
 from runtime.clock import Clock
 from runtime.crash import crash_at
-from runtime.health import Health
+from runtime.health import Health, Service
 from schemas.log import LogIdentity
 
 logger = logging.getLogger(__name__)
@@ -168,7 +169,8 @@ async def opened_service(
             # Each worker opens it for itself.
             yield await stack.enter_async_context(opened_workers(settings, clock=clock))
             return
-        health = Health()
+        health = Health(_SERVICES[name])
+        _tell_build()
         health.add("start", lambda: "the service is starting")
         if settings.metrics_port:
             await stack.enter_async_context(_told(health, settings))
@@ -270,6 +272,18 @@ async def _run_audit(
         await run(opened.log, watch_config(settings), clock, health=health)
 
 
+def _tell_build() -> None:
+    from runtime.metrics import BUILD_INFO  # noqa: PLC0415 - only where it is served
+
+    BUILD_INFO.labels(version(), commit()).set(1)
+
+
+_SERVICES: Mapping[str, Service] = {
+    "ingest": "ingest",
+    "processor": "processor",
+    "edge": "edge",
+    "audit": "audit",
+}
 _RUN: Mapping[str, Callable[..., Coroutine[Any, Any, None]]] = {
     "ingest": _run_ingest,
     "processor": _run_processor,

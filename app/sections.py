@@ -52,7 +52,8 @@ class General(BaseModel):
     metrics_port: Port = Field(
         0,
         description="Port where a service serves `/metrics`, `/health/live` and "
-        "`/health/ready`; 0 is none. The edge has them on its own port too",
+        "`/health/ready`; 0 is none. The edge has them on its own port too; `up` gives "
+        "ingest this one, the processor and the audit the next two, or free ones where it is 0",
     )
     metrics_host: str = Field(
         "127.0.0.1",

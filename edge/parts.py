@@ -39,7 +39,7 @@ class Parts:
     clients: Clients
     demand: Demand
     follower: Follower
-    health: Health = field(default_factory=Health)
+    health: Health = field(default_factory=lambda: Health("edge"))
     draw: Callable[[], float] = random.random
     # Long answers are compressed one after the other, beside the loop.
     packing: asyncio.Lock = field(default_factory=asyncio.Lock)

@@ -131,7 +131,7 @@ def _parts(
             clock=clock,
             draw=draw,
         ),
-        health=health or Health(),
+        health=health or Health("edge"),
         draw=draw,
     )
     parts.health.add("table", parts.closed_because)

@@ -55,7 +55,7 @@ async def run(
     """
     writer = Writer(log, config, partitions=partitions, clock=clock, draw=draw)
     tools = Tools(clock, draw, MomentSource(clock), writer)
-    health = health or Health()
+    health = health or Health("ingest")
     health.add("log", lambda: writer.stalled)
     health.add("buffer", writer.full)
     health.add("clock", tools.moments.trouble)

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
+Service: TypeAlias = Literal["ingest", "processor", "edge", "audit"]
 Check = Callable[[], str | None]
 Fact = Callable[[], object]
 
@@ -34,13 +36,14 @@ class Report:
 
 
 class Health:
-    """The named checks of one process.
+    """The named checks of one process, which runs ``service``; ``None`` runs them all.
 
     A check answers with what is wrong in one line, or ``None``. It must be quick and must
     not raise: it looks at what its part already knows.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, service: Service | None = None) -> None:
+        self.service = service
         self._checks: dict[str, Check] = {}
         self._warnings: dict[str, Check] = {}
         self._facts: dict[str, Fact] = {}

@@ -1,264 +1,434 @@
-"""Every metric once, with its unit and its help; the only home of prometheus_client.
+"""Every metric once, with its unit, its help and its service; the only home of prometheus_client.
 
-No label takes an id of a user or of a contract.
+A process exports the metrics of its own service and those that every process has. No label
+takes an id of a user or of a contract.
 """
+
+from collections.abc import Sequence
+from typing import NamedTuple, TypeVar
 
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
-    REGISTRY,
+    GC_COLLECTOR,
+    PLATFORM_COLLECTOR,
+    PROCESS_COLLECTOR,
+    CollectorRegistry,
     Counter,
     Gauge,
     Histogram,
     generate_latest,
 )
 
+from runtime.health import Service
+
+_Metric = TypeVar("_Metric", Counter, Gauge, Histogram)
 _SECONDS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
 
+
+class Declaration(NamedTuple):
+    """A metric as its page describes it; ``alert`` says when an operator should look."""
+
+    name: str
+    kind: str
+    labels: tuple[str, ...]
+    meaning: str
+    alert: str
+
+
+class Group:
+    """The metrics of one service, in the order in which they are declared.
+
+    Each is in the global registry too, where tests find it.
+    """
+
+    def __init__(self, title: str) -> None:
+        self.title = title
+        self.registry = CollectorRegistry()
+        self.declarations: list[Declaration] = []
+
+    def counter(
+        self, name: str, meaning: str, labels: Sequence[str] = (), *, alert: str = ""
+    ) -> Counter:
+        """Declare a counter."""
+        return self._add(Counter(name, meaning, labels), name, meaning, labels, alert)
+
+    def gauge(
+        self, name: str, meaning: str, labels: Sequence[str] = (), *, alert: str = ""
+    ) -> Gauge:
+        """Declare a gauge."""
+        return self._add(Gauge(name, meaning, labels), name, meaning, labels, alert)
+
+    def histogram(
+        self,
+        name: str,
+        meaning: str,
+        labels: Sequence[str] = (),
+        *,
+        buckets: Sequence[float] = _SECONDS,
+        alert: str = "",
+    ) -> Histogram:
+        """Declare a histogram."""
+        made = Histogram(name, meaning, labels, buckets=buckets)
+        return self._add(made, name, meaning, labels, alert)
+
+    def _add(
+        self,
+        metric: _Metric,
+        name: str,
+        meaning: str,
+        labels: Sequence[str],
+        alert: str,
+    ) -> _Metric:
+        self.registry.register(metric)
+        kind = type(metric).__name__.lower()
+        self.declarations.append(Declaration(name, kind, tuple(labels), meaning, alert))
+        return metric
+
+
+_INGEST = Group("Ingest")
+_PROCESSOR = Group("Processor")
+_EDGE = Group("Edge")
+_AUDIT = Group("Audit")
+_ANY = Group("Every process")
+_BY_SERVICE: dict[Service, Group] = {
+    "ingest": _INGEST,
+    "processor": _PROCESSOR,
+    "edge": _EDGE,
+    "audit": _AUDIT,
+}
+GROUPS: tuple[Group, ...] = (*_BY_SERVICE.values(), _ANY)
+for _collector in (PROCESS_COLLECTOR, PLATFORM_COLLECTOR, GC_COLLECTOR):
+    _ANY.registry.register(_collector)
+
 # ---- ingest
-REQUESTS = Counter(
+REQUESTS = _INGEST.counter(
     "stacks_feed_upstream_requests_total",
     "Requests to upstreams by how they ended",
     ("source", "outcome"),
+    alert="a source whose outcome is neither `read` nor `unchanged` for minutes",
 )
-REQUEST_SECONDS = Histogram(
+REQUEST_SECONDS = _INGEST.histogram(
     "stacks_feed_upstream_request_seconds",
     "How long upstreams take to answer",
     ("source",),
     buckets=_SECONDS,
+    alert="p99 near `STACKS_FEED_REQUEST_TIMEOUT_S`",
 )
-BUDGET_LEFT = Gauge(
+BUDGET_LEFT = _INGEST.gauge(
     "stacks_feed_upstream_budget_requests",
     "Requests left in the budget of a host for the window (minute or month)",
     ("host", "window"),
+    alert="near 0: polling is stretched; get a key or watch fewer users",
 )
-BREAKER_OPEN = Gauge(
+BREAKER_OPEN = _INGEST.gauge(
     "stacks_feed_upstream_breaker_open",
     "1 while a source is left alone after repeated failures",
     ("source",),
+    alert="1 for more than a few minutes",
 )
-READINGS = Counter(
+READINGS = _INGEST.counter(
     "stacks_feed_readings_total",
     "Observations handed to the log, by kind",
     ("kind",),
+    alert="no growth while a source is due",
 )
-UPSTREAM_REJECTS = Counter(
+UPSTREAM_REJECTS = _INGEST.counter(
     "stacks_feed_upstream_unreadable_total",
     "Upstream answers that could not be read as what they should be",
     ("source",),
+    alert="keeps growing: the upstream has changed its answers",
 )
-BUFFERED = Gauge(
+BUFFERED = _INGEST.gauge(
     "stacks_feed_ingest_buffer_records",
     "Observations that wait for the log",
+    alert="grows: the log does not take observations",
 )
-DOUBTED = Counter(
+DOUBTED = _INGEST.counter(
     "stacks_feed_readings_doubted_total",
     "Accounts that went back (older totals) or lost all they held, and are read again",
     ("kind",),
+    alert="keeps growing: the upstream's nodes disagree",
 )
-REFUSED_READINGS = Counter(
+REFUSED_READINGS = _INGEST.counter(
     "stacks_feed_readings_refused_total",
     "Account readings of ours that the processor refused, by reason",
     ("reason",),
+    alert="keeps growing: check the clock of ingest",
 )
-PRICE_DISAGREEMENTS = Gauge(
+PRICE_DISAGREEMENTS = _INGEST.gauge(
     "stacks_feed_price_disagreements",
     "Tokens whose price of a source is less than half or more than twice the others'",
     ("source",),
+    alert="more than a few: a source lies",
 )
-PRICE_UNCHECKED = Gauge(
+PRICE_UNCHECKED = _INGEST.gauge(
     "stacks_feed_price_unchecked_tokens",
     "Tokens that one source alone has a price of: nothing holds it back if it lies",
 )
-PRICE_SPREAD = Gauge(
+PRICE_SPREAD = _INGEST.gauge(
     "stacks_feed_price_spread_ratio",
     "Largest ratio between the prices that two sources have of one token",
+    alert="above 100: a source lies",
 )
-CLOCK_BEHIND = Gauge(
+CLOCK_BEHIND = _INGEST.gauge(
     "stacks_feed_clock_behind_seconds",
     "How far this clock is behind the newest observation; above 30 nothing is read",
+    alert="above 5: set the clock",
 )
-CLOCK_AHEAD = Gauge(
+CLOCK_AHEAD = _INGEST.gauge(
     "stacks_feed_upstream_clock_ahead_seconds",
     "How far this clock is ahead of that of a host, by the Date of its answers",
     ("host",),
+    alert="above 30 or below -30 for most hosts: set the clock",
 )
-INGEST_SHARDS = Gauge(
-    "stacks_feed_ingest_shards_owned", "Shards whose users this ingest reads"
+INGEST_SHARDS = _INGEST.gauge(
+    "stacks_feed_ingest_shards_owned",
+    "Shards whose users this ingest reads",
+    alert="the sum over all ingests is less than the partitions",
 )
-WATCHED = Gauge("stacks_feed_watched_users", "Users that are polled by this instance")
-PUSH_CONNECTIONS = Gauge(
-    "stacks_feed_push_connections", "Open push connections to upstream"
+WATCHED = _INGEST.gauge(
+    "stacks_feed_watched_users",
+    "Users that are polled by this instance",
+    alert="near `STACKS_FEED_WATCH_MAX`",
 )
-HINTS = Counter(
+PUSH_CONNECTIONS = _INGEST.gauge(
+    "stacks_feed_push_connections",
+    "Open push connections to upstream",
+    alert="0 while push is on: changes are seen only by polling",
+)
+HINTS = _INGEST.counter(
     "stacks_feed_push_hints_total",
     "Hints received by push that triggered a reading, by kind",
     ("kind",),
 )
 
 # ---- processor
-DECISIONS = Counter(
+DECISIONS = _PROCESSOR.counter(
     "stacks_feed_decisions_total",
     "What the folds decided, one a part",
     ("kind", "decision"),
+    alert="`rejected` above 1 % of all: look at the topic `rejects`",
 )
-COMMITS = Counter(
-    "stacks_feed_commits_total", "Transactions of the processor", ("shard",)
+COMMITS = _PROCESSOR.counter(
+    "stacks_feed_commits_total",
+    "Transactions of the processor",
+    ("shard",),
+    alert="no growth while `stacks_feed_waiting_records` is above 0",
 )
-COMMIT_SECONDS = Histogram(
+COMMIT_SECONDS = _PROCESSOR.histogram(
     "stacks_feed_commit_seconds",
     "How long a transaction takes",
     buckets=_SECONDS,
+    alert="p99 above 3: the log is slow",
 )
-COMMIT_INPUTS = Counter(
+COMMIT_INPUTS = _PROCESSOR.counter(
     "stacks_feed_commit_inputs_total", "Observations folded in transactions", ("shard",)
 )
-SHARDS_OWNED = Gauge(
-    "stacks_feed_shards_owned", "Shards that this processor holds and serves"
+SHARDS_OWNED = _PROCESSOR.gauge(
+    "stacks_feed_shards_owned",
+    "Shards that this processor holds and serves",
+    alert="the sum over all processors is less than the partitions",
 )
-SHARD_POSITION = Gauge(
+SHARD_POSITION = _PROCESSOR.gauge(
     "stacks_feed_shard_position",
     "Offset of the next observation to read",
     ("topic", "shard"),
 )
-SHARD_LOG_TIME = Gauge(
+SHARD_LOG_TIME = _PROCESSOR.gauge(
     "stacks_feed_shard_log_time_seconds",
     "Log time up to which a shard has read, in seconds since 1970",
     ("shard",),
+    alert="stands still while records wait",
 )
-WAITING_RECORDS = Gauge(
+WAITING_RECORDS = _PROCESSOR.gauge(
     "stacks_feed_waiting_records",
     "Observations in the log that a shard has not read yet",
     ("topic", "shard"),
+    alert="grows for 10 minutes: add processors",
 )
-RETENTION_RECORDS = Gauge(
+RETENTION_RECORDS = _PROCESSOR.gauge(
     "stacks_feed_retention_margin_records",
     "Offsets from the oldest observation in the log to the next a shard reads",
     ("topic", "shard"),
 )
-RETENTION_SECONDS = Gauge(
+RETENTION_SECONDS = _PROCESSOR.gauge(
     "stacks_feed_retention_margin_seconds",
     "Until retention may delete the next observation a shard reads; +Inf: nothing waits, "
     "or it is kept for ever",
     ("topic", "shard"),
+    alert="below some hours: observations are about to be deleted unread",
 )
 RETENTION = (WAITING_RECORDS, RETENTION_RECORDS, RETENTION_SECONDS)
-RESTORED_KEYS = Gauge(
+RESTORED_KEYS = _PROCESSOR.gauge(
     "stacks_feed_restored_keys", "Keys in the restored state of a shard", ("shard",)
 )
-RESTORE_SECONDS = Histogram(
+RESTORE_SECONDS = _PROCESSOR.histogram(
     "stacks_feed_restore_seconds",
     "How long it takes to read the state of a shard",
     buckets=(*_SECONDS, 100.0),
+    alert="tells how long a takeover leaves a shard unserved",
 )
 
 # ---- edge
-CLIENTS = Gauge("stacks_feed_clients", "Connected clients", ("party",))
-CONNECTIONS = Counter(
-    "stacks_feed_connections_total", "Accepted client connections", ("party",)
+CLIENTS = _EDGE.gauge(
+    "stacks_feed_clients",
+    "Connected clients",
+    ("party",),
+    alert="a sudden fall: clients cannot reach the edge",
 )
-CLOSED = Counter(
+CONNECTIONS = _EDGE.counter(
+    "stacks_feed_connections_total",
+    "Accepted client connections",
+    ("party",),
+    alert="a high rate with few clients: they are cut off and come back",
+)
+CLOSED = _EDGE.counter(
     "stacks_feed_client_closes_total",
     "Client connections closed by the edge, by reason",
     ("reason",),
+    alert="`stalled` or `no pong` for many clients at once",
 )
-CLIENT_MESSAGES = Counter(
+CLIENT_MESSAGES = _EDGE.counter(
     "stacks_feed_client_messages_total",
     "Messages of clients, by kind of frame",
     ("frame",),
 )
-SENT_BYTES = Counter("stacks_feed_sent_bytes_total", "Bytes handed to client sockets")
-SENT_WRITES = Counter(
+SENT_BYTES = _EDGE.counter(
+    "stacks_feed_sent_bytes_total",
+    "Bytes handed to client sockets",
+    alert="no growth while prices change",
+)
+SENT_WRITES = _EDGE.counter(
     "stacks_feed_sent_writes_total", "Writes to client sockets, of one or more messages"
 )
-OFFERS = Counter(
+OFFERS = _EDGE.counter(
     "stacks_feed_client_offers_total",
     "Changes for clients that were behind: queued, or conflated with one that waited",
     ("outcome",),
+    alert="many `conflated`: clients or the network are slow",
 )
-CLIENTS_BEHIND = Gauge(
-    "stacks_feed_clients_behind", "Clients for whom an answer or a change waits"
+CLIENTS_BEHIND = _EDGE.gauge(
+    "stacks_feed_clients_behind",
+    "Clients for whom an answer or a change waits",
+    alert="a large share of all clients for minutes",
 )
-BUFFERED_BYTES = Gauge(
+BUFFERED_BYTES = _EDGE.gauge(
     "stacks_feed_client_buffer_bytes",
     "Bytes written to clients that the system did not take yet: of the worst, and in all",
     ("of",),
 )
-RESUMES = Counter(
+RESUMES = _EDGE.counter(
     "stacks_feed_resumes_total",
     "Subscriptions with a cursor by what became of it",
     ("outcome",),
+    alert="more than 10 % not `recovered`",
 )
-FANOUT_SECONDS = Histogram(
+FANOUT_SECONDS = _EDGE.histogram(
     "stacks_feed_fanout_seconds",
     "From a batch read off the log to its last client write",
     buckets=_SECONDS,
+    alert="p99 above 0.3: the edge is at its limit, add workers or edges",
 )
-HELD_BACK = Gauge(
+HELD_BACK = _EDGE.gauge(
     "stacks_feed_held_back_balances",
     "Balances kept from base clients until the token's decimals are known",
+    alert="stays above 0: the registry lacks decimals of a token",
 )
-TABLE_KEYS = Gauge("stacks_feed_table_keys", "Keys in the edge's table")
-WATERMARK_SECONDS = Gauge(
+TABLE_KEYS = _EDGE.gauge(
+    "stacks_feed_table_keys",
+    "Keys in the edge's table",
+    alert="0 or a sudden fall",
+)
+WATERMARK_SECONDS = _EDGE.gauge(
     "stacks_feed_watermark_seconds",
     "Oldest watermark of the shards, in seconds since 1970; 0 if one has none yet",
+    alert="more than 30 s ago: a shard is not processed",
 )
-LOG_SILENCE_SECONDS = Gauge(
-    "stacks_feed_log_silence_seconds", "How long the log has not answered this edge"
+LOG_SILENCE_SECONDS = _EDGE.gauge(
+    "stacks_feed_log_silence_seconds",
+    "How long the log has not answered this edge",
+    alert="above 15: the log is away",
 )
-STALE = Gauge(
+STALE = _EDGE.gauge(
     "stacks_feed_table_stale",
     "1 while newer values may exist than those served; /health/ready says why",
+    alert="1 for a minute: page somebody",
 )
-REFUSED = Counter(
+REFUSED = _EDGE.counter(
     "stacks_feed_refused_total",
     "What clients were refused, by the limit or rule that did it",
     ("reason",),
+    alert="`connections of all`: the edge is full",
 )
-OPEN_CONNECTIONS = Gauge(
-    "stacks_feed_open_connections", "Connections to the edge's port, of any kind"
+OPEN_CONNECTIONS = _EDGE.gauge(
+    "stacks_feed_open_connections",
+    "Connections to the edge's port, of any kind",
+    alert="near the limit of connections",
 )
-LEASES = Gauge("stacks_feed_demand_leases", "Users this edge asks ingest to watch")
-UNREADABLE_LATEST = Counter(
+LEASES = _EDGE.gauge(
+    "stacks_feed_demand_leases", "Users this edge asks ingest to watch"
+)
+UNREADABLE_LATEST = _EDGE.counter(
     "stacks_feed_unreadable_latest_total",
     "Records of the public table that could not be read",
+    alert="any growth: an older edge reads a newer log, or something else wrote to it",
 )
-HTTP_REQUESTS = Counter(
+HTTP_REQUESTS = _EDGE.counter(
     "stacks_feed_http_requests_total",
     "HTTP requests by route, method and status",
     ("route", "method", "status"),
+    alert="`status` 500 at all; 503 for minutes",
 )
 
 # ---- audit
-AUDIT_COMMITS = Counter(
+AUDIT_COMMITS = _AUDIT.counter(
     "stacks_feed_audit_commits_total",
     "Commits derived again and found right",
     ("shard",),
+    alert="no growth while `stacks_feed_audit_lag_commits` is above 0",
 )
-AUDIT_LOG_TIME = Gauge(
+AUDIT_LOG_TIME = _AUDIT.gauge(
     "stacks_feed_audit_log_time_seconds",
     "Log time up to which a shard is verified, in seconds since 1970",
     ("shard",),
+    alert="absent: no audit is running",
 )
-AUDIT_LAG_COMMITS = Gauge(
+AUDIT_LAG_COMMITS = _AUDIT.gauge(
     "stacks_feed_audit_lag_commits", "Commits that are not verified yet", ("shard",)
 )
-AUDIT_LAG_SECONDS = Gauge(
+AUDIT_LAG_SECONDS = _AUDIT.gauge(
     "stacks_feed_audit_lag_seconds",
     "Age of the last verified commit while others wait; 0 when none does",
     ("shard",),
+    alert="above 600: the audit does not keep up",
 )
-AUDIT_DIFFERENCE = Gauge(
+AUDIT_DIFFERENCE = _AUDIT.gauge(
     "stacks_feed_audit_difference_commit",
     "First commit of a shard that is not what the fold makes of it; the log says more",
     ("shard",),
+    alert="any sample above 0: page somebody",
 )
 
 # ---- any process
-LOG_ERRORS = Counter(
-    "stacks_feed_log_errors_total", "Errors of the log, by what it means", ("error",)
+LOG_ERRORS = _ANY.counter(
+    "stacks_feed_log_errors_total",
+    "Errors of the log, by what it means",
+    ("error",),
+    alert="keeps growing: the log is in trouble",
+)
+BUILD_INFO = _ANY.gauge(
+    "stacks_feed_build_info",
+    "Always 1; the labels say which build runs",
+    ("version", "commit"),
+    alert="several versions for more than half an hour: an upgrade is half done",
 )
 
 
-def render() -> tuple[bytes, str]:
-    """Return all metrics of this process as text, and its content type."""
-    return generate_latest(REGISTRY), CONTENT_TYPE_LATEST
+def render(service: Service | None = None) -> tuple[bytes, str]:
+    """Return the metrics of a service's process as text, and their content type.
+
+    ``None`` stands for all metrics there are.
+    """
+    groups = GROUPS if service is None else (_BY_SERVICE[service], _ANY)
+    text = b"".join(generate_latest(group.registry) for group in groups)
+    return text, CONTENT_TYPE_LATEST

@@ -60,7 +60,7 @@ async def served(
 async def _metrics(health: Health, request: web.Request) -> web.Response:
     del request
     health.measured()
-    body, content_type = render()
+    body, content_type = render(health.service)
     return web.Response(body=body, headers={hdrs.CONTENT_TYPE: content_type})
 
 

@@ -5,6 +5,7 @@ import asyncio
 import logging
 import shutil
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from app.commands.service import overrides
 from app.configs import place_of, stop_s
 from app.errors import DIFFERENT
 from app.places import Broker
-from app.ports import check_free, free_port
+from app.ports import check_free, free_port, free_ports
 from app.settings import Settings, environment, read
 from app.topics import Applied, in_words, refuse_harmful
 from runtime import logs
@@ -22,17 +23,20 @@ from runtime.clock import SystemClock
 from runtime.supervisor import Exit, Service, supervise
 
 logger = logging.getLogger(__name__)
+# The processes without HTTP of their own, in the order of their metrics ports.
+_WITHOUT_HTTP = ("ingest", "processor", "audit")
 # Less than it may take itself, so that it can end by force what has not stopped.
 _SPARE_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What ``up`` starts, and where."""
+    """What ``up`` starts, and where. ``metrics_ports`` are those of metrics alone."""
 
     settings: Settings
     edge_port: int
     simulator_port: int | None
+    metrics_ports: Mapping[str, int]
 
     @property
     def edge(self) -> str:
@@ -81,7 +85,20 @@ def make_plan(settings: Settings) -> Plan:
         simulator_port=free_port(settings.simulator_host)
         if settings.simulated and settings.simulator_url is None
         else None,
+        metrics_ports=_metrics_ports(settings),
     )
+
+
+def _metrics_ports(settings: Settings) -> Mapping[str, int]:
+    """Return a port for each: processes cannot share one.
+
+    By default free ones, so that nobody is blind who has set nothing.
+    """
+    first, count = settings.metrics_port, len(_WITHOUT_HTTP)
+    if first:
+        return dict(zip(_WITHOUT_HTTP, range(first, first + count), strict=True))
+    found = free_ports(settings.metrics_host, count)
+    return dict(zip(_WITHOUT_HTTP, found, strict=True))
 
 
 def children(plan: Plan) -> tuple[Child, ...]:
@@ -106,7 +123,9 @@ def children(plan: Plan) -> tuple[Child, ...]:
         Child(
             name=name,
             command=(sys.executable, "-m", "app", *_words(name), "--with-parent"),
-            environment=environment({**shared, "metrics_port": _metrics(name, plan)}),
+            environment=environment(
+                {**shared, "metrics_port": plan.metrics_ports.get(name, 0)}
+            ),
             gives_up=DIFFERENT if name == "audit" else None,
             stop_limit_s=stop_s(settings) - _SPARE_S if name == "edge" else None,
         )
@@ -116,13 +135,6 @@ def children(plan: Plan) -> tuple[Child, ...]:
 
 def _words(name: str) -> tuple[str, ...]:
     return ("audit", "watch") if name == "audit" else (name,)
-
-
-def _metrics(name: str, plan: Plan) -> int:
-    """Processes cannot share a port: ingest has it, processor and audit the next ones."""
-    first = plan.settings.metrics_port
-    ports = {"ingest": first, "processor": first + 1, "audit": first + 2}
-    return ports.get(name, 0) if first else 0
 
 
 def banner(plan: Plan, applied: Applied) -> str:
@@ -142,11 +154,23 @@ stacks-feed, {settings.environment_name}, {identity.world.value} world on {ident
   reads      {upstream}
   serves     ws://{plan.edge}/parties/prices/main and ws://{plan.edge}/parties/balances/main
   processes  {", ".join(child.name for child in children(plan))}
+  metrics    {_metrics_addresses(plan)}
 Try:
   curl 'http://{plan.edge}/parties/prices/main?tokens=stx'
   {tool("python")} -m websockets ws://{plan.edge}/parties/prices/main
   {tool("stacks-feed")} tail price{log}
 Ctrl-C stops everything. Log lines follow on stderr."""
+
+
+def _metrics_addresses(plan: Plan) -> str:
+    running = {child.name for child in children(plan)}
+    host = plan.settings.metrics_host
+    others = (
+        f"{name} http://{host}:{port}/metrics"
+        for name, port in plan.metrics_ports.items()
+        if name in running
+    )
+    return ", ".join((f"edge http://{plan.edge}/metrics", *others))
 
 
 def tool(name: str) -> str:

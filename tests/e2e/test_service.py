@@ -83,7 +83,10 @@ async def test_a_service_without_http_serves_health_and_metrics_where_it_is_told
     ) as process:
         await event(process, "log opened")
         async with httpx.AsyncClient(base_url=url) as client:
-            assert metric in (await client.get("/metrics")).text
+            metrics = (await client.get("/metrics")).text
+            assert metric in metrics
+            assert "stacks_feed_build_info{commit=" in metrics
+            assert "stacks_feed_table_keys" not in metrics
             assert (await client.get("/health/live")).status_code == 200
             await becomes_ready(client)
         asked = await run("health", url, cwd=tmp_path)

@@ -63,3 +63,13 @@ async def test_what_is_measured_on_demand_is_measured_before_it_is_told() -> Non
     ):
         metrics = await http.get("/metrics")
     assert "stacks_feed_watched_users 7077.0" in metrics.text
+
+
+async def test_a_service_serves_its_own_metrics_alone() -> None:
+    async with (
+        serving(Health("edge"), host="127.0.0.1", port=0) as port,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http,
+    ):
+        metrics = (await http.get("/metrics")).text
+    assert "stacks_feed_table_keys" in metrics
+    assert "stacks_feed_watched_users" not in metrics

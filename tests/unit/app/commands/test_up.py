@@ -86,6 +86,20 @@ def test_two_processes_do_not_share_a_metrics_port() -> None:
     }
 
 
+def test_the_metrics_of_every_process_can_be_reached_without_any_setting() -> None:
+    plan = a_plan(audit_watch=False)
+    ports = {
+        child.name: child.environment["STACKS_FEED_METRICS_PORT"]
+        for child in up.children(plan)
+    }
+    said = up.banner(plan, an_applied(plan))
+    assert f"edge http://{plan.edge}/metrics" in said
+    for name in ("ingest", "processor"):
+        assert f"{name} http://127.0.0.1:{ports[name]}/metrics" in said
+    assert len({ports["ingest"], ports["processor"], "0"}) == 3
+    assert "audit http" not in said
+
+
 def test_a_taken_port_is_refused_before_anything_starts() -> None:
     with (
         socket.create_server(("127.0.0.1", 0)) as taken,
