@@ -195,10 +195,9 @@ class Schedule:
         if known is None:
             return
         pending, known.pending = known.pending, None
-        # A first reading that failed, or one upon a hint, is still to come: it goes
-        # before the polls when the upstream is back.
-        urgent = failed and reading.reason in {Reason.FIRST, Reason.HINT}
-        known.reason = reading.reason if urgent else Reason.POLL
+        # A reading that failed and was no mere poll is still to come, with all that it
+        # asks for: it goes before the polls when the upstream is back.
+        known.reason = reading.reason if failed else Reason.POLL
         known.due_s = self._due_s(known, failed=failed, draw=draw, now_s=now_s)
         self._push(reading.user, known)
         if pending is not None:
@@ -221,8 +220,9 @@ class Schedule:
         return Reading(user, known.reason, full, self._due_subnets(known, now_s))
 
     def _due_subnets(self, known: _User, now_s: float) -> tuple[ContractId, ...]:
-        # A deposit into a subnet is a transaction of the user, which a hint tells of.
-        if known.reason in {Reason.FIRST, Reason.HINT}:
+        # A deposit into a subnet is a transaction of the user, which a hint tells of; and
+        # whoever asks for a reading asks for all that the user holds.
+        if known.reason is not Reason.POLL:
             return self._subnets
         cold_s, never = self.cold_s, float("-inf")
         return tuple(
