@@ -14,7 +14,6 @@ from app.settings import Settings
 from app.topics import Wanted
 from runtime.crash import crash_at
 from runtime.supervisor import STOP_DEADLINE_S
-from runtime.trouble import Trouble
 from schemas.journal import FoldSettings
 from schemas.log import World
 
@@ -72,7 +71,6 @@ def kafka_config(settings: Settings, broker: Broker) -> "KafkaConfig":
         replication=settings.kafka_replication or replication,
         session_timeout_ms=round(settings.kafka_session_timeout_s * 1_000),
         on_step=crash_at(settings.crash_at),
-        new_trouble=Trouble,
     )
 
 
@@ -172,6 +170,7 @@ def ingest_config(settings: Settings) -> "IngestConfig":
             cold_s=pace.cold_s,
         ),
         token_interval_s=_said(settings.token_interval_s, pace.token_interval_s),
+        silence_floor_s=settings.silence_floor_s,
         generation=int(settings.accounts_api.removeprefix("v")),
         watch_max=settings.watch_max,
         buffer_records=settings.buffer_records,

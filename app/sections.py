@@ -182,6 +182,11 @@ class Ingest(BaseModel):
         description="Between two readings of the token registry; default 900, 60 against "
         "the simulator",
     )
+    silence_floor_s: Seconds = Field(
+        60,
+        description="A source without a usable answer for two of its intervals is silent, but "
+        "not before this; edges count prices as old by the same rule",
+    )
     request_timeout_s: Seconds = Field(
         10, description="An upstream that takes longer than this has failed"
     )

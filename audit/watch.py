@@ -8,7 +8,6 @@ from eventlog.port import EventLog, Membership
 from eventlog.sharing import Notice, Share
 from runtime.clock import Clock
 from runtime.health import Health
-from runtime.trouble import Trouble
 
 GROUP = "audit"
 
@@ -30,7 +29,7 @@ async def run(
         watching = Watching(log, shard, config=config, clock=clock, notice=notice)
         await watching.run()
 
-    share = Share(watch, name="audit of shard", new_trouble=Trouble)
+    share = Share(watch, name="audit of shard")
     if health is not None:
         health.add("shards", share.trouble)
     await share.keep(

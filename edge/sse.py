@@ -23,7 +23,7 @@ _ids = itertools.count(-1, step=-1)
 HEADERS: Mapping[str, str] = {
     hdrs.CONTENT_TYPE: "text/event-stream",
     # What was kept of a stream would be taken for what is sent now.
-    hdrs.CACHE_CONTROL: "no-store, no-transform",
+    hdrs.CACHE_CONTROL: "no-store",
     # Some proxies collect what they pass on, unless they are told.
     "X-Accel-Buffering": "no",
 }

@@ -64,7 +64,7 @@ async def clients(config: IngestConfig, tools: Tools) -> AsyncIterator[Clients]:
         async def opened(
             name: str, upstream: Upstream, key: str | None = None
         ) -> UpstreamClient:
-            return UpstreamClient(
+            client = UpstreamClient(
                 name,
                 upstream,
                 http=await stack.enter_async_context(http_client(key)),
@@ -72,6 +72,8 @@ async def clients(config: IngestConfig, tools: Tools) -> AsyncIterator[Clients]:
                 moments=tools.moments,
                 draw=tools.draw,
             )
+            client.report_to(tools.watch)
+            return client
 
         yield Clients(
             hiro=await opened("hiro", config.hiro, config.api_key),

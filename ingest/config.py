@@ -48,8 +48,8 @@ class IngestConfig:
 
     ``generation`` is Hiro's balance API to begin with (1, 2 or 3): a 410 moves on to the
     next. Only 1 has totals sent and received. ``readers`` bounds the readings in
-    flight, ``buffer_records`` what may wait for the log. ``on_step`` is told each step of
-    the work.
+    flight, ``buffer_records`` what may wait for the log. No source is called silent before
+    ``silence_floor_s``. ``on_step`` is told each step of the work.
     """
 
     instance: str
@@ -67,6 +67,7 @@ class IngestConfig:
     pace: Pace = _PACE
     token_interval_s: float = 900.0
     metadata_interval_s: float = 21_600.0
+    silence_floor_s: float = 60.0
     generation: int = 1
     internal_limit: int = 100
     watch_max: int = 10_000

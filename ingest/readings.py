@@ -7,6 +7,7 @@ from ingest.core.history import past_of
 from ingest.core.normalize.accounts import Doubt
 from ingest.core.registry import Registry
 from ingest.core.schedule import Reading, Schedule
+from ingest.core.silence import SourceKind
 from ingest.sources.accounts import SOURCE, Accounts
 from ingest.sources.client import SourceDown, UpstreamClient
 from ingest.sources.subnets import read_subnet
@@ -38,6 +39,7 @@ class Readings:
         self._schedule, self._accounts, self._client = schedule, accounts, client
         self._registry, self._writer = registry, tools.writer
         self._clock, self._draw = tools.clock, tools.draw
+        self._watch = tools.watch
         self._due = asyncio.Event()
         self._watched: frozenset[UserId] = frozenset()
 
@@ -49,6 +51,10 @@ class Readings:
             self._accounts.forget(user)
         self._watched = watched
         WATCHED.set(len(watched))
+        if not watched:
+            # Nobody is asked for, so no answer is missing.
+            self._watch.release(SourceKind.ACCOUNTS)
+            self._watch.release(SourceKind.SUBNETS)
         self._schedule.watch(users, now_s=self._clock.monotonic_s())
         self._due.set()
 
@@ -159,7 +165,7 @@ class Readings:
                 _logger.info(
                     "subnet not read", extra={"subnet": subnet, "why": error.why}
                 )
-            if error.answered:
+            if error.declined:
                 # It will say the same next time: ask as rarely as where nothing is held.
                 self._asked(user, subnet, "0")
             return

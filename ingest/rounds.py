@@ -10,6 +10,7 @@ from ingest.config import IngestConfig
 from ingest.core.backoff import delay_s
 from ingest.core.history import Observation, past_of
 from ingest.core.registry import Registry
+from ingest.core.silence import SourceKind
 from ingest.core.spread import spread
 from ingest.follower import follow
 from ingest.sources import tokens
@@ -29,7 +30,7 @@ from schemas.topics import TOKENS_RAW
 _logger = logging.getLogger("ingest.rounds")
 _RETRY_BASE_S, _RETRY_CAP_S = 2.0, 60.0
 # A contract that has no get-decimals will not get one; one that could not be asked may.
-_REFUSED_S, _FAILED_S = 86_400.0, 600.0
+_DECLINED_S, _FAILED_S = 86_400.0, 600.0
 # Questions for decimals take this share of Hiro's budget.
 _DECIMALS_SHARE = 0.1
 _IDLE_S = 60.0
@@ -40,6 +41,13 @@ def entries(seen: Sequence[Observation], kind: str) -> list[Observed]:
     """Return observations as the writer takes them."""
     past = [past_of(one) for one in seen]
     return [Observed(one.topic, one.key, one.value, kind) for one in past]
+
+
+def _backoff_s(failures: int, draw: Callable[[], float]) -> float:
+    """Return how long to wait after so many failed rounds in a row, from 1 on."""
+    return _RETRY_BASE_S + delay_s(
+        failures - 1, draw=draw(), base_s=_RETRY_BASE_S, cap_s=_RETRY_CAP_S
+    )
 
 
 class PriceRounds:
@@ -54,6 +62,7 @@ class PriceRounds:
     ) -> None:
         self._sources, self._config = sources, config
         self._writer, self._clock = tools.writer, tools.clock
+        self._draw, self._watch = tools.draw, tools.watch
         self._wanted = {source.name: asyncio.Event() for source in sources}
         # What each source said last, of those that answered last time.
         self._words: dict[str, Mapping[ContractId, Decimal]] = {}
@@ -66,26 +75,40 @@ class PriceRounds:
 
     async def run(self) -> None:
         """Poll all sources, for ever."""
-        async with asyncio.TaskGroup() as group:
-            for source in self._sources:
-                group.create_task(self._poll(source), name=f"prices {source.name}")
+        try:
+            async with asyncio.TaskGroup() as group:
+                for source in self._sources:
+                    group.create_task(self._poll(source), name=f"prices {source.name}")
+        finally:
+            self._watch.release(SourceKind.PRICES)
 
     async def _poll(self, source: PriceSource) -> None:
+        failures = 0
         await self._clock.sleep(self._config.first_price_s)
         while True:
             began_s = self._clock.monotonic_s()
             self._wanted[source.name].clear()
-            try:
-                seen = await source.read()
-            except SourceDown as error:
-                if error.asked:
-                    _logger.warning("prices not read", extra={"why": str(error)})
-                self._compare(source.name, ())
-            else:
-                self._compare(source.name, seen)
-                await self._writer.write(entries(seen, "price"))
-            left_s = began_s + self._config.price_interval_s - self._clock.monotonic_s()
-            await sleep_or(self._clock, max(0.0, left_s), self._wanted[source.name])
+            failures = 0 if await self._read(source) else failures + 1
+            next_s = began_s + self._config.price_interval_s
+            left_s = max(0.0, next_s - self._clock.monotonic_s())
+            wait_s = (
+                min(left_s, _backoff_s(failures, self._draw)) if failures else left_s
+            )
+            await sleep_or(self._clock, wait_s, self._wanted[source.name])
+
+    async def _read(self, source: PriceSource) -> bool:
+        """Read a source and write what it says; return whether it said anything."""
+        try:
+            seen = await source.read()
+        except SourceDown as error:
+            # Each failure is counted, and one that lasts is told: see SourceWatch.
+            _logger.info("prices not read", extra={"why": str(error)})
+            self._compare(source.name, ())
+            return False
+        self._compare(source.name, seen)
+        self._watch.prices(source.name, seen)
+        await self._writer.write(entries(seen, "price"))
+        return True
 
     def disagreement(self) -> str | None:
         """Return which sources are far from the others on most tokens, if any."""
@@ -122,6 +145,7 @@ class TokenRounds:
         self._registry = registry
         self._writer, self._moments = tools.writer, tools.moments
         self._clock, self._draw = tools.clock, tools.draw
+        self._watch = tools.watch
         self._said = tokens.Said()
         self._not_before_s: dict[ContractId, float] = {}
         self._listed = asyncio.Event()
@@ -136,7 +160,13 @@ class TokenRounds:
 
     async def run(self, log: EventLog, partitions: int) -> None:
         """Poll all sources of metadata, for ever."""
-        await self._restore(log, partitions)
+        try:
+            await self._restore(log, partitions)
+            await self._poll_all()
+        finally:
+            self._watch.release(SourceKind.TOKENS)
+
+    async def _poll_all(self) -> None:
         network, config = self._config.network, self._config
         async with asyncio.TaskGroup() as group:
             group.create_task(
@@ -173,15 +203,10 @@ class TokenRounds:
                 await self._write(await read())
                 failures, wait_s = 0, interval_s
             except SourceDown as error:
-                if error.asked:
-                    _logger.warning("tokens not read", extra={"why": str(error)})
-                backoff_s = _RETRY_BASE_S + delay_s(
-                    failures,
-                    draw=self._draw(),
-                    base_s=_RETRY_BASE_S,
-                    cap_s=_RETRY_CAP_S,
-                )
-                failures, wait_s = failures + 1, min(interval_s, backoff_s)
+                # Each failure is counted, and one that lasts is told: see SourceWatch.
+                _logger.info("tokens not read", extra={"why": str(error)})
+                failures += 1
+                wait_s = min(interval_s, _backoff_s(failures, self._draw))
             await self._clock.sleep(wait_s)
 
     async def _write(self, seen: list[TokenObserved]) -> None:
@@ -220,7 +245,7 @@ class TokenRounds:
         try:
             seen = await tokens.read_decimals(self._hiro, contract)
         except SourceDown as error:
-            wait_s = _REFUSED_S if error.answered else _FAILED_S
+            wait_s = _DECLINED_S if error.declined else _FAILED_S
             self._not_before_s[contract] = self._clock.monotonic_s() + wait_s
             return
         await self._writer.write(entries([seen], "token"))

@@ -11,15 +11,20 @@ from ingest.clients import Clients, clients
 from ingest.config import IngestConfig
 from ingest.core.registry import Registry
 from ingest.core.schedule import Schedule
+from ingest.core.silence import SourceKind
 from ingest.demand import Demand
 from ingest.forgetting import Forgetting
 from ingest.readings import Readings
 from ingest.refusals import Refusals
 from ingest.rounds import PriceRounds, TokenRounds
+from ingest.source_watch import SourceWatch
+from ingest.sources.accounts import SOURCE as ACCOUNTS
 from ingest.sources.accounts import Accounts
 from ingest.sources.moments import MomentSource
 from ingest.sources.prices import PriceSource
 from ingest.sources.push import PushPool
+from ingest.sources.subnets import SOURCE as SUBNETS
+from ingest.sources.tokens import CHARISMA, METADATA
 from ingest.standing import newest_moment_of
 from ingest.table import Table
 from ingest.tools import Tools
@@ -28,7 +33,6 @@ from ingest.writer import Writer
 from runtime.clock import Clock
 from runtime.health import Health
 from runtime.metrics import INGEST_SHARDS
-from runtime.trouble import Trouble
 from schemas.demand import RefreshKind
 from schemas.ids import UserId
 from schemas.topics import partition_key
@@ -55,7 +59,8 @@ async def run(
     ``UnknownTopic``, ``LogFull``, ``LogCorrupt``.
     """
     writer = Writer(log, config, partitions=partitions, clock=clock, draw=draw)
-    tools = Tools(clock, draw, MomentSource(clock), writer)
+    watch = _source_watch(config, clock)
+    tools = Tools(clock, draw, MomentSource(clock), writer, watch)
     health = health or Health("ingest")
     health.add("log", lambda: writer.stalled)
     health.add("buffer", writer.full)
@@ -70,6 +75,26 @@ async def run(
         finally:
             await writer.close()
             await asyncio.wait({writing}, timeout=_FLUSH_S)
+
+
+def _source_watch(config: IngestConfig, clock: Clock) -> SourceWatch:
+    """Return what follows each source, by how often it is asked.
+
+    A budget that stretches the polling of users does not stretch the interval of accounts:
+    some user is read all the time.
+    """
+    watch = SourceWatch(clock, floor_s=config.silence_floor_s)
+    for source in config.price_sources:
+        watch.expect(source, SourceKind.PRICES, interval_s=config.price_interval_s)
+    every_s = config.pace.interval_s
+    watch.expect(ACCOUNTS, SourceKind.ACCOUNTS, interval_s=every_s)
+    watch.expect(SUBNETS, SourceKind.SUBNETS, interval_s=every_s)
+    for source, every_s in (
+        (CHARISMA, config.token_interval_s),
+        (METADATA, config.metadata_interval_s),
+    ):
+        watch.expect(source, SourceKind.TOKENS, interval_s=every_s)
+    return watch
 
 
 class _Ingest:
@@ -111,6 +136,8 @@ class _Ingest:
         health.add("group", self._group_state)
         health.add("registry", self._registry_state)
         health.warn("upstreams", self._upstreams.trouble)
+        health.warn("silent", self._tools.watch.trouble)
+        health.warn("old values", self._tools.watch.old_values)
         health.warn("clock", self._upstreams.clock_trouble)
         health.warn("prices", self._prices.disagreement)
         health.tell("shards", lambda: sorted(self._shards))
@@ -136,6 +163,7 @@ class _Ingest:
                 name="refusals",
             )
             group.create_task(self._read(), name="readings")
+            group.create_task(self._tools.watch.run(), name="source watch")
             group.create_task(self._poll_market(), name="market")
             group.create_task(forgetting.run(), name="forgetting")
             if self._config.push.url is not None:
@@ -228,16 +256,14 @@ class _Ingest:
 
     async def _join(self) -> None:
         """Be a member of the group, whatever happens to the log."""
-        trouble = self._trouble("not a member", "a member again")
         while True:
             try:
                 async with self._log.member(
                     GROUP, instance=self._config.instance
                 ) as membership:
-                    trouble.over()
                     await self._share(membership)
             except LogUnavailable as error:
-                trouble.happened(why=str(error))
+                _logger.warning("not a member", extra={"why": str(error)})
                 self._joined = False
                 self._own(frozenset())
                 await self._tools.clock.sleep(_REJOIN_S)
@@ -257,21 +283,15 @@ class _Ingest:
 
     async def _catch_up(self, shards: frozenset[int]) -> None:
         """Let our moments be later than those of whoever had these shards."""
-        trouble = self._trouble("raw topics not readable", "raw topics readable again")
         while True:
             try:
                 newest_ms = await newest_moment_of(self._log, shards)
             except (LogUnavailable, OffsetOutOfRange) as error:
-                trouble.happened(why=str(error))
+                _logger.warning("raw topics not readable", extra={"why": str(error)})
                 await self._tools.clock.sleep(_REJOIN_S)
             else:
-                trouble.over()
                 self._tools.moments.not_before(newest_ms)
                 return
-
-    def _trouble(self, event: str, ended: str) -> Trouble:
-        clock = self._tools.clock
-        return Trouble(_logger, event, ended, monotonic_s=clock.monotonic_s)
 
     def _own(self, shards: frozenset[int]) -> None:
         if shards == self._shards:

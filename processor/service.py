@@ -9,7 +9,6 @@ from processor.config import ProcessorConfig
 from processor.shard import Shard
 from runtime.clock import Clock
 from runtime.health import Health
-from runtime.trouble import Trouble
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +28,7 @@ async def run(
     for good (see ``Shard.run``): then no shard is served any more.
     """
     processor = Processor(log, config, clock)
-    share = Share(processor.serve, name="shard", new_trouble=Trouble)
+    share = Share(processor.serve, name="shard")
     if health is not None:
         health.add("shards", share.trouble)
     await share.keep(

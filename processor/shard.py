@@ -28,7 +28,6 @@ from processor.watermark import Watermarks
 from runtime import metrics
 from runtime.clock import Clock
 from runtime.supervisor import leaves
-from runtime.trouble import Trouble
 from schemas.topics import LATEST, RAW
 
 logger = logging.getLogger(__name__)
@@ -51,12 +50,6 @@ class Shard:
         self._restored = Restored(shard, progress=self._report, on_step=config.on_step)
         self._inputs = [Partition(topic, shard) for topic in RAW]
         self._failures = 0
-        self._trouble = Trouble(
-            logger,
-            "shard waits for the log",
-            "shard has the log again",
-            monotonic_s=clock.monotonic_s,
-        )
 
     @property
     def _state(self) -> ShardState:
@@ -86,7 +79,10 @@ class Shard:
         self._failures = min(self._failures + 1, 16)
         metrics.LOG_ERRORS.labels(type(error).__name__).inc()
         self._notice(f"{error}")
-        self._trouble.happened(shard=self._shard, error=f"{error}", wait_s=wait_s)
+        logger.warning(
+            "shard waits for the log",
+            extra={"shard": self._shard, "error": str(error), "wait_s": wait_s},
+        )
         await self._clock.sleep(wait_s)
 
     async def _own_and_serve(self) -> None:
@@ -97,7 +93,6 @@ class Shard:
             start = {at: state.position.positions[at.topic] for at in self._inputs}
             async with self._log.reader(start) as reader:
                 self._notice(None)
-                self._trouble.over()
                 with metrics.SHARDS_OWNED.track_inprogress(), self._figures():
                     await self._serve(writer, reader)
 

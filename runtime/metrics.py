@@ -126,6 +126,28 @@ BREAKER_OPEN = _INGEST.gauge(
     ("source",),
     alert="1 for more than a few minutes",
 )
+SOURCE_LAST_SUCCESS = _INGEST.gauge(
+    "stacks_feed_source_last_success_timestamp_seconds",
+    "When a source last gave a usable answer, in seconds since 1970; none before the first",
+    ("source", "kind"),
+)
+SOURCE_SILENT = _INGEST.gauge(
+    "stacks_feed_source_silent",
+    "1 while a source that is asked has given no usable answer for two intervals",
+    ("source", "kind"),
+    alert="1: `/health/ready` of ingest says why, and what to do",
+)
+SOURCE_INTERVAL = _INGEST.gauge(
+    "stacks_feed_source_interval_seconds",
+    "How often a source is asked, by the settings",
+    ("source", "kind"),
+)
+SOURCE_SAID = _INGEST.gauge(
+    "stacks_feed_source_said_timestamp_seconds",
+    "Newest time that a source gives its own prices, in seconds since 1970, if it does",
+    ("source",),
+    alert="more than an hour ago: the source repeats old values",
+)
 READINGS = _INGEST.counter(
     "stacks_feed_readings_total",
     "Observations handed to the log, by kind",

@@ -6,6 +6,8 @@ from email.utils import parsedate_to_datetime
 from enum import Enum
 from http import HTTPStatus
 
+from ingest.core.silence import Cause
+
 # Hiro's gateway has sent a Retry-After that is no number.
 DEFAULT_RETRY_AFTER_S = 60.0
 _MAX_RETRY_AFTER_S = 3_600.0
@@ -50,6 +52,62 @@ def verdict(status: int) -> Verdict:
         if _known(status)
         else Verdict.REFUSED
     )
+
+
+# A refusal with one of these is about what was asked for: an id, its size, its form.
+_ABOUT_SUBJECT = frozenset(
+    {
+        HTTPStatus.BAD_REQUEST,
+        HTTPStatus.NOT_ACCEPTABLE,
+        HTTPStatus.CONFLICT,
+        HTTPStatus.PRECONDITION_FAILED,
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        HTTPStatus.REQUEST_URI_TOO_LONG,
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+    }
+)
+_LONGEST_LOCATION = 200
+
+
+def is_about_subject(status: int) -> bool:
+    """Tell whether a refusal is about the user or contract asked for, not the source.
+
+    A redirect, a 404 or a 405 says that the endpoint is not where we ask: an account that
+    nobody has ever seen is answered with 200.
+    """
+    return status in _ABOUT_SUBJECT
+
+
+def cause_of(status: int) -> Cause:
+    """Return what kind of trouble a status other than 200 tells of.
+
+    A 304 is trouble where nobody asked whether something has changed.
+    """
+    if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
+        unasked = status == HTTPStatus.NOT_MODIFIED
+        return Cause.UNUSABLE if unasked else Cause.MOVED
+    match verdict(status):
+        case Verdict.LIMITED:
+            return Cause.LIMITED
+        case Verdict.KEY:
+            return Cause.KEY
+        case Verdict.AGAIN:
+            return Cause.TROUBLED
+        case _:
+            about_subject = is_about_subject(status)
+            return Cause.DECLINED if about_subject else Cause.MISSING
+
+
+def refusal(status: int, headers: Mapping[str, str]) -> str:
+    """Return a status in words, with the new address of what has moved.
+
+    ``headers`` have lower-case names.
+    """
+    location = headers.get("location", "") if cause_of(status) is Cause.MOVED else ""
+    if not location:
+        return f"status {status}"
+    shown = "".join(c if c.isascii() and c.isprintable() else "?" for c in location)
+    return f"status {status}, moved to {shown[:_LONGEST_LOCATION]}"
 
 
 def delay_s(

@@ -21,7 +21,7 @@ from ingest.core.normalize.accounts import (
     stx_balance,
 )
 from ingest.core.normalize.body import Unusable
-from ingest.sources.client import Answer, Ask, SourceDown, SourceGone, UpstreamClient
+from ingest.sources.client import Answer, Ask, SourceGone, UpstreamClient
 from schemas.balances import AccountConfirmed, AccountRead
 from schemas.base import MAX_RECORD_BYTES, encode
 from schemas.ids import Network, UserId
@@ -136,32 +136,48 @@ class Accounts:
             answer = await self._v1(user, etag)
         else:
             answer = await self._paged(user, generation)
-        return replace(self._seen(user, answer, kept, generation), forgotten=forgotten)
+        seen = self._seen(user, answer, kept, generation)
+        # Only now there is a reading: until here its requests were parts of one.
+        self._client.confirm(SOURCE)
+        return replace(seen, forgotten=forgotten)
 
     async def _v1(self, user: UserId, etag: str | None) -> Answer[Account]:
         headers = {"if-none-match": etag} if etag else {}
         parse = partial(account_v1, network=self._network, chosen=self._chosen)
         path = f"/extended/v1/address/{quote(user)}/balances"
         params = {"unanchored": "true"}
-        ask = Ask(SOURCE, path, params=params, headers=headers, subject=user)
+        ask = Ask(
+            SOURCE,
+            path,
+            params=params,
+            headers=headers,
+            subject=user,
+            is_part=True,
+            has_successor=True,
+        )
         return await self._client.ask(ask, parse)
 
     async def _paged(self, user: UserId, generation: int) -> Answer[Account]:
         """Read STX and every page: a whole account or none."""
         root = {2: "/extended/v2/addresses", 3: "/extended/v3/principals"}[generation]
         base = f"{root}/{quote(user)}/balances"
-        stx = await self._client.ask(
-            Ask(SOURCE, f"{base}/stx", subject=user), stx_balance
+        ask = Ask(
+            SOURCE,
+            f"{base}/stx",
+            subject=user,
+            is_part=True,
+            has_successor=generation < NEWEST_GENERATION,
         )
-        pages = await self._pages(user, f"{base}/ft", generation)
+        stx = await self._client.ask(ask, stx_balance)
+        pages = await self._pages(replace(ask, path=f"{base}/ft"), generation)
         account = account_of_pages(
             stx.said or "", pages, network=self._network, chosen=self._chosen
         )
         if isinstance(account, Unusable):
-            raise SourceDown(SOURCE, why=account.why)
+            raise self._client.reject(SOURCE, account.why, subject=ask.subject)
         return Answer(account, stx.observed_at)
 
-    async def _pages(self, user: UserId, path: str, generation: int) -> list[Page]:
+    async def _pages(self, ask: Ask, generation: int) -> list[Page]:
         pages: list[Page] = []
         rows, cursor = 0, None
         parse: Callable[[bytes], Page | Unusable] = (
@@ -172,8 +188,8 @@ class Accounts:
             if generation == NEWEST_GENERATION and not cursor:
                 where = {}
             params = {"limit": str(_PAGE_ROWS), **where}
-            ask = Ask(SOURCE, path, params, subject=user)
-            page = (await self._client.ask(ask, parse)).said
+            asked = replace(ask, params=params)
+            page = (await self._client.ask(asked, parse)).said
             if page is None:
                 break
             pages.append(page)
@@ -189,13 +205,15 @@ class Accounts:
         account = answer.said
         if account is None:
             if kept is None:
-                raise SourceDown(SOURCE, why="unchanged, but nothing was known")
+                why = "unchanged, but nothing was known"
+                raise self._client.reject(SOURCE, why, subject=user)
             return self._confirmed(user, kept, answer)
         young = kept and answer.observed_at - kept.read_ms < self._rewrite_after_ms
         if kept and young and same_content(kept.account, account):
             return self._confirmed(user, kept, answer)
-        why = doubt(kept.account, account) if kept else None
-        return replace(self._whole(user, account, answer, generation), doubt=why)
+        why_doubtful = doubt(kept.account, account) if kept else None
+        seen = self._whole(user, account, answer, generation)
+        return replace(seen, doubt=why_doubtful)
 
     def _confirmed(
         self, user: UserId, kept: Kept, answer: Answer[Account]
@@ -222,7 +240,8 @@ class Accounts:
         )
         value = encode(seen)
         if len(value) > _MAX_READING_BYTES:
-            raise SourceDown(SOURCE, why="the account is larger than a record may be")
+            why = "the account is larger than a record may be"
+            raise self._client.reject(SOURCE, why, subject=user)
         reading = sha256(value).hexdigest()
         kept = Kept(generation, account, reading, answer.observed_at, answer.etag)
         return AccountSeen(user, seen, value, kept, self._forgotten)

@@ -11,9 +11,19 @@ import httpx
 
 from ingest.config import Upstream
 from ingest.core import budget as budgets
-from ingest.core.backoff import Verdict, delay_s, retry_after_s, verdict
+from ingest.core.backoff import (
+    Verdict,
+    cause_of,
+    delay_s,
+    is_about_subject,
+    refusal,
+    retry_after_s,
+    verdict,
+)
 from ingest.core.moments import clock_ahead_s
 from ingest.core.normalize.body import Unusable
+from ingest.core.silence import Cause, Failure
+from ingest.source_watch import SourceWatch
 from ingest.sources.moments import MomentSource
 from runtime.clock import Clock
 from runtime.metrics import (
@@ -31,22 +41,21 @@ _CONNECTIONS = 16
 # A probe may take as long as a request does; whoever waits for it looks again then.
 _LOOK_AGAIN_S = 1.0
 _LEAST_WAIT_S = 0.001
-_ANSWERED = frozenset({"unusable", Verdict.REFUSED.value})
 
 
 class SourceDown(Exception):
     """A source gave no reading this time; ask again later. Nothing is to be written.
 
-    ``answered`` tells that it is there and answered something else than was asked for,
-    ``asked`` that a request went out at all.
+    ``declined`` tells that it is there and declines what was asked: it will say the same
+    next time. ``asked`` tells that a request went out at all.
     """
 
     def __init__(
-        self, source: str, *, why: str, answered: bool = False, asked: bool = True
+        self, source: str, *, why: str, declined: bool = False, asked: bool = True
     ) -> None:
         super().__init__(f"{source}: {why}")
         self.source, self.why = source, why
-        self.answered, self.asked = answered, asked
+        self.declined, self.asked = declined, asked
 
 
 class SourceGone(SourceDown):
@@ -59,6 +68,10 @@ class Ask:
 
     ``subject`` is whom or what it is about, where a source knows many: it may be the
     subject that fails (an account too large to be read), and not the source.
+
+    ``is_part`` marks one of several requests that make a reading: a good answer to it does
+    not count as one of the source until ``UpstreamClient.confirm``. ``has_successor`` says
+    that a 410 is no failure, for another endpoint takes over.
     """
 
     source: str
@@ -68,6 +81,8 @@ class Ask:
     # Sent as a POST when there is one.
     json: object = None
     subject: str | None = None
+    is_part: bool = False
+    has_successor: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +106,27 @@ class _Raw:
 
 
 class _Trouble(Exception):
-    """One attempt failed; ``again`` tells whether another may help."""
+    """One attempt failed; ``again`` tells whether another may help.
 
-    def __init__(self, why: str, *, outcome: str, again: bool = True) -> None:
-        super().__init__(why)
-        self.why, self.outcome, self.again = why, outcome, again
+    ``is_gone`` tells of a 410, ``declined`` that the answer declines what was asked.
+    """
+
+    def __init__(
+        self,
+        failure: Failure,
+        *,
+        outcome: str,
+        again: bool = True,
+        declined: bool = False,
+    ) -> None:
+        super().__init__(failure.why)
+        self.failure, self.outcome = failure, outcome
+        self.again, self.declined = again, declined
+        self.is_gone = outcome == Verdict.GONE.value
+
+    @property
+    def why(self) -> str:
+        return self.failure.why
 
 
 class UpstreamClient:
@@ -112,6 +143,7 @@ class UpstreamClient:
         draw: Callable[[], float],
     ) -> None:
         self.name = name
+        self._watch = SourceWatch(clock)
         self._upstream, self._http = upstream, http
         self._clock, self._moments, self._draw = clock, moments, draw
         self._budget = budgets.full(upstream.limits, now_s=clock.monotonic_s())
@@ -122,9 +154,15 @@ class UpstreamClient:
         # Of each source the subjects that failed since it last answered.
         self._failing: dict[str, set[str]] = {}
         self.clock_ahead_s: float | None = None
+        # What was said once of a source: that it is deprecated; that it refuses our key.
         self._deprecated: set[str] = set()
+        self._key_refused: set[str] = set()
         self._turn = asyncio.Lock()
         self._slots = asyncio.Semaphore(_CONNECTIONS)
+
+    def report_to(self, watch: SourceWatch) -> None:
+        """Tell ``watch`` from now on what becomes of each request."""
+        self._watch = watch
 
     @property
     def rate_s(self) -> float:
@@ -173,13 +211,35 @@ class UpstreamClient:
         try:
             answer = await self._attempts(ask, parse, attempts=attempts)
         except _Trouble as trouble:
+            if trouble.is_gone and ask.has_successor:
+                raise SourceGone(ask.source, why=trouble.why) from trouble
             self._failed(ask, trouble)
-            answered = trouble.outcome in _ANSWERED
-            raise SourceDown(
-                ask.source, why=trouble.why, answered=answered
-            ) from trouble
-        self._succeeded(ask.source)
+            down = SourceGone if trouble.is_gone else SourceDown
+            declined = trouble.declined and ask.subject is not None
+            raise down(ask.source, why=trouble.why, declined=declined) from trouble
+        if not ask.is_part:
+            self.confirm(ask.source)
         return answer
+
+    def confirm(self, source: str) -> None:
+        """Count a usable answer of a source: all parts of a reading make a whole."""
+        self._succeeded(source)
+        self._watch.answered(source)
+
+    def reject(
+        self, source: str, why: str, *, subject: str | None = None
+    ) -> SourceDown:
+        """Count a reading that is of no use though each answer was sound by itself.
+
+        Returns what to raise.
+        """
+        REQUESTS.labels(source, "unusable").inc()
+        UPSTREAM_REJECTS.labels(source).inc()
+        trouble = _Trouble(Failure(why, Cause.UNUSABLE), outcome="unusable")
+        ask = Ask(source, "", subject=subject)
+        self._tell(ask, trouble)
+        self._failed(ask, trouble)
+        return SourceDown(source, why=why)
 
     async def _attempts(
         self, ask: Ask, parse: Callable[[bytes], _T | Unusable], *, attempts: int
@@ -189,6 +249,7 @@ class UpstreamClient:
                 answer = await self._attempt(ask, parse)
             except _Trouble as trouble:
                 REQUESTS.labels(ask.source, trouble.outcome).inc()
+                self._tell(ask, trouble)
                 if not trouble.again or attempt + 1 == attempts:
                     raise
                 await self._clock.sleep(delay_s(attempt, draw=self._draw()))
@@ -199,6 +260,15 @@ class UpstreamClient:
                 return answer
         raise AssertionError("attempts are at least one")
 
+    def _tell(self, ask: Ask, trouble: _Trouble) -> None:
+        """Tell whoever watches the source that this was no usable answer."""
+        if trouble.is_gone and ask.has_successor:
+            return
+        if trouble.declined and ask.subject is not None:
+            self._watch.refused(ask.source, ask.subject, trouble.failure)
+        else:
+            self._watch.failed(ask.source, trouble.failure)
+
     async def _attempt(
         self, ask: Ask, parse: Callable[[bytes], _T | Unusable]
     ) -> Answer[_T]:
@@ -207,6 +277,7 @@ class UpstreamClient:
             await self._spend()
             await self._moments.in_step()
             began_s, observed_at = self._clock.monotonic_s(), self._moments.next_ms()
+            self._watch.asked(ask.source)
             raw = await self._send(ask)
         REQUEST_SECONDS.labels(ask.source).observe(self._clock.monotonic_s() - began_s)
         self._learn(ask, raw)
@@ -215,7 +286,12 @@ class UpstreamClient:
         said = parse(raw.body)
         if isinstance(said, Unusable):
             UPSTREAM_REJECTS.labels(ask.source).inc()
-            raise _Trouble(said.why, outcome="unusable", again=said.again)
+            raise _Trouble(
+                Failure(said.why, Cause.UNUSABLE),
+                outcome="unusable",
+                again=said.again,
+                declined=said.declined,
+            )
         return Answer(said, observed_at, raw.headers.get("etag"))
 
     async def _spend(self) -> None:
@@ -242,10 +318,12 @@ class UpstreamClient:
             async with asyncio.timeout(self._upstream.timeout_s):
                 return await self._receive(request)
         except TimeoutError as error:
-            raise _Trouble("no answer in time", outcome="timeout") from error
+            failure = Failure("no answer in time", Cause.UNREACHABLE)
+            raise _Trouble(failure, outcome="timeout") from error
         except httpx.HTTPError as error:
             why = f"{type(error).__name__}: {error}"
-            raise _Trouble(why, outcome="connection") from error
+            failure = Failure(why, Cause.UNREACHABLE)
+            raise _Trouble(failure, outcome="connection") from error
 
     async def _receive(self, request: httpx.Request) -> _Raw:
         response = await self._http.send(request, stream=True)
@@ -254,9 +332,8 @@ class UpstreamClient:
             async for chunk in response.aiter_bytes():
                 body += chunk
                 if len(body) > self._upstream.max_body_bytes:
-                    raise _Trouble(
-                        "the answer is too large", outcome="large", again=False
-                    )
+                    failure = Failure("the answer is too large", Cause.UNUSABLE)
+                    raise _Trouble(failure, outcome="large", again=False)
             headers = {name.lower(): value for name, value in response.headers.items()}
             return _Raw(response.status_code, headers, bytes(body))
         finally:
@@ -283,21 +360,29 @@ class UpstreamClient:
         """Return READ or UNCHANGED; raise for every answer that is no reading."""
         found = verdict(raw.status)
         match found:
-            case Verdict.READ | Verdict.UNCHANGED:
+            case Verdict.READ:
                 return found
-            case Verdict.GONE:
-                REQUESTS.labels(ask.source, "gone").inc()
-                raise SourceGone(ask.source, why="switched off (410)")
+            case Verdict.UNCHANGED if "if-none-match" in ask.headers:
+                return found
             case Verdict.LIMITED:
                 self._block(raw)
             case Verdict.KEY:
-                _logger.error(
-                    "key refused", extra={"source": ask.source, "status": raw.status}
-                )
-            case Verdict.REFUSED | Verdict.AGAIN:
+                self._tell_key(ask.source, raw.status)
+            case Verdict.UNCHANGED | Verdict.REFUSED | Verdict.GONE | Verdict.AGAIN:
+                # An answer of "unchanged" to a question without a tag is none.
                 pass
-        again = found in {Verdict.AGAIN, Verdict.LIMITED}
-        raise _Trouble(f"status {raw.status}", outcome=found.value, again=again)
+        raise _Trouble(
+            Failure(refusal(raw.status, raw.headers), cause_of(raw.status)),
+            outcome=found.value,
+            again=found in {Verdict.AGAIN, Verdict.LIMITED},
+            declined=is_about_subject(raw.status),
+        )
+
+    def _tell_key(self, source: str, status: int) -> None:
+        """Say that a key is refused, once until the source answers again."""
+        if source not in self._key_refused:
+            self._key_refused.add(source)
+            _logger.error("key refused", extra={"source": source, "status": status})
 
     def _block(self, raw: _Raw) -> None:
         for_s = retry_after_s(raw.headers, now_ms=self._clock.now_ms())
@@ -326,10 +411,8 @@ class UpstreamClient:
         self._why[source] = trouble.why
 
     def _is_about_source(self, ask: Ask, trouble: _Trouble) -> bool:
-        # A request that was understood and refused says nothing about the source.
-        if trouble.outcome == Verdict.REFUSED.value or (
-            trouble.outcome == "unusable" and not trouble.again
-        ):
+        # A contract that has not what is asked for says nothing about the source.
+        if trouble.outcome == "unusable" and trouble.declined and not trouble.again:
             return False
         if ask.subject is None or budgets.is_tripped(self._breaker(ask.source)):
             return True
@@ -341,6 +424,7 @@ class UpstreamClient:
 
     def _succeeded(self, source: str) -> None:
         self._failing.pop(source, None)
+        self._key_refused.discard(source)
         self._breakers[source] = budgets.succeeded()
         BREAKER_OPEN.labels(source).set(0)
         if self._why.pop(source, None) is not None:

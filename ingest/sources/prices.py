@@ -32,7 +32,7 @@ class PriceSource:
     async def read(self) -> list[PriceObserved]:
         """Read all prices of the source now; raises ``SourceDown``.
 
-        A source without any price gives an empty list: the last values stay.
+        An answer without any price is a failure of the source: the last values stay.
         """
         found: list[PriceObserved] = []
         for page in range(_STXTOOLS_PAGES):
@@ -46,6 +46,9 @@ class PriceSource:
             )
             if self.name != "stxtools" or listed.rows < _STXTOOLS_ROWS:
                 break
+        if not found:
+            raise self._client.reject(self.name, "there is no price in the answer")
+        self._client.confirm(self.name)
         return found
 
     def _parse(self, body: bytes) -> PriceList | Unusable:
@@ -54,13 +57,13 @@ class PriceSource:
     def _ask(self, page: int) -> Ask:
         match self.name:
             case "kraxel":
-                return Ask(self.name, "/api/prices")
+                return Ask(self.name, "/api/prices", is_part=True)
             case "stxtools":
                 params = {"page": str(page), "size": str(_STXTOOLS_ROWS)}
-                return Ask(self.name, "/tokens", params)
+                return Ask(self.name, "/tokens", params, is_part=True)
             case _:
                 params = {"limit": str(self._limit)}
-                return Ask(self.name, "/api/v1/prices", params)
+                return Ask(self.name, "/api/v1/prices", params, is_part=True)
 
     def _note(self, listed: PriceList) -> None:
         if listed.refused:

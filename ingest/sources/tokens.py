@@ -15,7 +15,8 @@ from schemas.tokens import TokenFields, TokenObserved
 
 CHARISMA, HIRO, CONTRACT, KNOWN = "charisma", "hiro", "contract", "known"
 # Requests to Hiro's metadata are counted apart from those for accounts.
-_METADATA = "hiro-metadata"
+METADATA = "hiro-metadata"
+_NO_TOKEN = "there is no token in the answer"
 _PAGE_ROWS = 60
 _MAX_PAGES = 500
 
@@ -25,12 +26,14 @@ async def read_charisma(
 ) -> list[TokenObserved]:
     """Read the whole registry, the only one with subnet tokens; raises ``SourceDown``."""
     answer = await client.ask(
-        Ask(CHARISMA, "/api/v1/metadata"), partial(charisma, network=network)
+        Ask(CHARISMA, "/api/v1/metadata", is_part=True),
+        partial(charisma, network=network),
     )
-    found = answer.said
-    if found is None:
-        return []
+    found = answer.said or TokenList((), 0)
     UPSTREAM_REJECTS.labels(CHARISMA).inc(found.refused)
+    if not found.tokens:
+        raise client.reject(CHARISMA, _NO_TOKEN)
+    client.confirm(CHARISMA)
     return _observed(found.tokens, source=CHARISMA, observed_at=answer.observed_at)
 
 
@@ -41,10 +44,11 @@ async def read_hiro(client: UpstreamClient, network: Network) -> list[TokenObser
     for _ in range(_MAX_PAGES):
         params = {"limit": str(_PAGE_ROWS), "offset": str(rows)}
         answer = await client.ask(
-            Ask(_METADATA, "/metadata/v1/ft", params), partial(hiro, network=network)
+            Ask(METADATA, "/metadata/v1/ft", params, is_part=True),
+            partial(hiro, network=network),
         )
         page = answer.said or TokenList((), 0, 0)
-        UPSTREAM_REJECTS.labels(_METADATA).inc(page.refused)
+        UPSTREAM_REJECTS.labels(METADATA).inc(page.refused)
         for one in _observed(page.tokens, source=HIRO, observed_at=answer.observed_at):
             # A token that moved to a later page while we read stands once.
             seen.setdefault(one.contract_id, one)
@@ -52,6 +56,9 @@ async def read_hiro(client: UpstreamClient, network: Network) -> list[TokenObser
         rows += count
         if not count or rows >= (page.total or 0):
             break
+    if not seen:
+        raise client.reject(METADATA, _NO_TOKEN)
+    client.confirm(METADATA)
     return list(seen.values())
 
 

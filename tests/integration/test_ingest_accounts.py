@@ -206,7 +206,7 @@ async def test_a_failed_call_is_no_balance() -> None:
         await one.admin.fault("hiro", "okay-false")
         with pytest.raises(SourceDown, match="the call failed") as caught:
             await read_subnet(one.client, one.user, subnet, subnet)
-        assert caught.value.answered
+        assert caught.value.declined
 
 
 async def test_a_subnet_that_does_not_exist_has_no_balance() -> None:

@@ -90,9 +90,10 @@ async def test_a_request_that_is_refused_is_not_repeated() -> None:
         admin_of(simulator) as admin,
         client_of(simulator, "hiro") as client,
     ):
+        ask = Ask("hiro", "/extended/v1/address/x/balances", subject="x")
         with pytest.raises(SourceDown, match="status 40") as caught:
-            await client.ask(Ask("hiro", "/extended/v1/address/x/balances"), anything)
-        assert caught.value.answered
+            await client.ask(ask, anything)
+        assert caught.value.declined
         assert await admin.requests("hiro") == 1
         assert client.left_alone() == {}
 

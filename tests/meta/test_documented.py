@@ -45,10 +45,7 @@ def test_every_log_line_of_trouble_is_in_the_page_for_operators() -> None:
 
 
 def _events(path: Path) -> Iterator[str]:
-    """Yield the events logged at WARNING and above, also those handed to `_warn`.
-
-    And those of trouble that may last: an event, and the one that ends it.
-    """
+    """Yield the events logged at WARNING and above, also those handed to `_warn`."""
     for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         match call:
             case ast.Call(
@@ -57,15 +54,7 @@ def _events(path: Path) -> Iterator[str]:
             ) if level in LEVELS:
                 yield event
             case ast.Call(
-                args=[
-                    ast.Name(id="logger" | "_logger"),
-                    ast.Constant(value=str(event)),
-                    ast.Constant(value=str()),
-                ]
-            ):
-                yield event
-            case ast.Call(
-                func=ast.Attribute(attr="_warn" | "_trouble"),
+                func=ast.Attribute(attr="_warn"),
                 args=[ast.Constant(value=str(event)), *_],
             ):
                 yield event

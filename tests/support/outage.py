@@ -14,6 +14,7 @@ from ingest.core.budget import Limits
 from ingest.core.registry import Registry
 from ingest.core.schedule import Pace, Schedule
 from ingest.readings import Readings
+from ingest.source_watch import SourceWatch
 from ingest.sources.accounts import Accounts
 from ingest.sources.client import UpstreamClient
 from ingest.sources.moments import MomentSource
@@ -94,7 +95,7 @@ async def outage(folder: Path, users: Sequence[UserId]) -> AsyncIterator[Outage]
     ):
         config = IngestConfig(instance="test")
         writer = Writer(log, config, partitions=PARTITIONS, clock=clock, draw=half)
-        tools = Tools(clock, half, MomentSource(clock), writer)
+        tools = Tools(clock, half, MomentSource(clock), writer, SourceWatch(clock))
         client = UpstreamClient(
             "hiro",
             Upstream("http://hiro", Limits(PER_MINUTE)),

@@ -17,11 +17,13 @@ _MAX_TEXT = 8_192
 class Unusable:
     """An answer that cannot be read as what it should be; ``why`` is for operators.
 
-    ``again`` tells whether asking again at once may help.
+    ``again`` tells whether asking again at once may help. ``declined`` tells that it is a
+    sound answer that declines what was asked: it says nothing against the upstream.
     """
 
     why: str
     again: bool = True
+    declined: bool = False
 
 
 class Upstream(BaseModel):

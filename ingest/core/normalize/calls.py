@@ -16,6 +16,8 @@ class _Call(Upstream):
 def called(body: bytes) -> int | Unusable:
     """Return the unsigned integer that a call answered, with or without ``ok``.
 
+    A sound answer that holds none is the contract's, not the node's: ``declined``.
+
     ``okay`` comes first: a failed call is HTTP 200 too, and an ``(err uN)`` carries an
     error code. Both are no amount. Asking again helps where Hiro itself asks again.
     """
@@ -27,9 +29,11 @@ def called(body: bytes) -> int | Unusable:
     try:
         amount = unsigned(decode(said.result if isinstance(said.result, str) else ""))
     except BadClarity as error:
-        return Unusable(f"the result is no Clarity value: {error}")
+        return Unusable(f"the result is no Clarity value: {error}", declined=True)
     if amount is None:
-        return Unusable("the result is not an unsigned integer", again=False)
+        return Unusable(
+            "the result is not an unsigned integer", again=False, declined=True
+        )
     return amount
 
 
@@ -37,10 +41,12 @@ def decimals(body: bytes) -> int | Unusable:
     """Return the decimals that ``get-decimals`` answered."""
     said = called(body)
     if isinstance(said, int) and said > MAX_DECIMALS:
-        return Unusable("more decimals than an amount has digits", again=False)
+        return Unusable(
+            "more decimals than an amount has digits", again=False, declined=True
+        )
     return said
 
 
 def _failed(cause: str) -> Unusable:
     passing = cause.startswith("Runtime") or "NoSuchContract" in cause
-    return Unusable(f"the call failed: {cause[:200]}", again=passing)
+    return Unusable(f"the call failed: {cause[:200]}", again=passing, declined=True)

@@ -4,7 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.core.backoff import Verdict, delay_s, retry_after_s, verdict
+from ingest.core.backoff import (
+    Verdict,
+    cause_of,
+    delay_s,
+    is_about_subject,
+    refusal,
+    retry_after_s,
+    verdict,
+)
+from ingest.core.silence import Cause
 
 NOW_MS = 1_700_000_000_000
 
@@ -67,3 +76,38 @@ def test_the_wait_doubles() -> None:
 )
 def test_what_a_429_asks_to_wait(headers: dict[str, str], wait_s: float) -> None:
     assert retry_after_s(headers, now_ms=NOW_MS) == wait_s
+
+
+@pytest.mark.parametrize(
+    ("status", "about_subject", "cause"),
+    [
+        (204, False, Cause.MISSING),
+        (301, False, Cause.MOVED),
+        (308, False, Cause.MOVED),
+        (304, False, Cause.UNUSABLE),
+        (400, True, Cause.DECLINED),
+        (422, True, Cause.DECLINED),
+        (401, False, Cause.KEY),
+        (403, False, Cause.KEY),
+        (404, False, Cause.MISSING),
+        (405, False, Cause.MISSING),
+        (410, False, Cause.MISSING),
+        (429, False, Cause.LIMITED),
+        (500, False, Cause.TROUBLED),
+        (299, False, Cause.MISSING),
+    ],
+)
+def test_a_refusal_is_about_the_source_unless_it_is_about_what_was_asked(
+    status: int, about_subject: bool, cause: Cause
+) -> None:
+    assert is_about_subject(status) is about_subject
+    assert cause_of(status) is cause
+
+
+def test_a_redirect_is_told_with_where_it_leads_cut_and_printable() -> None:
+    moved = {"location": "https://hiro.example/\x1b[31mé" + "x" * 500}
+    told = refusal(301, moved)
+    assert told.startswith("status 301, moved to https://hiro.example/?[31m?xxx")
+    assert len(told) < 250
+    assert refusal(302, {}) == "status 302"
+    assert refusal(404, {"location": "https://elsewhere"}) == "status 404"
