@@ -239,7 +239,13 @@ async def _run_processor(
 ) -> None:
     from processor.service import run  # noqa: PLC0415 - each process loads its service alone
 
-    await run(opened.log, processor_config(settings), clock, health=health)
+    await run(
+        opened.log,
+        processor_config(settings),
+        clock,
+        health=health,
+        identity=opened.identity,
+    )
 
 
 async def _run_edge(

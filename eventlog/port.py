@@ -206,6 +206,20 @@ class Fenced(LogError):
         self.shard = shard
 
 
+class LogRewound(LogError):
+    """A partition ends before records that were committed to it: the log lost them.
+
+    Nothing of the request was written. Acquire the shard anew and see what is left.
+    """
+
+    def __init__(self, partition: Partition, *, end: int, committed: int) -> None:
+        super().__init__(
+            f"{partition.topic}[{partition.number}] ends at {end}, records up to "
+            f"{committed} were committed: the log has lost acknowledged records"
+        )
+        self.partition, self.end, self.committed = partition, end, committed
+
+
 class Reader(Protocol):
     """Reads some partitions, read-committed, each in offset order without a gap."""
 
@@ -240,12 +254,22 @@ class ShardWriter(Protocol):
         """The partition number this writer writes."""
         ...
 
+    @property
+    def ends(self) -> Mapping[str, int]:
+        """The end of each topic's partition after this writer's last commit to it.
+
+        A topic that it has not written to is missing. A log that puts marks of its own
+        behind the records may end further on.
+        """
+        ...
+
     async def commit(self, entries: Mapping[str, Sequence[Entry]]) -> None:
         """Append all entries, by topic, to the shard's partitions: all or nothing.
 
         On return they are durable and visible, per topic in the order given. Raises
         ``Fenced`` (nothing written), ``RecordTooLarge`` and ``LogFull`` (nothing
-        written), or ``LogUnavailable``: then the outcome is **unknown**, perhaps all was
+        written), ``LogRewound`` (nothing written) where a partition ends before ``ends``,
+        or ``LogUnavailable``: then the outcome is **unknown**, perhaps all was
         written, never a part. After any exception the writer is spent: acquire the
         shard anew and read what was committed. At most one commit at a time.
         """

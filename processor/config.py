@@ -1,10 +1,17 @@
 """What the processor must be told."""
 
+import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from processor.core.batch import Limits
 from runtime.crash import OnStep, no_step
 from schemas.journal import FoldSettings
+
+
+def random_term_id() -> str:
+    """Return an id that no other term has."""
+    return secrets.token_hex(6)
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +25,7 @@ class ProcessorConfig:
     it while the group says it is its own. ``on_step`` is told each step of a shard's work.
     Every ``retention_check_s`` a shard looks how near retention is; of what is deleted
     before it was read only the gaps named in ``accept_loss`` are passed over.
+    ``new_term_id`` names each term of an owner of a shard.
     """
 
     instance: str
@@ -31,3 +39,4 @@ class ProcessorConfig:
     on_step: OnStep = no_step
     retention_check_s: float = 30.0
     accept_loss: frozenset[str] = frozenset()
+    new_term_id: Callable[[], str] = random_term_id

@@ -9,6 +9,7 @@ from processor.config import ProcessorConfig
 from processor.shard import Shard
 from runtime.clock import Clock
 from runtime.health import Health
+from schemas.log import LogIdentity
 
 logger = logging.getLogger(__name__)
 
@@ -21,13 +22,15 @@ async def run(
     clock: Clock,
     *,
     health: Health | None = None,
+    identity: LogIdentity | None = None,
 ) -> None:
     """Serve the shards that the group gives this instance, until cancelled.
 
+    ``identity`` is that of the log; the owner of shard 0 keeps a copy of it in ``state``.
     Trouble with the log is waited out. Raises, in an exception group, what stops a shard
     for good (see ``Shard.run``): then no shard is served any more.
     """
-    processor = Processor(log, config, clock)
+    processor = Processor(log, config, clock, identity=identity)
     share = Share(processor.serve, name="shard")
     if health is not None:
         health.add("shards", share.trouble)
@@ -40,8 +43,16 @@ async def run(
 class Processor:
     """One instance: it serves a shard as long as it is the group's choice for it."""
 
-    def __init__(self, log: EventLog, config: ProcessorConfig, clock: Clock) -> None:
+    def __init__(
+        self,
+        log: EventLog,
+        config: ProcessorConfig,
+        clock: Clock,
+        *,
+        identity: LogIdentity | None = None,
+    ) -> None:
         self._log, self._config, self._clock = log, config, clock
+        self._identity = identity
 
     async def serve(self, number: int, membership: Membership, notice: Notice) -> None:
         """Serve a shard until cancelled, again whenever the fence fell wrongly.
@@ -50,7 +61,14 @@ class Processor:
         """
         log, config, clock = self._log, self._config, self._clock
         while True:
-            shard = Shard(log, number, config=config, clock=clock, notice=notice)
+            shard = Shard(
+                log,
+                number,
+                config=config,
+                clock=clock,
+                notice=notice,
+                identity=self._identity,
+            )
             try:
                 await shard.run()
             except Fenced:

@@ -2,14 +2,14 @@
 
 import asyncio
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import cast
 
 from eventlog.port import (
-    Entry,
     EventLog,
     LogError,
+    LogRewound,
     LogUnavailable,
     OffsetOutOfRange,
     Partition,
@@ -24,11 +24,13 @@ from processor.core.shard_state import ShardState
 from processor.inbox import Inbox
 from processor.restore import Restored
 from processor.retention import RetentionGuard, loss_of, positions_within
-from processor.watermark import Watermarks
+from processor.terms import Begun, begin_term
+from processor.watermark import Entries, Watermarks
 from runtime import metrics
 from runtime.clock import Clock
 from runtime.supervisor import leaves
-from schemas.topics import LATEST, RAW
+from schemas.log import LogIdentity, Terms
+from schemas.topics import LATEST, RAW, STATE
 
 logger = logging.getLogger(__name__)
 
@@ -44,12 +46,21 @@ class Shard:
         config: ProcessorConfig,
         clock: Clock,
         notice: Notice = lambda _: None,
+        identity: LogIdentity | None = None,
     ) -> None:
         self._log, self._shard = log, shard
         self._config, self._clock, self._notice = config, clock, notice
-        self._restored = Restored(shard, progress=self._report, on_step=config.on_step)
+        self._identity = identity
+        self._restored = self._nothing_restored()
+        # Of the last term that we began, and where ``latest`` ended for us.
+        self._begun: Begun | None = None
+        self._latest_end = 0
         self._inputs = [Partition(topic, shard) for topic in RAW]
         self._failures = 0
+
+    def _nothing_restored(self) -> Restored:
+        config = self._config
+        return Restored(self._shard, progress=self._report, on_step=config.on_step)
 
     @property
     def _state(self) -> ShardState:
@@ -61,8 +72,9 @@ class Shard:
         Trouble with the log is waited out. Raises ``Fenced`` once another owner has the
         shard, ``FoldError`` for a bug, ``UnreadableState`` for what a newer program wrote,
         and what an operator must see to: ``ObservationsLost`` where retention has passed
-        the shard, ``OffsetOutOfRange`` where the log ends before it, ``LogFull``,
-        ``LogCorrupt``, ``UnknownTopic``.
+        the shard, ``OffsetOutOfRange`` where the log ends before it, ``LatestLost`` where
+        ``latest`` lacks what was published, ``LogFull``, ``LogCorrupt``, ``UnknownTopic``.
+        A log that has lost what we committed is read again: see ``LogRewound``.
         """
         while True:
             try:
@@ -70,8 +82,15 @@ class Shard:
                     await self._own_and_serve()
             except LogUnavailable as error:
                 await self._wait_out(error)
-            except OffsetOutOfRange as error:
-                raise loss_of(error, self._state.position.positions) from error
+            except (LogRewound, OffsetOutOfRange) as error:
+                await self._look_again(error)
+
+    async def _look_again(self, error: LogRewound | OffsetOutOfRange) -> None:
+        """Forget what we hold of a log that has lost some of it; raise for other losses."""
+        if isinstance(error, OffsetOutOfRange) and error.partition.topic != STATE:
+            raise loss_of(error, self._state.position.positions) from error
+        self._restored = self._nothing_restored()
+        await self._wait_out(error)
 
     async def _wait_out(self, error: LogError) -> None:
         config = self._config
@@ -89,6 +108,7 @@ class Shard:
         async with self._log.own(self._shard) as writer:
             self._config.on_step("shard-acquired")
             await self._restore(writer)
+            await self._begin_term(writer)
             state = self._state
             start = {at: state.position.positions[at.topic] for at in self._inputs}
             async with self._log.reader(start) as reader:
@@ -99,7 +119,7 @@ class Shard:
     async def _restore(self, writer: ShardWriter) -> None:
         started_s = self._clock.monotonic_s()
         self._report(0, 0)
-        read = await self._restored.catch_up(self._log, writer, self._config.instance)
+        read = await self._catch_up(writer)
         self._state.read_on(await self._starts())
         took_s = self._clock.monotonic_s() - started_s
         metrics.RESTORE_SECONDS.observe(took_s)
@@ -115,6 +135,27 @@ class Shard:
             },
         )
 
+    async def _catch_up(self, writer: ShardWriter) -> int:
+        """Read what was committed since we last read, or all of it."""
+        name = self._config.instance
+        read = await self._restored.catch_up(self._log, writer, name)
+        if self._begun is None or _is_last(self._begun, self._restored.terms):
+            return read
+        # Another owner came in between. The log it found may have lost what we hold.
+        self._restored = self._nothing_restored()
+        return await self._restored.catch_up(self._log, writer, name)
+
+    async def _begin_term(self, writer: ShardWriter) -> None:
+        self._begun = await begin_term(
+            self._log,
+            writer,
+            self._restored,
+            config=self._config,
+            identity=self._identity,
+            committed_end=self._latest_end,
+        )
+        self._config.on_step("term-begun")
+
     async def _starts(self) -> dict[str, int]:
         """Return where to read on in each topic; see ``positions_within``."""
         oldest = await self._log.oldest(self._inputs)
@@ -128,12 +169,14 @@ class Shard:
 
     async def _serve(self, writer: ShardWriter, reader: Reader) -> None:
         inbox = Inbox(reader, limit=self._config.limits.inputs)
+        assert self._begun is not None, "a term has begun"  # noqa: S101
         marks = Watermarks(
-            self._shard,
+            writer,
             self._log,
+            self._begun,
             config=self._config,
             clock=self._clock,
-            log_now_ms=self._restored.barrier_ms,
+            observed=self._restored.observed,
         )
         guard = RetentionGuard(
             self._shard, self._log, config=self._config, clock=self._clock
@@ -152,9 +195,9 @@ class Shard:
                     # All that was read is folded: the inbox was just emptied.
                     positions = {at: reader.position(at) for at in self._inputs}
                     log_time_ms = self._state.position.log_time
-                    mark = await marks.when_idle(positions, log_time_ms)
-                    await writer.commit({LATEST: [mark]})
-                    self._failures = 0
+                    entries = await marks.when_idle(positions, log_time_ms)
+                    await writer.commit(entries)
+                    self._committed(writer)
 
     async def _fold(
         self,
@@ -176,13 +219,17 @@ class Shard:
         self, batch: Batch, writer: ShardWriter, marks: Watermarks
     ) -> None:
         started_s = self._clock.monotonic_s()
-        entries = _entries(batch, marks.riding(batch.record.log_time))
-        await writer.commit(entries)
+        riding = marks.riding(batch.record.log_time, batch.observed_ms)
+        await writer.commit(_entries(batch, riding))
         self._config.on_step("commit-returned")
         # A crash before this line loses nothing: the log has it all.
         batch.apply()
-        self._failures = 0
+        self._committed(writer)
         self._count(batch, took_s=self._clock.monotonic_s() - started_s)
+
+    def _committed(self, writer: ShardWriter) -> None:
+        self._failures = 0
+        self._latest_end = writer.ends.get(LATEST, self._latest_end)
 
     def _count(self, batch: Batch, *, took_s: float) -> None:
         shard = self._shard
@@ -213,12 +260,14 @@ class Shard:
             inbox.poke()
 
 
-def _entries(batch: Batch, riding: Sequence[Entry]) -> Mapping[str, Sequence[Entry]]:
+def _is_last(begun: Begun, terms: Terms | None) -> bool:
+    return terms is not None and terms.terms[-1].id == begun.term.id
+
+
+def _entries(batch: Batch, riding: Entries) -> Entries:
     # Of the shape of ``Entry``, which the core does not import.
-    entries = cast(Mapping[str, Sequence[Entry]], batch.entries)
-    if not riding:
-        return entries
-    return {**entries, LATEST: [*entries[LATEST], *riding]}
+    entries = cast(Entries, batch.entries)
+    return {topic: [*part, *riding.get(topic, ())] for topic, part in entries.items()}
 
 
 @contextmanager

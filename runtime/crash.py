@@ -35,6 +35,7 @@ STEPS: Final[Mapping[str, str]] = MappingProxyType(
         "shard-acquired": "a shard is ours, its earlier owners are fenced",
         "barrier-made": "our barrier is in the state of a shard, none of it is read",
         "state-read": "some of the state of a shard is read",
+        "term-begun": "our term is in the log, and nothing is published in it",
         "inputs-taken": "observations are read, and not folded",
         "folded": "a commit is worked out, and nothing of it written",
         "commit-returned": "a commit is in the log, and not in our memory",

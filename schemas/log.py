@@ -11,6 +11,8 @@ from schemas.ids import Network
 # More owners than this within the life of a cursor: the oldest terms are dropped, and
 # clients that resume from one of them are sent everything.
 MAX_TERMS = 1_000
+# The header of a watermark that names the term in which it was written.
+TERM_HEADER = "term"
 TermId = Annotated[str, Field(pattern="^[0-9a-f]{12}$")]
 
 
@@ -63,7 +65,8 @@ class Term(NamedTuple):
     """One period of ownership of a shard; in JSON the array ``[id, start, startedAt]``.
 
     It covers the offsets of ``latest`` from ``start`` to the start of the next term.
-    ``started_at`` is the log time at which it began, in milliseconds.
+    ``started_at`` is the append time of its owner's barrier, in milliseconds. Append times
+    follow the clock of the log, so it may be before that of an earlier term.
     """
 
     id: TermId

@@ -27,8 +27,24 @@ OBSERVED_KEY = b"observed"
 TERMS_KEY = b"terms"
 # A copy of the log's identity (shard 0), from which ``latest`` can be rebuilt.
 IDENTITY_COPY_KEY = b"identity"
+# Which offsets of ``latest`` the last owner knew of, so that the next one notices a loss.
+LATEST_BOUNDS_KEY = b"latest"
 # What stands in ``state`` beside what the fold remembers.
-NOT_FOLDED_KEYS = frozenset({BARRIER_KEY, OBSERVED_KEY, TERMS_KEY, IDENTITY_COPY_KEY})
+NOT_FOLDED_KEYS = frozenset(
+    {BARRIER_KEY, OBSERVED_KEY, TERMS_KEY, IDENTITY_COPY_KEY, LATEST_BOUNDS_KEY}
+)
+
+
+class LatestBounds(Event):
+    """The oldest offset and the end of a shard's partition of ``latest``.
+
+    The owner of the shard writes it now and then. The partition may since have grown; if
+    it begins later or ends earlier, records were lost.
+    """
+
+    schema_: Literal["latest.bounds/1"] = Field("latest.bounds/1", alias="schema")
+    oldest: Count
+    end: Count
 
 
 class Moment(NamedTuple):

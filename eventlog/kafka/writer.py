@@ -12,6 +12,7 @@ from eventlog.port import (
     Entry,
     Fenced,
     LogError,
+    LogRewound,
     LogUnavailable,
     Partition,
     RecordTooLarge,
@@ -47,11 +48,17 @@ class KafkaShardWriter:
         self._shard, self._config, self._producer = shard, config, producer
         self._topics, self._offsets = topics, offsets
         self._spent_by: LogError | None = None
+        self._ends: dict[str, int] = {}
 
     @property
     def shard(self) -> int:
         """The partition number this writer writes."""
         return self._shard
+
+    @property
+    def ends(self) -> Mapping[str, int]:
+        """The end of each partition after the last commit to it; see the port."""
+        return self._ends
 
     async def commit(self, entries: Mapping[str, Sequence[Entry]]) -> None:
         """Append all entries in one transaction; see the port.
@@ -93,10 +100,27 @@ class KafkaShardWriter:
             await self._producer.begin_transaction()
             sent = await send(self._producer, batches, config=self._config)
             firsts = await answers(sent)
+            self._check_ends(sent, firsts)
             self._config.on_step("commit-written")
             await self._producer.commit_transaction()
             self._config.on_step("commit-made")
             await self._until_visible(sent, firsts)
+        for part, first in zip(sent, firsts, strict=True):
+            # The driver knows no offset (-1) of a batch that it sent twice.
+            if first >= 0:
+                end = first + len(part.batch.entries)
+                self._ends[part.batch.partition.topic] = end
+
+    def _check_ends(self, sent: Sequence[Sent], firsts: Sequence[int]) -> None:
+        """Refuse to go on in a partition that has lost what was committed to it.
+
+        Nobody else writes there, so it never ends before our last records, unless a
+        broker without them was made the leader or somebody created the topic again.
+        """
+        for part, first in zip(sent, firsts, strict=True):
+            committed = self._ends.get(part.batch.partition.topic, 0)
+            if 0 <= first < committed:
+                raise LogRewound(part.batch.partition, end=first, committed=committed)
 
     async def _until_visible(self, sent: Sequence[Sent], firsts: Sequence[int]) -> None:
         """Wait for the markers: the broker answers a commit before it writes them.

@@ -4,7 +4,14 @@ import sqlite3
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
-from eventlog.port import Entry, Fenced, LogError, LogUnavailable, Partition
+from eventlog.port import (
+    Entry,
+    Fenced,
+    LogError,
+    LogRewound,
+    LogUnavailable,
+    Partition,
+)
 
 from .append import append, check_sizes
 from .bell import Bell
@@ -32,38 +39,59 @@ class SqliteShardWriter:
         self._worker, self._partition_ids, self._bell = worker, partition_ids, bell
         self._where = where
         self._spent_by: BaseException | None = None
+        self._ends: dict[str, int] = {}
 
     @property
     def shard(self) -> int:
         """The partition number this writer writes."""
         return self._shard
 
+    @property
+    def ends(self) -> Mapping[str, int]:
+        """The end of each partition after the last commit to it; see the port."""
+        return self._ends
+
     async def commit(self, entries: Mapping[str, Sequence[Entry]]) -> None:
         """Append all entries in one transaction; see the port."""
         if self._spent_by is not None:
             raise self._spent()
         try:
-            await self._worker.run(lambda session: self._commit(session, entries))
+            ends = await self._worker.run(lambda db: self._commit(db, entries))
+            self._ends.update(ends)
         except BaseException as error:
             self._spent_by = error
             raise
 
-    def _commit(self, session: Session, entries: Mapping[str, Sequence[Entry]]) -> None:
+    def _commit(
+        self, session: Session, entries: Mapping[str, Sequence[Entry]]
+    ) -> dict[str, int]:
+        """Append all entries; return the end of each partition written."""
         for topic, part in entries.items():
             check_sizes(topic, part)
         with session.writing() as db:
             check_epoch(db, self._shard, self._epoch)
             now_ms = session.config.now_ms()
-            ids = [
-                (self._partition_ids.get(db, Partition(topic, self._shard)), part)
+            ids = {
+                topic: self._partition_ids.get(db, Partition(topic, self._shard))
                 for topic, part in entries.items()
                 if part
-            ]
-            for partition_id, part in ids:
-                append(db, partition_id, part, now_ms=now_ms)
+            }
+            ends: dict[str, int] = {}
+            for topic, partition_id in ids.items():
+                first = append(db, partition_id, entries[topic], now_ms=now_ms)
+                self._check_end(topic, first)
+                ends[topic] = first + len(entries[topic])
             session.config.on_step("commit-written")
         session.config.on_step("commit-made")
-        self._bell.ring(frozenset(partition_id for partition_id, _ in ids))
+        self._bell.ring(frozenset(ids.values()))
+        return ends
+
+    def _check_end(self, topic: str, end: int) -> None:
+        # Nobody else writes here: it has been overwritten by an older copy of the file.
+        committed = self._ends.get(topic, 0)
+        if end < committed:
+            at = Partition(topic, self._shard)
+            raise LogRewound(at, end=end, committed=committed)
 
     def _spent(self) -> LogError:
         if isinstance(self._spent_by, Fenced):

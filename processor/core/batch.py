@@ -7,6 +7,7 @@ from itertools import chain
 from operator import attrgetter
 from typing import Any, Final, NamedTuple, TypeVar
 
+from schemas.balances import UserForgotten
 from schemas.base import encode
 from schemas.journal import Commit, Decision, FoldSettings, Origin, Position
 from schemas.rejects import MAX_KEY_BYTES, MAX_ORIGINAL_BYTES, Reject
@@ -26,6 +27,7 @@ from schemas.topics import (
 from . import balances, prices, tokens
 from .journal import InputRecord, input_range, link_of, output_digest
 from .observations import READERS, Said
+from .prices import PriceWord
 from .rules import FUTURE, Outcome, Published, Refused, Rules
 from .shard_state import KINDS, ShardState
 
@@ -75,7 +77,9 @@ class Batch:
     """One commit, not yet made: what it writes, and what the state is after it.
 
     ``entries`` are all that goes into the transaction, by topic. ``read`` counts the
-    inputs taken of each topic, ``consumed`` is the next position of each.
+    inputs taken of each topic, ``consumed`` is the next position of each. ``observed_ms``
+    is the newest ``observedAt`` of each topic among the observations that were not
+    refused; a user who was forgotten was not observed.
     """
 
     record: Commit
@@ -83,6 +87,7 @@ class Batch:
     decisions: Mapping[str, int]
     read: Mapping[str, int]
     consumed: Mapping[str, int]
+    observed_ms: Mapping[str, int]
     _state: ShardState
     _changed: Mapping[str, Mapping[bytes, Any]]
     _parts: Sequence[_Part]
@@ -136,12 +141,16 @@ class _Folding:
         self.published: list[Published] = []
         self.rejects: list[tuple[bytes | None, bytes]] = []
         self.decisions: dict[str, int] = {}
+        self.observed_ms: dict[str, int] = {}
+        # Of the topic that is being folded.
+        self._newest_ms = -1
 
     def fold(self, topic: str, records: Sequence[InputRecord]) -> int:
         """Fold records of a topic until one of the limits; return how many were."""
         records = records[: self._inputs_left]
         fold_one = self._folder(topic)
         outcomes: list[Outcome] = []
+        self._newest_ms = -1
         try:
             for record, seen in zip(records, READERS[topic](records), strict=True):
                 outcome = fold_one(record, seen)
@@ -154,6 +163,8 @@ class _Folding:
             offset = records[len(outcomes)].offset
             raise FoldError(topic, shard=self._rules.shard, offset=offset) from error
         self._inputs_left -= len(outcomes)
+        if self._newest_ms >= 0:
+            self.observed_ms[topic] = self._newest_ms
         self._count(topic, list(chain.from_iterable(map(_decisions_of, outcomes))))
         return len(outcomes)
 
@@ -176,6 +187,10 @@ class _Folding:
             outcome = fold(held, seen, rules)
             if type(outcome) is Refused:
                 return self._reject(topic, record, outcome)
+            if seen.observed_at > self._newest_ms and (
+                isinstance(seen, PriceWord) or type(seen.said) is not UserForgotten
+            ):
+                self._newest_ms = seen.observed_at
             return outcome
 
         return fold_one
@@ -243,6 +258,7 @@ def _batch(
         decisions=folding.decisions,
         read={topic: len(records) for topic, records in read.items()},
         consumed=consumed,
+        observed_ms=folding.observed_ms,
         _state=state,
         _changed=changed,
         _parts=parts,

@@ -56,6 +56,16 @@ async def test_commits_follow_one_another_in_order(log: EventLog) -> None:
     assert written == sorted(list(range(10)) * 3)
 
 
+async def test_a_writer_knows_where_its_partitions_end(log: EventLog) -> None:
+    async with log.own(1) as writer:
+        assert not writer.ends
+        await writer.commit({RAW.name: [entry("a"), entry("b")], TABLE.name: []})
+        await writer.commit({RAW.name: [entry("c")]})
+        assert set(writer.ends) == {RAW.name}
+        *_, last = await read_one(log, raw(1))
+        assert writer.ends[RAW.name] == last.offset + 1
+
+
 async def test_a_commit_of_nothing_writes_nothing(log: EventLog) -> None:
     async with log.own(0) as writer:
         await writer.commit({})

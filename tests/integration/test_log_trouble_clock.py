@@ -45,7 +45,9 @@ async def a_log(folder: Path, clock: HandClock) -> AsyncIterator[EventLog]:
 @asynccontextmanager
 async def serving(log: EventLog, clock: ManualClock) -> AsyncIterator[None]:
     # A commit for each record, so that there are many to compare.
-    config = ProcessorConfig("one", limits=Limits(inputs=1))
+    config = ProcessorConfig(
+        "one", limits=Limits(inputs=1), new_term_id=lambda: "0" * 12
+    )
     async with asyncio.TaskGroup() as group:
         running = group.create_task(Shard(log, SHARD, config=config, clock=clock).run())
         yield
@@ -166,7 +168,8 @@ async def all_it_writes(
         await processors.until_asleep(2)
         # No further than it is due: it tells the moment at which it is written.
         await processors.advance(IDLE_S)
-        await written(log, LATEST, 3 + 2)
+        # Beside the prices the terms, two watermarks, and twice what was observed.
+        await written(log, LATEST, 3 + 1 + 2 + 2)
     return {
         topic: [
             Entry(record.key, record.value)

@@ -16,7 +16,7 @@ from processor.inbox import Inbox
 from processor.restore import Restored
 from processor.shard import Shard
 from schemas.base import encode
-from schemas.latest import decode_latest, watermark_key
+from schemas.latest import decode_latest, observed_key, watermark_key
 from schemas.log import Watermark
 from schemas.states import BARRIER_KEY
 from schemas.topics import LATEST, PRICES_RAW, STATE
@@ -89,14 +89,15 @@ async def test_a_watermark_rides_on_a_commit_then_rests_for_a_second(
     async with following_marks(log) as marks, serving(log, clock):
         assert await marks.next() == first.time_ms
         await say(log, "2")
-        await until_written(log, LATEST, 3)
+        # The terms, two prices, and with the first a watermark and what it observed.
+        await until_written(log, LATEST, 5)
         await clock.advance(0.9)
         await say(log, "3")
-        await until_written(log, LATEST, 4)
+        await until_written(log, LATEST, 6)
         await clock.advance(0.1)
         await say(log, "4")
-        *_, last = await until_written(log, LATEST, 6)
-        assert last.key == watermark_key(SHARD)
+        *_, mark, observed = await until_written(log, LATEST, 9)
+        assert (mark.key, observed.key) == (watermark_key(SHARD), observed_key(SHARD))
 
 
 async def until_written(log: EventLog, topic: str, count: int) -> list[Record]:
@@ -116,7 +117,7 @@ async def test_an_idle_shard_tells_every_five_seconds_that_it_is_at_the_end(
     clock = ManualClock(NOW_MS)
     async with following_marks(log) as marks, serving(log, clock):
         # By the clock of the log, which took the barrier a moment ago.
-        (barrier,) = await until_written(log, STATE, 1)
+        barrier, *_ = await until_written(log, STATE, 3)
         await clock.until_asleep(2)
         await clock.advance(1)
         assert await marks.next() == barrier.time_ms + 1_000

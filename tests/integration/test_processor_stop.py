@@ -45,6 +45,9 @@ class _Writer:
     def __init__(self, writer: ShardWriter, log: FailingLog) -> None:
         self._writer, self._log = writer, log
 
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._writer, name)
+
     async def commit(self, entries: Mapping[str, Sequence[Entry]]) -> None:
         if JOURNAL in entries:
             self._log.fail()

@@ -124,6 +124,11 @@ def owner_of(event: Any) -> bytes:
     return owner.encode()
 
 
+def raw_of(event: Event) -> Raw:
+    """Return an observation as it is appended."""
+    return topic_of(event), owner_of(event), encode(event)
+
+
 class Told(NamedTuple):
     """What one observation led to: decisions, values by key, reasons of refusal."""
 

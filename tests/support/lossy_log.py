@@ -45,6 +45,9 @@ class _Writer:
     def __init__(self, writer: ShardWriter, log: LossyLog) -> None:
         self._writer, self._log = writer, log
 
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._writer, name)
+
     async def commit(self, entries: Mapping[str, Sequence[Entry]]) -> None:
         fate = self._log.next_fate(entries)
         if fate is not Fate.LOST:

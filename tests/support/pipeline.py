@@ -200,7 +200,7 @@ async def _written(log: EventLog) -> dict[int, Written]:
         written.journal = await _records(log, JOURNAL, shard)
         for record in await _records(log, LATEST, shard):
             key = record.key or b""
-            if not key.startswith((b"watermark:", b"log:")):
+            if not key.startswith((b"watermark:", b"observed:", b"terms:", b"log:")):
                 written.latest[key] = record.value
     return found
 

@@ -1,5 +1,7 @@
 """A SQLite log by its insides: a session, a clock moved by hand, what stands in it."""
 
+import sqlite3
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -83,3 +85,19 @@ def insides_of(path: Path, spec: TopicSpec, **settings: Any) -> Insides:
     with session.writing() as db:
         topics.create(db, [spec])
     return Insides(session, clock, Partition(spec.name, 0))
+
+
+def cut_back(path: Path, at: Partition, *, records: int) -> None:
+    """Take the last records of a partition away, as if they had never been written."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        (part_id, end) = db.execute(
+            "SELECT p.id, next FROM partitions p JOIN topics t ON t.id = p.topic"
+            " WHERE t.name = ? AND p.number = ?",
+            at,
+        ).fetchone()
+        first = (part_id << OFFSET_BITS) + end - records
+        last = (part_id << OFFSET_BITS) + end
+        db.execute("DELETE FROM records WHERE id >= ? AND id < ?", (first, last))
+        db.execute(
+            "UPDATE partitions SET next = ? WHERE id = ?", (end - records, part_id)
+        )

@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(90)]
 # Of the history one in so many of each topic, so that all are of a size.
 _ONE_IN = {PRICES_RAW: 300, BALANCES_RAW: 12, TOKENS_RAW: 4}
 # Steps, and of each a pass that comes late.
-RESTORING = {"shard-acquired": 3, "barrier-made": 3, "state-read": 6}
+RESTORING = {"shard-acquired": 3, "barrier-made": 3, "state-read": 6, "term-begun": 3}
 COMMITTING = {
     "inputs-taken": 9,
     "folded": 9,

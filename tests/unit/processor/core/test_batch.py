@@ -39,6 +39,7 @@ from tests.support.folding import (
     holding,
     inputs_of,
     price,
+    raw_of,
     reading,
     subnet,
     token,
@@ -334,3 +335,37 @@ def test_forgetting_and_reading_again_keeps_the_version_going() -> None:
     )
     (value,) = told.values.values()
     assert getattr(value, "version", None) == 2
+
+
+# ---- how new the observations are
+
+
+def test_the_newest_observation_of_each_topic_is_told_whatever_came_of_it() -> None:
+    told = [
+        price("1", at=5),
+        price("1", at=9),
+        price("2", at=7),
+        reading(3, holding(ALPHA, 1)),
+        token(at=4),
+    ]
+    (batch,) = fold_all(
+        ShardState(SHARD), inputs_of([raw_of(each) for each in told]), FoldSettings()
+    )
+    assert batch.observed_ms == {PRICES_RAW: 9, BALANCES_RAW: 3, TOKENS_RAW: 4}
+
+
+def test_refused_observations_and_forgotten_users_are_not_observed() -> None:
+    future = APPENDED_MS + FoldSettings().future_tolerance_ms + 1
+    told = [
+        raw_of(price("1", at=5)),
+        raw_of(price("1", at=future)),
+        (PRICES_RAW, b"x", b"{"),
+        raw_of(reading(3, holding(ALPHA, 1))),
+        raw_of(forgotten(8)),
+    ]
+    (batch,) = fold_all(ShardState(SHARD), inputs_of(told), FoldSettings())
+    assert batch.observed_ms == {PRICES_RAW: 5, BALANCES_RAW: 3}
+    (batch,) = fold_all(
+        ShardState(SHARD), inputs_of([(PRICES_RAW, b"x", b"{")]), FoldSettings()
+    )
+    assert batch.observed_ms == {}
