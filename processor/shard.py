@@ -90,6 +90,10 @@ class Shard:
         if isinstance(error, OffsetOutOfRange) and error.partition.topic != STATE:
             raise loss_of(error, self._state.position.positions) from error
         self._restored = self._nothing_restored()
+        logger.error(
+            "acknowledged records lost",
+            extra={"shard": self._shard, "error": str(error)},
+        )
         await self._wait_out(error)
 
     async def _wait_out(self, error: LogError) -> None:
