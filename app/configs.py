@@ -298,15 +298,15 @@ def index_path(settings: Settings) -> Path:
 
 def edge_config(settings: Settings) -> "EdgeConfig":
     """Return what the edge must be told."""
-    from edge.config import ANY_ORIGIN, EdgeConfig  # noqa: PLC0415 - each process loads its service alone
+    from edge.config import EdgeConfig  # noqa: PLC0415 - each process loads its service alone
 
-    origins = (ANY_ORIGIN,) if settings.simulated else ()
     in_production = settings.environment == "production"
     return EdgeConfig(
         instance=instance_name(settings),
         host=settings.host,
         port=settings.port,
-        origins=origins if settings.origins is None else settings.origins,
+        origins=origins(settings),
+        origins_with_credentials=settings.origins_with_credentials or (),
         lease_s=settings.lease_s,
         refresh_interval_s=settings.refresh_interval_s,
         message_bytes=settings.message_bytes,
@@ -323,8 +323,15 @@ def edge_config(settings: Settings) -> "EdgeConfig":
         allowances=allowances(
             settings, watched=settings.watch_max, in_production=in_production
         ),
-        access=access(settings, in_production=in_production),
+        access=access(settings),
     )
+
+
+def origins(settings: Settings) -> tuple[str, ...]:
+    """Return the origins whose pages may use the edge, beside its own; ``*`` is all."""
+    if settings.origins is not None:
+        return settings.origins
+    return () if settings.environment == "production" else ("*",)
 
 
 def drain_s(settings: Settings) -> float:

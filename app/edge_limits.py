@@ -71,6 +71,18 @@ class EdgeLimits(BaseModel):
 class EdgeAccess(BaseModel):
     """Access to the edge."""
 
+    origins: tuple[str, ...] | None = Field(
+        None,
+        description="JSON list of origins whose pages may read the answers to HTTP requests "
+        "and open connections, beside pages of the edge's own host; "
+        '`["*"]` for all; default all in development, none in production',
+    )
+    origins_with_credentials: tuple[str, ...] | None = Field(
+        None,
+        description="JSON list of origins, each by its name, whose pages may do so with "
+        "cookies or client certificates, for a gateway in front that wants them; the edge "
+        "looks at neither",
+    )
     proxies: tuple[str, ...] | None = Field(
         None,
         description="JSON list of the networks of proxies in front, as in "
@@ -100,6 +112,20 @@ class EdgeAccess(BaseModel):
         from edge.core.addresses import networks  # noqa: PLC0415 - each process loads its service alone
 
         networks(texts or ())
+        return texts
+
+    @field_validator("origins", "origins_with_credentials")
+    @classmethod
+    def _are_origins(
+        cls, texts: tuple[str, ...] | None, field: ValidationInfo
+    ) -> tuple[str, ...] | None:
+        from edge.core.origins import ANY_ORIGIN, normal_origin  # noqa: PLC0415
+
+        for text in texts or ():
+            if text == ANY_ORIGIN and field.field_name == "origins":
+                continue
+            if normal_origin(text) is None:
+                raise ValueError(f"no origin as in https://a.example: {text!r}")
         return texts
 
     @field_validator("metrics_token", "refresh_token")
@@ -146,13 +172,12 @@ def allowances(
     )
 
 
-def access(given: EdgeAccess, *, in_production: bool) -> "Access":
+def access(given: EdgeAccess) -> "Access":
     """Return who is let in."""
     from edge.config import Access  # noqa: PLC0415 - each process loads its service alone
     from edge.core.addresses import networks  # noqa: PLC0415
 
     return Access(
-        checks_origins=in_production,
         proxies=networks(given.proxies or ()),
         metrics_token=_revealed(given.metrics_token),
         refresh_token=_revealed(given.refresh_token),

@@ -294,12 +294,6 @@ class Edge(BaseModel):
         description="How old a cursor may be that a client resumes from; at most an hour "
         "less than the log keeps tombstones",
     )
-    origins: tuple[str, ...] | None = Field(
-        None,
-        description="JSON list of origins whose pages may read the answers to HTTP requests "
-        "and, in production, open connections, "
-        '`["*"]` for all; default all in a simulated world, else none but our own',
-    )
 
 
 class Audit(BaseModel):

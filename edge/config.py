@@ -6,11 +6,10 @@ from pathlib import Path
 from edge.core.addresses import Network
 from edge.core.frames import MAX_MESSAGE_BYTES
 from edge.core.limits import NO_LIMIT, Rate
+from edge.core.origins import Origins
 from edge.core.rules import TOMBSTONES_MS, Rules
 from runtime.crash import OnStep, no_step
 from schemas.extras import FEATURES, Feature
-
-ANY_ORIGIN = "*"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +36,12 @@ class Allowances:
 class Access:
     """Who is let in, and to what.
 
-    With ``checks_origins`` a page of an origin that is neither listed nor our own may open
-    no connection. An address in ``X-Forwarded-For`` counts when a proxy in ``proxies``
-    wrote it. Where there is a token, whoever asks must show it: for metrics, for a reading.
+    An address in ``X-Forwarded-For`` counts when a proxy in ``proxies`` wrote it. Where
+    there is a token, whoever asks must show it: for metrics, for a reading.
 
     With a certificate the port speaks TLS; the key may be in the same file.
     """
 
-    checks_origins: bool = False
     proxies: tuple[Network, ...] = ()
     metrics_token: str | None = field(default=None, repr=False)
     refresh_token: str | None = field(default=None, repr=False)
@@ -56,8 +53,9 @@ class Access:
 class EdgeConfig:
     """Where it listens, who may read it, and how patient it is.
 
-    ``instance`` is its name in leases. ``origins`` are those whose pages may read the
-    answers to HTTP requests; ``*`` among them is all. A lease lasts ``lease_s`` and is
+    ``instance`` is its name in leases. ``origins`` are those whose pages may read answers
+    and open connections beside the edge's own; ``*`` among them is all. Those in
+    ``origins_with_credentials`` may also send cookies. A lease lasts ``lease_s`` and is
     renewed five times in that; a refresh of one kind is asked for at most once in
     ``refresh_interval_s``. A message of a client is at most ``message_bytes``. With
     ``deflate`` clients that offer it may compress, and get long messages compressed. A client is
@@ -87,6 +85,7 @@ class EdgeConfig:
     host: str = "127.0.0.1"
     port: int = 1999
     origins: tuple[str, ...] = ()
+    origins_with_credentials: tuple[str, ...] = ()
     lease_s: float = 300.0
     refresh_interval_s: float = 10.0
     message_bytes: int = 65_536
@@ -110,6 +109,11 @@ class EdgeConfig:
     def shares_port(self) -> bool:
         """Whether others of this machine serve the same port."""
         return self.together_port is not None
+
+    @property
+    def pages(self) -> Origins:
+        """Which pages may use the edge."""
+        return Origins(self.origins, with_credentials=self.origins_with_credentials)
 
     @property
     def mark_bytes(self) -> int:

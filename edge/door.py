@@ -24,11 +24,13 @@ from edge.core.addresses import (
     is_among,
 )
 from edge.core.limits import Census, Full
+from edge.problems import SERVER, problem
 from runtime.metrics import OPEN_CONNECTIONS, REFUSED
 
 _logger = logging.getLogger("edge.door")
 # Those turned away that may wait at a time to be told why; more are cut off.
 _MOST_WAITING = 256
+_SERVER_ERROR = 500
 # Files of our own: the log, its drivers, standard streams.
 _RESERVED_FILES = 512
 
@@ -47,6 +49,7 @@ class Door:
 
     def __init__(self, config: EdgeConfig, *, files: int) -> None:
         self._config = config
+        self.origins = config.pages
         allowed = config.allowances
         most = most_connections(allowed.connections, files=files)
         self._census = Census[str](most=most, most_each=allowed.connections_each)
@@ -145,9 +148,33 @@ class Connection(web.RequestHandler):
             self._door.leave(self.who, self.full)
         super().connection_lost(exc)
 
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Answer what is no HTTP, or what a bug of ours kept from an answer."""
+        super().handle_error(request, status, exc, message)
+        if status < _SERVER_ERROR:
+            answer = problem(status, "bad-request", "this is not HTTP as it should be")
+        else:
+            answer = problem(status, "internal", "the edge failed; it is logged there")
+        # Without a head that could be read there is no origin to look at.
+        answer.headers.update(self._door.origins.headers(None, ""))
+        answer.headers[hdrs.SERVER] = SERVER
+        answer.headers["X-Content-Type-Options"] = "nosniff"
+        answer.force_close()
+        return answer
+
     def log_exception(self, *args: Any, **kw: Any) -> None:
-        """Log what went wrong with us; that a client speaks no HTTP is its own affair."""
-        if isinstance(kw.get("exc_info"), HttpProcessingError):
-            _logger.debug("not HTTP", extra={"why": type(kw["exc_info"]).__name__})
+        """Log what went wrong with us.
+
+        It is no fault of ours that a client speaks no HTTP, or leaves in the middle.
+        """
+        error = kw.get("exc_info")
+        if isinstance(error, HttpProcessingError | ConnectionError):
+            _logger.debug("not answered", extra={"why": type(error).__name__})
         else:
             super().log_exception(*args, **kw)

@@ -1,4 +1,10 @@
-"""What every request passes: is there room, does it come from a page that may, has it a token."""
+"""Admission: what every request and every answer passes, whatever it is about.
+
+Before a request is served: is there room for it, may its page use the edge, has it the token.
+Before an answer is sent: the headers that tell browsers who may read it. Both are done here
+and nowhere else, so that an answer can be read by the pages that may in every state of the
+edge: starting, full, stopping, and when it refuses.
+"""
 
 import hmac
 from collections.abc import Awaitable, Callable
@@ -6,11 +12,13 @@ from collections.abc import Awaitable, Callable
 from aiohttp import hdrs, web
 
 from edge import sse
-from edge.config import ANY_ORIGIN, EdgeConfig
 from edge.core.limits import Full
 from edge.core.negotiation import prefers_events
+from edge.core.origins import vary
 from edge.door import Door
 from edge.parts import MAY_REFRESH, WHO, Parts
+from edge.problems import SERVER, problem, too_soon
+from edge.uploads import answer_without_body
 from runtime.metrics import REFUSED
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -23,14 +31,12 @@ _TOLD = {
     Full.ADDRESS: (429, "too many connections from your address"),
     Full.ALL: (503, "too many connections"),
 }
-_TEXT = {
-    hdrs.CONTENT_TYPE: "text/plain;charset=UTF-8",
-    hdrs.CACHE_CONTROL: "no-store",
-}
+_READING = frozenset((hdrs.METH_GET, hdrs.METH_HEAD))
+_SWITCHING_PROTOCOLS = 101
 
 
 class Guard:
-    """Looks at each request before anybody else does."""
+    """Looks at each request before anybody else does, and at each answer after."""
 
     def __init__(self, parts: Parts, door: Door) -> None:
         self._parts, self._door = parts, door
@@ -42,43 +48,53 @@ class Guard:
         async def guarded(
             request: web.Request, handler: _Handler
         ) -> web.StreamResponse:
-            return await self._pass(request, handler)
+            answer = await self._pass(request, handler)
+            return await answer_without_body(request, answer, self._parts.clock)
 
         return guarded
+
+    async def dress(self, request: web.Request, answer: web.StreamResponse) -> None:
+        """Give an answer the headers that all have, just before it is sent."""
+        headers, origins = answer.headers, self._door.origins
+        headers[hdrs.SERVER] = SERVER
+        if answer.status == _SWITCHING_PROTOCOLS:
+            return
+        headers.setdefault("X-Content-Type-Options", "nosniff")
+        headers.update(origins.headers(*_page(request)))
+        if origins.depends_on_origin:
+            headers[hdrs.VARY] = vary(headers.get(hdrs.VARY), on=hdrs.ORIGIN)
 
     async def _pass(
         self, request: web.Request, handler: _Handler
     ) -> web.StreamResponse:
         with self._door.passing(request) as (who, full):
-            if full is not None and request.path not in _ALWAYS:
+            if full is not None and not _is_always_answered(request):
                 return await self._turn_away(request, full)
             access = self._parts.config.access
             request[WHO] = who
             request[MAY_REFRESH] = shows(access.refresh_token, request)
             refused = self._refused(request)
-            answer = await handler(request) if refused is None else refused
+            answer = await _serve(request, handler) if refused is None else refused
             if full is not None:
                 answer.force_close()
             return answer
 
     def _refused(self, request: web.Request) -> web.Response | None:
-        config = self._parts.config
-        if is_upgrade(request) and not _may_connect(config, request):
-            return _refusal(403, "origin", "origin not allowed")
-        asks_metrics = request.path == _METRICS
-        if asks_metrics and not shows(config.access.metrics_token, request):
-            return _unauthorized()
-        if request.method == hdrs.METH_POST and not request[MAY_REFRESH]:
-            return _unauthorized()
+        if is_upgrade(request) and not self._door.origins.admits(*_page(request)):
+            REFUSED.labels("origin").inc()
+            return problem(403, "origin-not-allowed", "origin not allowed")
+        asks_metrics = request.path == _METRICS and request.method in _READING
+        metrics_token = self._parts.config.access.metrics_token
+        if asks_metrics and not shows(metrics_token, request):
+            return unauthorized()
         return None
 
     async def _turn_away(self, request: web.Request, full: Full) -> web.StreamResponse:
         status, why = _TOLD[full]
         accepted = ",".join(request.headers.getall(hdrs.ACCEPT, ()))
         if request.method == hdrs.METH_GET and prefers_events(accepted):
-            return await sse.send_away(request, sse.Stream({}), why, self._parts)
-        headers = {**_TEXT, hdrs.RETRY_AFTER: f"{RETRY_S}"}
-        answer = web.Response(status=status, body=why.encode(), headers=headers)
+            return await sse.send_away(request, why, self._parts)
+        answer = too_soon(status, "too-many-connections", why, retry_s=RETRY_S)
         answer.force_close()
         return answer
 
@@ -103,21 +119,28 @@ def shows(token: str | None, request: web.Request) -> bool:
     return is_right and scheme.lower() == "bearer"
 
 
-def _may_connect(config: EdgeConfig, request: web.Request) -> bool:
-    """Tell whether a page may open a connection. Programs that are no page have no origin."""
-    origin = request.headers.get(hdrs.ORIGIN)
-    if not config.access.checks_origins or origin is None:
-        return True
-    is_ours = origin.partition("://")[2] == request.headers.get(hdrs.HOST, "")
-    return is_ours or ANY_ORIGIN in config.origins or origin in config.origins
+async def _serve(request: web.Request, handler: _Handler) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except web.HTTPException as raised:  # aiohttp's own, as of a handshake that is none
+        return problem(raised.status, "bad-request", raised.text or raised.reason)
 
 
-def _refusal(status: int, reason: str, said: str) -> web.Response:
-    REFUSED.labels(reason).inc()
-    return web.Response(status=status, body=said.encode(), headers=_TEXT)
+def _is_always_answered(request: web.Request) -> bool:
+    """Tell whether a request is answered though there is no room.
+
+    Without an answer to its preflight a page could not read why it was turned away.
+    """
+    return request.method == hdrs.METH_OPTIONS or request.path in _ALWAYS
 
 
-def _unauthorized() -> web.Response:
-    answer = _refusal(401, "token", "a bearer token is needed")
-    answer.headers[hdrs.WWW_AUTHENTICATE] = "Bearer"
-    return answer
+def _page(request: web.Request) -> tuple[str | None, str]:
+    """Return the origin that a request comes from, and the host that it names."""
+    return request.headers.get(hdrs.ORIGIN), request.headers.get(hdrs.HOST, "")
+
+
+def unauthorized() -> web.Response:
+    """Return the refusal of a request that shows no token where one is needed."""
+    REFUSED.labels("token").inc()
+    challenge: dict[str, str] = {hdrs.WWW_AUTHENTICATE: "Bearer"}
+    return problem(401, "unauthorized", "a bearer token is needed", challenge)

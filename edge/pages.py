@@ -1,6 +1,6 @@
 """The dashboard and the documents about the two protocols, as they lie in ``static``."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import cache, partial
 from importlib.resources import files
 
@@ -11,11 +11,9 @@ from edge.core.pages import Page, answer, html, json_document
 _STATIC = files("edge") / "static"
 
 
-def routes() -> list[web.RouteDef]:
-    """Return ``/``, ``/openapi.json`` and ``/asyncapi.json``."""
-    return [
-        web.route("*", path, partial(_serve, page)) for path, page in _pages().items()
-    ]
+def handlers() -> list[tuple[str, Callable[[web.Request], Awaitable[web.Response]]]]:
+    """Return what answers ``/``, ``/openapi.json`` and ``/asyncapi.json``, by path."""
+    return [(path, partial(_serve, page)) for path, page in _pages().items()]
 
 
 @cache
@@ -31,7 +29,6 @@ async def _serve(page: Page, request: web.Request) -> web.Response:
     asked = request.headers
     found = answer(
         page,
-        request.method,
         accept_encoding=asked.get(hdrs.ACCEPT_ENCODING),
         if_none_match=asked.get(hdrs.IF_NONE_MATCH),
     )

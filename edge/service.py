@@ -30,6 +30,8 @@ _logger = logging.getLogger("edge.service")
 # Room for a list of several hundred ids in a query.
 _MAX_LINE_BYTES = 65_536
 _SHUTDOWN_S = 1.0
+# How long the rest of a short body is waited for, so that its connection can be kept.
+_SHORT_BODY_S = 1.0
 # How long a stop waits for leases to be withdrawn; they run out by themselves.
 _FINISH_S = 1.0
 _NO_LIMIT = 1 << 30
@@ -193,6 +195,8 @@ async def _listening(parts: Parts, door: Door) -> AsyncIterator[Listener]:
         access_log=None,
         keepalive_timeout=config.keepalive_s,
         tcp_keepalive=False,  # what listens has it, and all that it accepts
+        auto_decompress=False,  # nobody reads a body: edge.uploads
+        lingering_time=_SHORT_BODY_S,
         max_line_size=_MAX_LINE_BYTES,
     )
     taken = taking(

@@ -14,6 +14,7 @@ from edge.core.forms import EVENTS
 from edge.core.hub import ClientId
 from edge.core.session import Subscribe
 from edge.parts import WHO, Parts
+from edge.problems import VARY_NEGOTIATED
 from schemas.wire import Party
 
 _logger = logging.getLogger("edge.sse")
@@ -22,10 +23,12 @@ _ids = itertools.count(-1, step=-1)
 
 HEADERS: Mapping[str, str] = {
     hdrs.CONTENT_TYPE: "text/event-stream",
-    # What was kept of a stream would be taken for what is sent now.
-    hdrs.CACHE_CONTROL: "no-store",
+    # What was kept of a stream would be taken for what is sent now. Proxies that compress
+    # collect what they pass on, unless they are told not to transform it.
+    hdrs.CACHE_CONTROL: "no-store, no-transform",
     # Some proxies collect what they pass on, unless they are told.
     "X-Accel-Buffering": "no",
+    **VARY_NEGOTIATED,
 }
 
 
@@ -37,15 +40,16 @@ class Stream(web.StreamResponse):
 
     _length_check = False
 
-    def __init__(self, headers: Mapping[str, str]) -> None:
-        super().__init__(headers={**HEADERS, **headers})
+    def __init__(self) -> None:
+        super().__init__(headers=HEADERS)
         self.force_close()
 
 
 async def serve(
-    request: web.Request, stream: Stream, party: Party, said: Subscribe, parts: Parts
+    request: web.Request, party: Party, said: Subscribe, parts: Parts
 ) -> web.StreamResponse:
     """Serve one client until it leaves or is dropped."""
+    stream = Stream()
     await stream.prepare(request)
     transport, line = request.transport, _Line(request.protocol)
     if transport is None:  # gone already
@@ -73,15 +77,14 @@ async def serve(
     return stream
 
 
-async def send_away(
-    request: web.Request, stream: Stream, why: str, parts: Parts
-) -> web.StreamResponse:
+async def send_away(request: web.Request, why: str, parts: Parts) -> web.StreamResponse:
     """Have a client come back later.
 
     After any status but 200 an ``EventSource`` would never come back.
     """
+    stream = Stream()
     await stream.prepare(request)
-    await stream.write(retry(draw=parts.draw()) + remark(why))
+    await stream.write(retry(draw=parts.draw()) + b"\n" + remark(why))
     await stream.write_eof()
     return stream
 
@@ -91,6 +94,8 @@ async def _speak(client: Client, said: Subscribe, parts: Parts) -> None:
     greeting = hub.connect(
         client.id, client.party, form=EVENTS, now_ms=clock.now_ms()
     ).frames
+    # In the block of the first message: some readers take a block without data for an
+    # event with empty data.
     first = retry(draw=parts.draw()) + b"".join(greeting)
     await parts.clients.answer(client, [first])
     effects = hub.handle(client.id, said, now_ms=clock.now_ms())

@@ -36,8 +36,25 @@ class BalancesSince(_Since):
     party: Literal["balances"] = "balances"
 
 
+ErrorWord = Literal[
+    "bad-request",  # no HTTP, or a WebSocket handshake that is none
+    "unreadable-cursor",
+    "too-many-ids",
+    "unknown-parameter",
+    "repeated-parameter",
+    "unauthorized",
+    "origin-not-allowed",
+    "not-found",
+    "method-not-allowed",
+    "too-many-connections",
+    "too-many-requests",
+    "unavailable",
+    "internal",
+]
+
+
 class Mistake(Outbound):
     """What is wrong with a request: a word for programs, a sentence for people."""
 
-    error: Literal["unreadable-cursor", "too-many-ids"]
+    error: ErrorWord
     message: str

@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from app.api.models import reference
+from edge.core.cursor import PATTERN
 from schemas import answers, extras, wire
 from schemas.wire import Party
 
@@ -26,10 +27,10 @@ EVENTS: Mapping[Party, Sequence[type[BaseModel]]] = {
     ),
 }
 MODELS: Sequence[type[BaseModel]] = (
-    wire.PricesBody,
-    wire.BalancesBody,
     answers.PricesSince,
     answers.BalancesSince,
+    wire.PricesBody,
+    wire.BalancesBody,
     answers.Mistake,
     wire.Triggered,
     *EVENTS["prices"],
@@ -57,10 +58,17 @@ def _header(description: str, **schema: Any) -> dict[str, Any]:
 
 
 HEADERS: dict[str, Any] = {
+    "Access-Control-Allow-Credentials": _header(
+        "Whether pages of this origin may send credentials.", enum=["true"]
+    ),
     "Access-Control-Allow-Headers": _header("What pages of other origins may send."),
     "Access-Control-Allow-Methods": _header("What pages of other origins may ask."),
     "Access-Control-Allow-Origin": _header(
         "Which pages may read the answer; absent where the origin is not allowed."
+    ),
+    "Access-Control-Expose-Headers": _header("Which headers pages may read."),
+    "Access-Control-Max-Age": _header(
+        "Seconds for which a browser need not ask again.", type="integer", minimum=0
     ),
     "Allow": _header("The methods that the resource has."),
     "Cache-Control": _header(
@@ -77,25 +85,37 @@ HEADERS: dict[str, Any] = {
     "Feed-Cursor": _header("How far the answer is: what to ask with `since` from."),
     "Retry-After": _header("Seconds to wait.", type="integer", minimum=0),
     "Vary": _header("The request headers on which the answer depends."),
+    "X-Content-Type-Options": _header("Always there.", enum=["nosniff"]),
     "WWW-Authenticate": _header("How to show the token.", enum=["Bearer"]),
 }
 
-_IDS = {"type": "array", "items": {"type": "string"}}
+# What every answer has, as far as the settings give it to the page that asks.
+COMMON = (
+    "Access-Control-Allow-Credentials",
+    "Access-Control-Allow-Origin",
+    "Access-Control-Expose-Headers",
+    "Vary",
+    "X-Content-Type-Options",
+)
+
+# As many as an edge takes by default.
+_IDS = {"type": "array", "items": {"type": "string"}, "maxItems": 500}
 
 PARAMETERS: dict[str, Any] = {
     "Room": {
         "name": "room",
         "in": "path",
         "required": True,
-        "description": "Every room is the same.",
-        "schema": {"type": "string", "default": "main"},
+        "description": "Every room is the same, and may have slashes in it.",
+        "schema": {"type": "string", "default": "main", "minLength": 1},
+        "example": "main",
     },
     "Tokens": {
         "name": "tokens",
         "in": "query",
         "description": "Contract ids; unknown and invalid ones are left out of the "
         "answer. Absent means all, empty means none. `stx` is `.stx`, answered under "
-        "the spelling asked for.",
+        "the spelling asked for. A parameter that is repeated is one list.",
         "schema": _IDS,
         "style": "form",
         "explode": False,
@@ -105,7 +125,8 @@ PARAMETERS: dict[str, Any] = {
         "in": "query",
         "description": "Addresses; each is answered with every known token, zeros "
         "included, and its account is read for some minutes. Invalid ones are left out. "
-        "Absent means all holdings known, empty means none.",
+        "Absent means all holdings known, empty means none. A parameter that is "
+        "repeated is one list.",
         "schema": _IDS,
         "style": "form",
         "explode": False,
@@ -115,7 +136,8 @@ PARAMETERS: dict[str, Any] = {
         "in": "query",
         "description": "A cursor: the answer has only what changed since. One that is "
         "ahead of this edge is waited for, up to a second.",
-        "schema": {"type": "string"},
+        "schema": {"type": "string", "pattern": f"^{PATTERN}$"},
+        "example": "1.3f2a9c41d07e.197ab1c0e4d.50-3a",
     },
     "LastEventId": {
         "name": "Last-Event-ID",
@@ -133,71 +155,84 @@ PARAMETERS: dict[str, Any] = {
 }
 
 
-def _text(description: str, example: str, *names: str) -> dict[str, Any]:
-    said = {"schema": {"type": "string"}, "example": example}
+def _problem(
+    description: str, example: Mapping[str, str], *names: str
+) -> dict[str, Any]:
+    content = {"schema": reference(answers.Mistake), "example": example}
     return {
         "description": description,
-        "headers": headers(*names),
-        "content": {"text/plain": said},
+        "headers": headers(*names, "Cache-Control", *COMMON),
+        "content": {"application/json": content},
     }
 
 
+def _example(error: answers.ErrorWord, message: str) -> Mapping[str, str]:
+    return {"error": error, "message": message}
+
+
 ANSWERS: dict[str, Any] = {
-    "BadRequest": {
-        "description": "`since` is no cursor, or the query names too many ids.",
-        "headers": headers("Cache-Control", "Access-Control-Allow-Origin", "Vary"),
-        "content": {"application/json": {"schema": reference(answers.Mistake)}},
-    },
+    "BadRequest": _problem(
+        "`since` is no cursor, the query names too many ids, a parameter that there is "
+        "not, or a cursor twice. On addresses with a room unknown parameters are ignored.",
+        _example(
+            "unknown-parameter",
+            "there is no parameter `token`; did you mean `tokens`? There are `tokens`, "
+            "`since`.",
+        ),
+    ),
+    "NotAllowed": _problem(
+        "The resource has no such method; `Allow` names those it has.",
+        _example("method-not-allowed", "Method not allowed"),
+        "Allow",
+    ),
     "NoContent": {
         "description": "What may be asked, and from where.",
         "headers": headers(
             "Allow",
             "Access-Control-Allow-Methods",
             "Access-Control-Allow-Headers",
-            "Access-Control-Allow-Origin",
-            "Vary",
+            "Access-Control-Max-Age",
+            *COMMON,
         ),
     },
     "PageNotModified": {
         "description": "The client has this already.",
-        "headers": headers("ETag", "Cache-Control", "Vary"),
+        "headers": headers("ETag", "Cache-Control", *COMMON),
     },
     "NotModified": {
         "description": "The client has this already, as far as the cursor.",
-        "headers": headers(
-            "ETag",
-            "Cache-Control",
-            "Feed-Cursor",
-            "Access-Control-Allow-Origin",
-            "Vary",
-        ),
+        "headers": headers("ETag", "Cache-Control", "Feed-Cursor", *COMMON),
     },
-    "NoToken": _text(
+    "NoToken": _problem(
         "This edge wants a token for it.",
-        "a bearer token is needed",
+        _example("unauthorized", "a bearer token is needed"),
         "WWW-Authenticate",
-        "Cache-Control",
     ),
-    "TooMany": _text(
+    "TooMany": _problem(
         "Too many connections from the client's address. A stream of events is answered "
         "as when the edge is not available.",
-        "too many connections from your address",
+        _example("too-many-connections", "too many connections from your address"),
         "Retry-After",
-        "Cache-Control",
     ),
-    "Unavailable": _text(
+    "Unavailable": _problem(
         "The edge has not read the table yet, is stopping, or has too many connections. "
         "A stream of events is answered 200 even then, with a time to wait, and ends: "
         "after anything else an `EventSource` would not come back.",
-        "stopping",
+        _example("unavailable", "stopping"),
         "Retry-After",
-        "Cache-Control",
-        "Access-Control-Allow-Origin",
-        "Vary",
     ),
     "Triggered": {
         "description": "Upstream will be read, whether or not that succeeds.",
-        "headers": headers("Cache-Control", "Access-Control-Allow-Origin", "Vary"),
-        "content": {"application/json": {"schema": reference(wire.Triggered)}},
+        "headers": headers("Cache-Control", *COMMON),
+        "content": {
+            "application/json": {
+                "schema": reference(wire.Triggered),
+                "example": {
+                    "status": "triggered",
+                    "party": "prices",
+                    "timestamp": 1_750_913_233_229,
+                },
+            }
+        },
     },
 }

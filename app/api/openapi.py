@@ -16,6 +16,7 @@ def openapi() -> dict[str, Any]:
             "title": "stacks-feed over HTTP",
             "version": VERSION,
             "description": HTTP,
+            "license": {"name": "Apache License 2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/", "description": "The edge that serves this"}],
         "tags": [
@@ -23,6 +24,8 @@ def openapi() -> dict[str, Any]:
             {"name": "balances", "description": "Balances of users"},
             {"name": "about", "description": "Health, metrics and documents"},
         ],
+        # Nobody needs a token unless an operation says so.
+        "security": [],
         "paths": {**party_paths(), **told_paths()},
         "components": {
             "parameters": PARAMETERS,

@@ -4,8 +4,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from app.api.answers import EVENTS, answer, headers, parameter
+from app.api.answers import COMMON, EVENTS, answer, headers, parameter
 from app.api.models import reference
+from app.api.texts import BODY_EXAMPLES
 from schemas import answers, wire
 from schemas.wire import Party
 
@@ -20,8 +21,9 @@ _PATHS: dict[Party, tuple[str, ...]] = {
     "balances": ("/parties/balances/{room}", "/balances"),
 }
 _BODIES: dict[Party, tuple[type[BaseModel], ...]] = {
-    "prices": (wire.PricesBody, answers.PricesSince),
-    "balances": (wire.BalancesBody, answers.BalancesSince),
+    # Generated clients take the first that fits: the one with more fields.
+    "prices": (answers.PricesSince, wire.PricesBody),
+    "balances": (answers.BalancesSince, wire.BalancesBody),
 }
 _FILTERS: dict[Party, str] = {"prices": "Tokens", "balances": "Users"}
 
@@ -72,6 +74,7 @@ def _get(party: Party, name: str, summary: str) -> dict[str, Any]:
             },
             "304": answer("NotModified"),
             "400": answer("BadRequest"),
+            "405": answer("NotAllowed"),
             **CROWDED,
         },
     }
@@ -87,18 +90,22 @@ _KEPT = (
     "Cache-Control",
     "Feed-Cursor",
     "Content-Encoding",
-    "Access-Control-Allow-Origin",
-    "Vary",
+    *COMMON,
 )
 
 
 def _bodies(party: Party) -> dict[str, Any]:
     every = [reference(each) for each in _BODIES[party]]
-    return {"application/json": {"schema": {"oneOf": every}}}
+    return {
+        "application/json": {
+            "schema": {"oneOf": every},
+            "examples": BODY_EXAMPLES[party],
+        }
+    }
 
 
 def _events(party: Party) -> dict[str, Any]:
-    """Return what a stream looks like; ``x-data`` is what its events may hold."""
+    """Return what a stream looks like, and what its events may hold."""
     return {
         "schema": {
             "type": "string",
@@ -107,9 +114,16 @@ def _events(party: Party) -> dict[str, Any]:
             "last event of a write after which the client has everything. `retry` comes "
             "first. A comment keeps a quiet stream alive. `SUBSCRIBED` answers a "
             "cursor, `REMOVED` voids a key.",
+            "contentMediaType": "text/event-stream",
+            # The `data` of its events, one after the other.
+            "contentSchema": {
+                "type": "array",
+                "items": {"anyOf": [reference(each) for each in EVENTS[party]]},
+            },
         },
-        "x-data": {"anyOf": [reference(each) for each in EVENTS[party]]},
-        "example": "retry: 2500\n\nid: 1.3f2a9c41d07e.197ab1c0e4d.50-3a\n"
+        "example": 'retry: 2500\ndata: {"type":"SERVER_INFO","party":"prices",'
+        '"isLocalDev":false,"metadataLoaded":true,"metadataCount":127,'
+        '"timestamp":1750913233229}\n\nid: 1.3f2a9c41d07e.197ab1c0e4d.50-3a\n'
         'data: {"type":"PRICE_BATCH","prices":[],"timestamp":1750913233229}\n\n',
     }
 
@@ -127,7 +141,10 @@ def _head(party: Party, name: str) -> dict[str, Any]:
             },
             "304": answer("NotModified"),
             **{
-                status: {"description": "As the same GET, without a body."}
+                status: {
+                    "description": "As the same GET, without a body.",
+                    "headers": headers(*COMMON),
+                }
                 for status in ("400", *CROWDED)
             },
         },
@@ -160,7 +177,7 @@ def _options(party: Party, name: str) -> dict[str, Any]:
         "operationId": f"options{name}",
         "tags": [party],
         "summary": "What pages of other origins may ask",
-        "responses": {"204": answer("NoContent"), **CROWDED},
+        "responses": {"204": answer("NoContent"), "400": answer("BadRequest")},
     }
 
 
@@ -168,7 +185,9 @@ def told_paths() -> dict[str, Any]:
     """Return the resources about the edge itself."""
     return {
         "/health/live": _told(
-            "isLive", "Whether the event loop turns", {"200": _as_text("It does.")}
+            "isLive",
+            "Whether the event loop turns",
+            {"200": _as_text("It does.", "live")},
         ),
         "/health/ready": _told(
             "isReady",
@@ -188,7 +207,10 @@ def told_paths() -> dict[str, Any]:
 
 
 def _metrics() -> dict[str, Any]:
-    answers = {"200": _as_text("All metrics."), "401": answer("NoToken")}
+    answers = {
+        "200": _as_text("All metrics.", "# HELP stacks_feed_clients Connected clients"),
+        "401": answer("NoToken"),
+    }
     item = _told("metrics", "Metrics for Prometheus", answers)
     item["get"]["security"] = MAYBE_A_TOKEN
     return item
@@ -212,7 +234,7 @@ def _told(operation: str, summary: str, responses: dict[str, Any]) -> dict[str, 
             "operationId": operation,
             "tags": ["about"],
             "summary": summary,
-            "responses": responses,
+            "responses": {**responses, "405": answer("NotAllowed")},
         }
     }
 
@@ -222,7 +244,7 @@ def _page(operation: str, summary: str, kind: str) -> dict[str, Any]:
     content = {"schema": {"type": "object" if kind.endswith("json") else "string"}}
     found = {
         "description": summary + ".",
-        "headers": headers("ETag", "Cache-Control", "Content-Encoding", "Vary"),
+        "headers": headers("ETag", "Cache-Control", "Content-Encoding", *COMMON),
         "content": {kind: content},
     }
     responses = {"200": found, "304": answer("PageNotModified"), **CROWDED}
@@ -231,13 +253,19 @@ def _page(operation: str, summary: str, kind: str) -> dict[str, Any]:
     return item
 
 
-def _as_text(description: str) -> dict[str, Any]:
-    content = {"text/plain": {"schema": {"type": "string"}}}
-    return {"description": description, "content": content}
+def _as_text(description: str, example: str) -> dict[str, Any]:
+    content = {"schema": {"type": "string"}, "example": example}
+    return {
+        "description": description,
+        "headers": headers(*COMMON),
+        "content": {"text/plain": content},
+    }
 
 
 def _as_json(description: str, schema: dict[str, Any]) -> dict[str, Any]:
+    example = {"ready": True, "reasons": [], "warnings": []}
     return {
         "description": description,
-        "content": {"application/json": {"schema": schema}},
+        "headers": headers(*COMMON),
+        "content": {"application/json": {"schema": schema, "example": example}},
     }

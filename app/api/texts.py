@@ -48,8 +48,74 @@ opens a WebSocket there, which `/asyncapi.json` describes.
 
 All of it is public chain data; an edge may be set to want a token for POST and `/metrics`.
 A method that a resource has not is answered 405 with `Allow`. A WebSocket is refused with 403
-to a page of an origin that is not allowed.
+to a page of an origin that is not allowed. Whatever is refused is told as JSON with `error`, a
+word for programs, and `message`, a sentence for people. A polyfill of `EventSource` that cannot
+send `Last-Event-ID` may send `lastEventId` in the query of a stream.
 """
+
+_PRICE = {
+    "type": "PRICE_UPDATE",
+    "contractId": _TOKEN,
+    "price": 0.4684,
+    "timestamp": _AT_MS,
+    "source": "api",
+}
+_BALANCE = {
+    "type": "BALANCE_UPDATE",
+    "userId": _USER,
+    "contractId": _TOKEN,
+    "balance": 1_000_000,
+    "totalSent": "100000",
+    "totalReceived": "1100000",
+    "formattedBalance": 1.0,
+    "metadata": {
+        "contractId": _TOKEN,
+        "name": "Charisma Token",
+        "symbol": "CHA",
+        "decimals": 6,
+        "type": "SIP10",
+        "identifier": "charisma",
+        "description": None,
+        "image": None,
+        "token_uri": None,
+        "total_supply": "100000000000000",
+        "lastUpdated": _AT_MS,
+        "tokenAContract": None,
+        "tokenBContract": None,
+        "lpRebatePercent": None,
+        "externalPoolId": None,
+        "engineContractId": None,
+        "base": None,
+        "verified": False,
+        "price": 0.4684,
+        "change1h": None,
+        "change24h": None,
+        "change7d": None,
+        "marketCap": None,
+    },
+    "timestamp": _AT_MS,
+    "source": "hiro-api",
+}
+
+
+def _bodies(party: str, element: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an answer with everything, and one with what changed."""
+    base = {party: [element], "party": party, "serverTime": _AT_MS}
+    changed = {
+        "removed": [],
+        "recovered": True,
+        "cursor": "1.3f2a9c41d07e.197ab1c0e4d.50-3a",
+    }
+    return {
+        "everything": {"summary": "Without `since`", "value": base},
+        "changed": {"summary": "With `since`", "value": {**base, **changed}},
+    }
+
+
+BODY_EXAMPLES: Mapping[str, Mapping[str, Any]] = {
+    "prices": _bodies("prices", _PRICE),
+    "balances": _bodies("balances", _BALANCE),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +146,7 @@ EXAMPLES: Mapping[type[BaseModel], Mapping[str, Any]] = {
         "metadataCount": 127,
         "timestamp": _AT_MS,
     },
-    wire.PriceUpdate: {
-        "type": "PRICE_UPDATE",
-        "contractId": _TOKEN,
-        "price": 0.4684,
-        "timestamp": _AT_MS,
-        "source": "api",
-    },
+    wire.PriceUpdate: _PRICE,
     granted.GrantedExactPriceUpdate: {
         "seq": 7,
         "type": "PRICE_UPDATE",

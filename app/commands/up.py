@@ -12,7 +12,7 @@ from pathlib import Path
 from app.bootstrap import apply_topics
 from app.children import Child, run_children
 from app.commands.service import overrides
-from app.configs import place_of, stop_s
+from app.configs import origins, place_of, stop_s
 from app.errors import DIFFERENT
 from app.places import Broker
 from app.ports import check_free, free_port, free_ports
@@ -153,6 +153,7 @@ stacks-feed, {settings.environment_name}, {identity.world.value} world on {ident
   log        {settings.log} ({new}, {identity.partitions} partitions, id {identity.id[:8]})
   reads      {upstream}
   serves     ws://{plan.edge}/parties/prices/main and ws://{plan.edge}/parties/balances/main
+  pages      {in_words_of_origins(settings)}
   processes  {", ".join(child.name for child in children(plan))}
   metrics    {_metrics_addresses(plan)}
 Try:
@@ -171,6 +172,15 @@ def _metrics_addresses(plan: Plan) -> str:
         if name in running
     )
     return ", ".join((f"edge http://{plan.edge}/metrics", *others))
+
+
+def in_words_of_origins(settings: Settings) -> str:
+    """Say whose pages may use the edge."""
+    listed = (*origins(settings), *(settings.origins_with_credentials or ()))
+    if "*" in listed:
+        return "of any origin may read it, over HTTP and WebSocket"
+    others = f" and of {', '.join(listed)}" if listed else ""
+    return f"of its own host{others} may read it, over HTTP and WebSocket"
 
 
 def tool(name: str) -> str:

@@ -59,13 +59,12 @@ class Bodies:
         self._kept: dict[Party, tuple[str, Packed]] = {}
         self._kept_tag: tuple[int, str] | None = None
 
-    def asked(self, party: Party, listed: str | None) -> Asked:
-        """Read a list of ids; ``None`` without one. Invalid ones are left out."""
-        if listed is None:
+    def asked(self, party: Party, written: Iterable[str] | None) -> Asked:
+        """Read ids as written; ``None`` is all. Invalid ones are left out."""
+        if written is None:
             return Asked(party, None)
         feed = self._prices if party == "prices" else self._balances
-        ids = feed.accepted(listed.split(","), network_of(self._table))
-        return Asked(party, tuple(ids))
+        return Asked(party, tuple(feed.accepted(written, network_of(self._table))))
 
     def tag(self, asked: Asked) -> str | None:
         """Return what is another text whenever the answer is; ``None`` of an unnamed log.

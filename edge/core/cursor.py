@@ -14,9 +14,9 @@ from edge.core.table import Table
 from schemas.log import LogIdentity
 
 _NUMBER = "(?:0|[1-9a-f][0-9a-f]{0,13})"
-_CURSOR = re.compile(
-    rf"1\.([0-9a-f]{{12}})\.({_NUMBER})\.({_NUMBER}(?:-{_NUMBER}){{0,1023}})"
-)
+# The whole of a cursor, as text.
+PATTERN = rf"1\.([0-9a-f]{{12}})\.({_NUMBER})\.({_NUMBER}(?:-{_NUMBER}){{0,1023}})"
+_CURSOR = re.compile(PATTERN)
 _LOG_DIGITS = 12
 
 

@@ -23,12 +23,13 @@ def events(messages: Sequence[bytes], cursor: bytes | None = None) -> bytes:
 
 
 def retry(*, draw: float) -> bytes:
-    """Return how long a reader that was cut off is to wait before it comes back.
+    """Return the line that says how long a reader that was cut off waits before it comes back.
 
-    ``draw`` is uniform in [0, 1): those who were cut off together come back one by one.
+    It is the first line of a block. ``draw`` is uniform in [0, 1): those who were cut off
+    together come back one by one.
     """
     wait_ms = _RETRY_MIN_MS + round(draw * _RETRY_SPREAD_MS)
-    return b"retry: %d\n\n" % wait_ms
+    return b"retry: %d\n" % wait_ms
 
 
 def remark(text: str) -> bytes:

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from edge.core.etags import matches
 from edge.core.negotiation import prefers_gzip
+from edge.core.origins import ANY_ORIGIN, EXPOSED
 
-METHODS = "GET, HEAD"
 _BLOCKS = re.compile(r"<(script|style)\b[^>]*>(.*?)</\1>", re.DOTALL)
 _DIGEST_BYTES = 12
 
@@ -48,7 +48,11 @@ def json_document(body: bytes) -> Page:
     """Return a document for programs, which those of any origin may read."""
     return _page(
         body,
-        {"Content-Type": "application/json", "Access-Control-Allow-Origin": "*"},
+        {
+            "Content-Type": "application/json",
+            "Access-Control-Allow-Origin": ANY_ORIGIN,
+            "Access-Control-Expose-Headers": EXPOSED,
+        },
     )
 
 
@@ -67,16 +71,9 @@ def policy(text: str) -> str:
 
 
 def answer(
-    page: Page,
-    method: str,
-    *,
-    accept_encoding: str | None,
-    if_none_match: str | None,
+    page: Page, *, accept_encoding: str | None, if_none_match: str | None
 ) -> Answer:
     """Answer one request; the body is there for HEAD too, whoever sends it leaves it out."""
-    if method not in METHODS.split(", "):
-        refused = {"Content-Type": "text/plain;charset=UTF-8", "Allow": METHODS}
-        return Answer(405, refused, b"Method not allowed")
     if matches(if_none_match, page.tag):
         kept = {k: v for k, v in page.headers.items() if k != "Content-Type"}
         return Answer(304, kept)

@@ -76,7 +76,10 @@ class Transcript:
         query = "" if asked is None else f"?{asked}"
         self.lines.append(f"GET {party}{query}")
         bodies = self._hub.bodies
-        body = bodies.body(bodies.asked(party, asked), now_ms=NOW_MS)
+        body = bodies.body(
+            bodies.asked(party, None if asked is None else asked.split(",")),
+            now_ms=NOW_MS,
+        )
         self.lines.append(f"= {body.json.decode()}")
 
     def _got(self, client: int, frames: Iterable[bytes]) -> None:

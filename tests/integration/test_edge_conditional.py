@@ -233,7 +233,7 @@ async def test_pages_may_see_tags_and_cursors_and_send_what_they_need(
             assert got.headers["vary"] == VARY
         got = await http.get("/prices", headers={"Origin": origin})
         exposed = got.headers["access-control-expose-headers"]
-        assert exposed == "ETag, Retry-After, Feed-Cursor"
+        assert exposed == "ETag, Retry-After, Feed-Cursor, WWW-Authenticate, Allow"
         preflight = await http.options("/prices", headers={"Origin": origin})
     assert preflight.status_code == 204
     may_be_sent = preflight.headers["access-control-allow-headers"]

@@ -1,5 +1,6 @@
 """HTTP on the edge's port: the parties' resources, methods, origins, health, metrics."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -104,8 +105,9 @@ async def test_post_is_answered_at_once(tmp_path: Path, path: str, party: str) -
 async def test_other_methods_are_refused(tmp_path: Path, method: str) -> None:
     async with serving(tmp_path) as edge, edge.http() as http:
         answer = await http.request(method, PRICES)
-    assert (answer.status_code, answer.text) == (405, "Method not allowed")
-    assert answer.headers["content-type"] == "text/plain;charset=UTF-8"
+    said = {"error": "method-not-allowed", "message": "Method not allowed"}
+    assert (answer.status_code, answer.json()) == (405, said)
+    assert answer.headers["content-type"] == "application/json"
     assert answer.headers["allow"] == METHODS
 
 
@@ -113,6 +115,8 @@ async def test_other_methods_are_refused(tmp_path: Path, method: str) -> None:
     ("path", "said"),
     [
         ("/parties/other/x", "Party other not found"),
+        ("/parties/other/x/y/", "Party other not found"),
+        ("/parties/prices/", "Not found"),
         ("/parties", "Not found"),
         ("/x/y/z", "Not found"),
     ],
@@ -122,8 +126,9 @@ async def test_what_is_not_there_is_not_found(
 ) -> None:
     async with serving(tmp_path) as edge, edge.http() as http:
         answer = await http.get(path)
-        assert (answer.status_code, answer.text) == (404, said)
-        assert answer.headers["content-type"] == "text/plain;charset=UTF-8"
+        told = {"error": "not-found", "message": said}
+        assert (answer.status_code, answer.json()) == (404, told)
+        assert answer.headers["content-type"] == "application/json"
         with pytest.raises(InvalidStatus, match="404"):
             await connect(f"ws://{edge.host}{path}")
 
@@ -159,6 +164,88 @@ async def test_only_pages_named_may_read(
     assert answer.headers.get("access-control-allow-origin") == allowed
     assert answer.headers["vary"] == "Origin"
     assert answer.headers["access-control-allow-methods"] == METHODS
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "tokens=none&tokens=stx",
+        "tokens=none,stx",
+        "tokens[]=none&tokens[]=stx",
+        "tokens=&tokens=stx",
+    ],
+)
+async def test_lists_are_read_however_clients_write_them(
+    tmp_path: Path, query: str
+) -> None:
+    async with serving(tmp_path, before=two_prices) as edge, edge.http() as http:
+        answer = await http.get(f"/prices?{query}")
+    assert [each["contractId"] for each in answer.json()["prices"]] == ["stx"]
+
+
+async def test_users_of_repeated_parameters_are_all_answered(tmp_path: Path) -> None:
+    query = f"users={ANNE}&users={BOB}"
+    async with serving(tmp_path, before=a_table) as edge, edge.http() as http:
+        for path in ("/balances", BALANCES):
+            body = (await http.get(f"{path}?{query}")).json()
+            assert {each["userId"] for each in body["balances"]} == {ANNE, BOB}
+
+
+@pytest.mark.parametrize("accept", ["application/json", "text/event-stream"])
+@pytest.mark.parametrize(
+    ("query", "error"),
+    [
+        ("token=stx", "unknown-parameter"),
+        ("at=2026-11-30T12:00:00Z", "unknown-parameter"),
+        ("%ff=1", "unknown-parameter"),
+        ("since=a&since=b", "repeated-parameter"),
+    ],
+)
+async def test_a_query_that_is_not_understood_is_refused(
+    tmp_path: Path, accept: str, query: str, error: str
+) -> None:
+    async with serving(tmp_path, before=two_prices) as edge, edge.http() as http:
+        for path in ("/prices", "/balances"):
+            answer = await http.get(f"{path}?{query}", headers={"Accept": accept})
+            assert (answer.status_code, answer.json()["error"]) == (400, error)
+            assert (await http.head(f"{path}?{query}")).status_code == 400
+
+
+@pytest.mark.parametrize("path", [PRICES, "/party/x", "/parties/main/x"])
+async def test_old_addresses_ignore_what_they_do_not_know(
+    tmp_path: Path, path: str
+) -> None:
+    async with serving(tmp_path, before=two_prices) as edge, edge.http() as http:
+        answer = await http.get(f"{path}?_pk=1&token=stx&t=2&tokens[]=x")
+        assert answer.json()["prices"] == EVERY_PRICE
+        # A WebSocket has no way to read a refusal: nothing in its query is one.
+        async with connect(f"ws://{edge.host}/prices?_pk=1&token=stx"):
+            pass
+
+
+ROOMS = ["main/", "r/2", "a/b/c/", "a%2Fb", "%C3%BC", "x y", "..%2f..", "main//x", "/"]
+
+
+@pytest.mark.parametrize("room", ROOMS)
+@pytest.mark.parametrize(
+    ("path", "party"),
+    [
+        ("/parties/prices/", "prices"),
+        ("/parties/main/", "prices"),
+        ("/party/", "prices"),
+        ("/parties/balances/", "balances"),
+    ],
+)
+async def test_everything_behind_the_party_is_the_room(
+    tmp_path: Path, path: str, party: str, room: str
+) -> None:
+    async with serving(tmp_path, before=two_prices) as edge, edge.http() as http:
+        answer = await http.get(path + room)
+        assert (answer.status_code, answer.json()["party"]) == (200, party)
+        url = f"ws://{edge.host}{path}{room.replace(' ', '%20')}?_pk=1"
+        async with connect(url) as connection:
+            greeting = json.loads(await connection.recv())
+        assert greeting["party"] == party
 
 
 async def test_a_long_list_of_ids_fits_into_a_query(tmp_path: Path) -> None:

@@ -44,8 +44,8 @@ def certificate(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def running(tmp_path: Path, certificate: Path) -> AsyncIterator[Serving]:
-    access = Access(certificate=certificate, checks_origins=True)
-    async with serving(tmp_path, before=two_prices, access=access) as found:
+    access = Access(certificate=certificate)
+    async with serving(tmp_path, before=two_prices, access=access, origins=()) as found:
         yield found
 
 

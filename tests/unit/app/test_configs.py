@@ -133,9 +133,16 @@ def test_the_edge_is_told_where_it_listens_and_who_may_read_it() -> None:
     edge = configs.edge_config(read(instance="e1", port=7, lease_s=60))
     assert (edge.instance, edge.port, edge.lease_s) == ("e1", 7, 60)
     assert edge.origins == ("*",)
-    assert configs.edge_config(read(**LIVE)).origins == ()
-    said = configs.edge_config(read(**LIVE, origins=("https://a.example",)))
+    assert configs.edge_config(read(live=True)).origins == ("*",)
+    production = configs.edge_config(read(environment="production"))
+    assert (production.origins, production.origins_with_credentials) == ((), ())
+    said = configs.edge_config(
+        read(
+            origins=("https://a.example",), origins_with_credentials=("http://b:3000",)
+        )
+    )
     assert said.origins == ("https://a.example",)
+    assert said.origins_with_credentials == ("http://b:3000",)
 
 
 def test_the_audit_is_told_when_snapshots_are_due_and_which_gaps_are_accepted() -> None:

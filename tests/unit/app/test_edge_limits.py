@@ -37,10 +37,8 @@ def test_by_default_a_client_may_do_what_any_client_does() -> None:
     )
 
 
-def test_in_production_addresses_have_their_share_and_origins_are_checked() -> None:
+def test_in_production_addresses_have_their_share() -> None:
     assert allowed(environment="production").connections_each == 200
-    assert access(environment="production").checks_origins
-    assert not access().checks_origins
     assert allowed(connections_per_address=7).connections_each == 7
 
 
@@ -83,6 +81,12 @@ def test_tokens_and_networks_reach_the_edge_and_tokens_are_not_shown() -> None:
         ({"refresh_token": "two words"}, "STACKS_FEED_REFRESH_TOKEN"),
         ({"tls_key": "key.pem"}, "STACKS_FEED_TLS_CERTIFICATE"),
         ({"idle_s": 0}, "STACKS_FEED_IDLE_S"),
+        ({"origins": ("https://a.example/path",)}, "STACKS_FEED_ORIGINS"),
+        ({"origins": ("https://*.example",)}, "STACKS_FEED_ORIGINS"),
+        (
+            {"origins_with_credentials": ("*",)},
+            "STACKS_FEED_ORIGINS_WITH_CREDENTIALS",
+        ),
     ],
 )
 def test_what_cannot_be_is_named_and_never_shown(

@@ -141,6 +141,30 @@ def test_another_log_is_named_in_the_commands_to_try() -> None:
     assert "http://127.0.0.1:" in said
 
 
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({}, "of any origin may read it"),
+        ({"live": True}, "of any origin may read it"),
+        ({"environment": "production"}, "of its own host may read it"),
+        (
+            {
+                "origins": ("https://a.example",),
+                "origins_with_credentials": ("https://b.example",),
+            },
+            "of its own host and of https://a.example, https://b.example may read it",
+        ),
+    ],
+)
+def test_the_banner_says_whose_pages_may_use_the_edge(
+    settings: dict[str, Any], said: str
+) -> None:
+    plan = a_plan(**settings)
+    assert f"  pages      {said}, over HTTP and WebSocket\n" in up.banner(
+        plan, an_applied(plan)
+    )
+
+
 def test_the_edge_gets_the_time_that_its_farewell_takes() -> None:
     limits = {c.name: c.stop_limit_s for c in up.children(a_plan(drain_s=20.0))}
     assert limits.pop("edge") == 24.0

@@ -50,7 +50,7 @@ def answers(hub: Hub, party: Party) -> dict[str | None, tuple[str, Any]]:
     queries = PRICES if party == "prices" else BALANCES
     found = {}
     for listed in queries:
-        asked = hub.bodies.asked(party, listed)
+        asked = hub.bodies.asked(party, None if listed is None else listed.split(","))
         tag = hub.bodies.tag(asked)
         assert tag is not None
         # An answer that was kept for its tag would prove nothing.
@@ -153,7 +153,7 @@ def test_a_place_counts_with_its_partition() -> None:
     def put(record: Record, partition: int, offset: int) -> str | None:
         place = Place(partition, offset, NOW_MS)
         hub.apply([record], places=[place], now_ms=NOW_MS)
-        return hub.bodies.tag(hub.bodies.asked("prices", CHA_SUBNET))
+        return hub.bodies.tag(hub.bodies.asked("prices", [CHA_SUBNET]))
 
     put(identity(), 0, 1)
     put(price(CHA, "1"), 0, 5)
@@ -176,7 +176,7 @@ def test_a_whole_resource_is_made_once_until_it_is_another() -> None:
         whole = bodies.asked(party, None)
         first = bodies.body(whole, now_ms=NOW_MS)
         assert bodies.body(whole, now_ms=NOW_MS + 5).head is first.head
-        some = bodies.asked(party, f"{CHA},{ANNE}")
+        some = bodies.asked(party, [CHA, ANNE])
         head = bodies.body(some, now_ms=NOW_MS).head
         assert bodies.body(some, now_ms=NOW_MS).head is not head
     desk.put(price(CHA, "3"))
@@ -203,7 +203,12 @@ def since(
 ) -> dict[str, Any]:
     bodies, found = desk.hub.bodies, parse_cursor(cursor or "")
     assert found is not None
-    body = bodies.since(bodies.asked(party, listed), found, why, now_ms=NOW_MS)
+    body = bodies.since(
+        bodies.asked(party, None if listed is None else listed.split(",")),
+        found,
+        why,
+        now_ms=NOW_MS,
+    )
     answer: dict[str, Any] = json.loads(body.json)
     assert (answer["party"], answer["serverTime"]) == (party, NOW_MS)
     return answer

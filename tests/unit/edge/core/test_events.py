@@ -21,6 +21,8 @@ def test_a_comment_is_no_event() -> None:
 
 @given(st.floats(0, 1, exclude_max=True))
 def test_readers_come_back_after_one_to_five_seconds(draw: float) -> None:
-    name, value = retry(draw=draw).strip().split(b": ")
+    line = retry(draw=draw)
+    assert line.endswith(b"\n")
+    name, value = line.split(b": ")
     assert name == b"retry"
     assert 1_000 <= int(value) <= 5_000

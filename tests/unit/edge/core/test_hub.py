@@ -208,7 +208,7 @@ def test_a_get_of_prices_has_those_asked_or_all() -> None:
     hub = a_hub(price(STX, "1"), price(CHA, "2"))
 
     def ids(asked: str | None) -> list[str]:
-        what = hub.bodies.asked("prices", asked)
+        what = hub.bodies.asked("prices", None if asked is None else asked.split(","))
         assert what.users == frozenset()
         body = hub.bodies.body(what, now_ms=NOW_MS)
         return [each["contractId"] for each in json.loads(body.json)["prices"]]
@@ -224,7 +224,7 @@ def test_a_get_of_balances_names_users_to_watch() -> None:
     body = hub.bodies.body(every, now_ms=NOW_MS)
     assert values([json.loads(body.json)]) == [(ANNE, CHA, 5)]
     assert every.users == frozenset()
-    named = hub.bodies.asked("balances", f"{BOB},?")
+    named = hub.bodies.asked("balances", [BOB, "?"])
     body = hub.bodies.body(named, now_ms=NOW_MS)
     assert values([json.loads(body.json)]) == [(BOB, CHA, 0), (BOB, WELSH, 0)]
     assert named.users == {BOB}

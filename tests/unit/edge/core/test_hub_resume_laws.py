@@ -194,9 +194,7 @@ class Poller(Reader):
         """Ask once."""
         bodies, now_ms = edge.hub.bodies, edge.log.now_ms
         self.told = {}
-        asked = bodies.asked(
-            self.party, None if self.ids is None else ",".join(self.ids)
-        )
+        asked = bodies.asked(self.party, self.ids)
         cursor = parse_cursor(self.cursor or "")
         if cursor is None:
             self.view, self.cursor = {}, edge.hub.cursor()

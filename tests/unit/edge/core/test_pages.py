@@ -11,10 +11,8 @@ from edge.core.pages import Answer, Page, answer, html, json_document, policy
 BODY = b"<html><style>p{}</style><script type='module'>run();</script></html>"
 
 
-def asked(
-    page: Page, method: str = "GET", *, encoding: str | None = None, tag: str = ""
-) -> Answer:
-    return answer(page, method, accept_encoding=encoding, if_none_match=tag or None)
+def asked(page: Page, *, encoding: str | None = None, tag: str = "") -> Answer:
+    return answer(page, accept_encoding=encoding, if_none_match=tag or None)
 
 
 def directive(name: str, text: str) -> str:
@@ -67,9 +65,3 @@ def test_it_is_compressed_for_who_wants_that() -> None:
     assert found.headers["Content-Encoding"] == "gzip"
     assert found.headers["Vary"] == "Accept-Encoding"
     assert html(BODY) == html(BODY)
-
-
-def test_it_can_only_be_read() -> None:
-    assert asked(html(BODY), "HEAD").status == 200
-    found = asked(html(BODY), "POST")
-    assert (found.status, found.headers["Allow"]) == (405, "GET, HEAD")
