@@ -95,7 +95,7 @@ async def test_it_says_that_it_is_not_ready_and_lets_nobody_connect(
             assert (ready.status_code, ready.json()["ready"]) == (503, False)
             assert ready.json()["reasons"] == ["table: stopping"]
             refused = await kept.get("/prices")
-            assert (refused.status_code, refused.text) == (503, "stopping")
+            assert (refused.status_code, refused.json()["message"]) == (503, "stopping")
             assert refused.headers["retry-after"] == "1"
             with pytest.raises(ConnectionRefusedError):
                 await asyncio.open_connection("127.0.0.1", edge.edge.port)
