@@ -2,7 +2,7 @@
 
 import os
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -136,7 +136,12 @@ def simulator_url(settings: Settings) -> str:
 
 def ingest_config(settings: Settings) -> "IngestConfig":
     """Return what ingest must be told; the simulator is asked much more often."""
-    from ingest.config import IngestConfig, PushConfig, Upstream  # noqa: PLC0415 - each process loads its service alone
+    from ingest.config import (  # noqa: PLC0415 - each process loads its service alone
+        STXTOOLS_BODY_BYTES,
+        IngestConfig,
+        PushConfig,
+        Upstream,
+    )
     from ingest.core.budget import Limits  # noqa: PLC0415
     from ingest.core.schedule import Pace  # noqa: PLC0415
 
@@ -154,7 +159,9 @@ def ingest_config(settings: Settings) -> "IngestConfig":
             at.hiro, Limits(*_hiro_limits(settings), per_second=pace.per_second)
         ),
         kraxel=upstream(at.kraxel, others),
-        stxtools=upstream(at.stxtools, others),
+        stxtools=replace(
+            upstream(at.stxtools, others), max_body_bytes=STXTOOLS_BODY_BYTES
+        ),
         invest=upstream(at.invest, others),
         tokens=upstream(at.tokens, others),
         push=PushConfig(

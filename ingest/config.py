@@ -9,6 +9,8 @@ from schemas.ids import Network
 
 # The sources of the token registry and of prices; the names are those in the records.
 PRICE_SOURCES = ("kraxel", "stxtools", "internal")
+# A page of 10,000 tokens, with all that they say of each.
+STXTOOLS_BODY_BYTES = 16 * 1_048_576
 _POLITE = Limits(per_minute=60)
 _PACE = Pace(interval_s=300.0)
 
@@ -18,13 +20,15 @@ class Upstream:
     """One upstream: where it is, and how to treat it.
 
     ``timeout_s`` is for one request as a whole, ``attempts`` for one reading.
+    ``max_body_bytes`` bounds an answer, as sent and as inflated: ten times what any
+    list of theirs takes, but for the one of stxtools.
     """
 
     url: str
     limits: Limits = _POLITE
     timeout_s: float = 10.0
     attempts: int = 3
-    max_body_bytes: int = 16 * 1_048_576
+    max_body_bytes: int = 4 * 1_048_576
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +60,9 @@ class IngestConfig:
     network: Network = Network.MAINNET
     hiro: Upstream = Upstream("https://api.hiro.so", Limits(25, per_second=20))
     kraxel: Upstream = Upstream("https://www.kraxel.io")
-    stxtools: Upstream = Upstream("https://api.stxtools.io")
+    stxtools: Upstream = Upstream(
+        "https://api.stxtools.io", max_body_bytes=STXTOOLS_BODY_BYTES
+    )
     invest: Upstream = Upstream("https://invest.charisma.rocks")
     tokens: Upstream = Upstream("https://tokens.charisma.rocks")
     push: PushConfig = PushConfig()

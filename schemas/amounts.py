@@ -89,9 +89,11 @@ def price_text(said: str | Decimal | int) -> str | None:
 
 def ratio_text(said: Decimal | int) -> str | None:
     """Return a signed ratio or percentage cut to 18 places; ``None`` if it is out of range."""
-    if not (Decimal(said).is_finite() and abs(Decimal(said)) < _PRICE_LIMIT):
+    number = Decimal(said)
+    # Compared, not computed with: arithmetic raises for exponents beyond its range.
+    if not (number.is_finite() and -_PRICE_LIMIT < number < _PRICE_LIMIT):
         return None
-    return plain(EXACT.quantize(Decimal(said), _PLACE))
+    return plain(EXACT.quantize(number, _PLACE))
 
 
 def cut(number: Decimal) -> Decimal:

@@ -1,19 +1,18 @@
 """What an HTTP status means for the next request, and how long to wait for it."""
 
 from collections.abc import Mapping
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from enum import Enum
 from http import HTTPStatus
 
+from ingest.core.headers import digits, http_date_s, shown
 from ingest.core.silence import Cause
 
 # Hiro's gateway has sent a Retry-After that is no number.
 DEFAULT_RETRY_AFTER_S = 60.0
-_MAX_RETRY_AFTER_S = 3_600.0
+# No header silences a host for longer: one request an hour is no burden to anybody.
+MAX_RETRY_AFTER_S = 3_600.0
 # Smaller numbers in `ratelimit-reset` are seconds left, larger ones a time (2001 on).
 _UNIX_FROM = 1_000_000_000
-_MAX_DIGITS = 11
 _BASE_S = 0.5
 _CAP_S = 30.0
 
@@ -66,7 +65,6 @@ _ABOUT_SUBJECT = frozenset(
         HTTPStatus.UNPROCESSABLE_ENTITY,
     }
 )
-_LONGEST_LOCATION = 200
 
 
 def is_about_subject(status: int) -> bool:
@@ -106,8 +104,7 @@ def refusal(status: int, headers: Mapping[str, str]) -> str:
     location = headers.get("location", "") if cause_of(status) is Cause.MOVED else ""
     if not location:
         return f"status {status}"
-    shown = "".join(c if c.isascii() and c.isprintable() else "?" for c in location)
-    return f"status {status}, moved to {shown[:_LONGEST_LOCATION]}"
+    return f"status {status}, moved to {shown(location)}"
 
 
 def delay_s(
@@ -130,7 +127,7 @@ def retry_after_s(headers: Mapping[str, str], *, now_ms: int) -> float:
     for name in ("retry-after", "ratelimit-reset"):
         seconds = _seconds(headers.get(name, ""), now_ms=now_ms)
         if seconds is not None:
-            return min(_MAX_RETRY_AFTER_S, max(0.0, seconds))
+            return min(MAX_RETRY_AFTER_S, max(0.0, seconds))
     return DEFAULT_RETRY_AFTER_S
 
 
@@ -140,11 +137,8 @@ def _known(status: int) -> bool:
 
 def _seconds(text: str, *, now_ms: int) -> float | None:
     """Read seconds left, a unix time or an HTTP date."""
-    if text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS:
-        number = float(text)
-        return number - now_ms / 1000 if number >= _UNIX_FROM else number
-    try:
-        moment = parsedate_to_datetime(text)
-    except (ValueError, IndexError):
-        return None
-    return moment.replace(tzinfo=UTC).timestamp() - now_ms / 1000
+    number, now_s = digits(text), now_ms / 1000
+    if number is not None:
+        return number - now_s if number >= _UNIX_FROM else float(number)
+    moment_s = http_date_s(text)
+    return None if moment_s is None else moment_s - now_s

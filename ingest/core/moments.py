@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from email.utils import parsedate_to_datetime
+
+from ingest.core.headers import http_date_s
 
 # How much faster or slower than the monotonic clock our time may run while it follows
 # the wall clock. Half speed makes up a clock that was set back as fast as observations
@@ -60,9 +61,6 @@ def clock_ahead_s(headers: Mapping[str, str], *, now_ms: int) -> float | None:
     """
     if "age" in headers:
         return None
-    try:
-        said = parsedate_to_datetime(headers.get("date", ""))
-    except (ValueError, IndexError):
-        return None
+    said_s = http_date_s(headers.get("date", ""))
     # The header has whole seconds: half a second is its middle.
-    return now_ms / 1000 - said.timestamp() - 0.5
+    return None if said_s is None else now_ms / 1000 - said_s - 0.5

@@ -170,12 +170,14 @@ class Accounts:
         )
         stx = await self._client.ask(ask, stx_balance)
         pages = await self._pages(replace(ask, path=f"{base}/ft"), generation)
-        account = account_of_pages(
-            stx.said or "", pages, network=self._network, chosen=self._chosen
+        put_together = partial(
+            account_of_pages,
+            stx.said or "",
+            pages,
+            network=self._network,
+            chosen=self._chosen,
         )
-        if isinstance(account, Unusable):
-            raise self._client.reject(SOURCE, account.why, subject=ask.subject)
-        return Answer(account, stx.observed_at)
+        return Answer(self._client.derived(ask, put_together), stx.observed_at)
 
     async def _pages(self, ask: Ask, generation: int) -> list[Page]:
         pages: list[Page] = []

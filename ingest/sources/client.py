@@ -3,9 +3,11 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from http import HTTPStatus
+from http.cookiejar import CookieJar
+from typing import Any, Generic, TypeVar
 
 import httpx
 
@@ -20,10 +22,13 @@ from ingest.core.backoff import (
     retry_after_s,
     verdict,
 )
+from ingest.core.headers import Headers, entity_tag, headers_of, shown
+from ingest.core.inflate import BadBody, Body
 from ingest.core.moments import clock_ahead_s
 from ingest.core.normalize.body import Unusable
 from ingest.core.silence import Cause, Failure
 from ingest.source_watch import SourceWatch
+from ingest.sources.guard import guarded, log_bug
 from ingest.sources.moments import MomentSource
 from runtime.clock import Clock
 from runtime.metrics import (
@@ -41,6 +46,9 @@ _CONNECTIONS = 16
 # A probe may take as long as a request does; whoever waits for it looks again then.
 _LOOK_AGAIN_S = 1.0
 _LEAST_WAIT_S = 0.001
+# Of an answer that is none the status says it all. Its body is read, as far as this,
+# only so that the connection can be used again.
+_DRAINED_BYTES, _DRAIN_S = 65_536, 1.0
 
 
 class SourceDown(Exception):
@@ -101,7 +109,7 @@ class Answer(Generic[_T]):
 @dataclass(frozen=True, slots=True)
 class _Raw:
     status: int
-    headers: Mapping[str, str]
+    headers: Headers
     body: bytes
 
 
@@ -241,6 +249,16 @@ class UpstreamClient:
         self._failed(ask, trouble)
         return SourceDown(source, why=why)
 
+    def derived(self, ask: Ask, make: Callable[[], _T | Unusable]) -> _T:
+        """Return what ``make`` makes of answers that were read one by one.
+
+        Raises ``SourceDown`` if they make nothing, as ``reject`` does.
+        """
+        found = guarded(ask.source, make)
+        if isinstance(found, Unusable):
+            raise self.reject(ask.source, found.why, subject=ask.subject)
+        return found
+
     async def _attempts(
         self, ask: Ask, parse: Callable[[bytes], _T | Unusable], *, attempts: int
     ) -> Answer[_T]:
@@ -280,10 +298,10 @@ class UpstreamClient:
             self._watch.asked(ask.source)
             raw = await self._send(ask)
         REQUEST_SECONDS.labels(ask.source).observe(self._clock.monotonic_s() - began_s)
-        self._learn(ask, raw)
+        guarded(ask.source, lambda: self._learn(ask, raw))
         if self._judge(ask, raw) is Verdict.UNCHANGED:
             return Answer(None, observed_at)
-        said = parse(raw.body)
+        said = guarded(ask.source, lambda: parse(raw.body))
         if isinstance(said, Unusable):
             UPSTREAM_REJECTS.labels(ask.source).inc()
             raise _Trouble(
@@ -292,7 +310,7 @@ class UpstreamClient:
                 again=said.again,
                 declined=said.declined,
             )
-        return Answer(said, observed_at, raw.headers.get("etag"))
+        return Answer(said, observed_at, entity_tag(raw.headers))
 
     async def _spend(self) -> None:
         # One at a time, so that who came first goes first.
@@ -307,37 +325,63 @@ class UpstreamClient:
             self._budget = budgets.spend(self._budget, now_s=now_s)
 
     async def _send(self, ask: Ask) -> _Raw:
-        request = self._http.build_request(
+        try:
+            async with asyncio.timeout(self._upstream.timeout_s):
+                return await self._receive(self._request(ask))
+        except TimeoutError as error:
+            failure = Failure("no answer in time", Cause.UNREACHABLE)
+            raise _Trouble(failure, outcome="timeout") from error
+        except BadBody as error:
+            raise self._refused_body(ask, error) from error
+        except httpx.HTTPError as error:
+            why = shown(f"{type(error).__name__}: {error}")
+            failure = Failure(why, Cause.UNREACHABLE)
+            raise _Trouble(failure, outcome="connection") from error
+        except Exception as error:
+            # What the transport makes of foreign bytes is guarded like our own readers.
+            log_bug(ask.source, error)
+            failure = Failure(type(error).__name__, Cause.UNREACHABLE)
+            raise _Trouble(failure, outcome="connection") from error
+
+    def _request(self, ask: Ask) -> httpx.Request:
+        return self._http.build_request(
             "GET" if ask.json is None else "POST",
             self._upstream.url.rstrip("/") + ask.path,
             params=ask.params or None,
             headers=dict(ask.headers),
             json=ask.json,
         )
-        try:
-            async with asyncio.timeout(self._upstream.timeout_s):
-                return await self._receive(request)
-        except TimeoutError as error:
-            failure = Failure("no answer in time", Cause.UNREACHABLE)
-            raise _Trouble(failure, outcome="timeout") from error
-        except httpx.HTTPError as error:
-            why = f"{type(error).__name__}: {error}"
-            failure = Failure(why, Cause.UNREACHABLE)
-            raise _Trouble(failure, outcome="connection") from error
 
     async def _receive(self, request: httpx.Request) -> _Raw:
-        response = await self._http.send(request, stream=True)
+        response = await self._http.send(request, stream=True, follow_redirects=False)
         try:
-            body = bytearray()
-            async for chunk in response.aiter_bytes():
-                body += chunk
-                if len(body) > self._upstream.max_body_bytes:
-                    failure = Failure("the answer is too large", Cause.UNUSABLE)
-                    raise _Trouble(failure, outcome="large", again=False)
-            headers = {name.lower(): value for name, value in response.headers.items()}
-            return _Raw(response.status_code, headers, bytes(body))
+            headers = headers_of(response.headers.raw)
+            if response.status_code != HTTPStatus.OK:
+                await _drain(response)
+                return _Raw(response.status_code, headers, b"")
+            return _Raw(response.status_code, headers, await self._body(response))
         finally:
             await response.aclose()
+
+    async def _body(self, response: httpx.Response) -> bytes:
+        if response.is_stream_consumed:
+            # A transport without a socket hands the whole content over at once.
+            return response.content
+        codings = response.headers.get_list("content-encoding", split_commas=True)
+        body = Body(codings, max_bytes=self._upstream.max_body_bytes)
+        async for chunk in response.aiter_raw():
+            body.feed(chunk)
+            # Between two pieces the limit of the request may strike.
+            while body.inflate():  # noqa: ASYNC110 - others get their turn
+                await asyncio.sleep(0)
+        return body.whole()
+
+    def _refused_body(self, ask: Ask, error: BadBody) -> _Trouble:
+        failure = Failure(error.why, Cause.UNUSABLE)
+        if error.large:
+            return _Trouble(failure, outcome="large", again=False)
+        UPSTREAM_REJECTS.labels(ask.source).inc()
+        return _Trouble(failure, outcome="unusable")
 
     def _learn(self, ask: Ask, raw: _Raw) -> None:
         now_s = self._clock.monotonic_s()
@@ -353,7 +397,8 @@ class UpstreamClient:
         if warning.startswith("299") and ask.source not in self._deprecated:
             self._deprecated.add(ask.source)
             _logger.warning(
-                "endpoint deprecated", extra={"source": ask.source, "said": warning}
+                "endpoint deprecated",
+                extra={"source": ask.source, "said": shown(warning)},
             )
 
     def _judge(self, ask: Ask, raw: _Raw) -> Verdict:
@@ -431,14 +476,47 @@ class UpstreamClient:
             _logger.warning("source is back", extra={"source": source})
 
 
+async def _drain(response: httpx.Response) -> None:
+    """Read a little of a body that nobody wants, whatever becomes of it."""
+    with suppress(httpx.HTTPError, httpx.StreamError, TimeoutError):
+        async with asyncio.timeout(_DRAIN_S):
+            await _skip(response, _DRAINED_BYTES)
+
+
+async def _skip(response: httpx.Response, most_bytes: int) -> None:
+    skipped = 0
+    async for chunk in response.aiter_raw():
+        skipped += len(chunk)
+        if skipped > most_bytes:
+            return
+
+
+class _NoCookies(CookieJar):
+    """Keeps no cookie, and does not even read one."""
+
+    def extract_cookies(self, response: Any, request: Any) -> None:
+        """Let what an answer wants to set pass by."""
+
+
 @asynccontextmanager
 async def http_client(api_key: str | None = None) -> AsyncIterator[httpx.AsyncClient]:
     """Open the connections to one upstream; with a key, it goes with every request."""
-    headers = {"accept": "application/json", "user-agent": "stacks-feed"}
+    headers = {
+        "accept": "application/json",
+        # What is inflated here within a bound; nothing else is taken.
+        "accept-encoding": "gzip, deflate",
+        "user-agent": "stacks-feed",
+    }
     if api_key:
         headers["x-api-key"] = api_key
     # Kept alive, as many as there may be: a reading with its subnets is a dozen at once.
     # Not more: the pool looks at each of them for each request.
     limits = httpx.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=None)
-    async with httpx.AsyncClient(headers=headers, timeout=None, limits=limits) as http:  # noqa: S113 - each request has a limit as a whole
+    async with httpx.AsyncClient(
+        headers=headers,
+        cookies=_NoCookies(),
+        follow_redirects=False,
+        limits=limits,
+        timeout=None,  # noqa: S113 - each request has a limit as a whole
+    ) as http:
         yield http

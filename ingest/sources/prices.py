@@ -1,6 +1,7 @@
 """Prices from kraxel, stxtools and Charisma's own service, each on its own."""
 
 import logging
+from functools import partial
 
 from ingest.core.normalize.body import Unusable
 from ingest.core.normalize.prices import SOURCES, PriceList, observed
@@ -11,7 +12,8 @@ from schemas.prices import PriceObserved
 
 _logger = logging.getLogger("ingest.prices")
 _STXTOOLS_ROWS = 10_000
-_STXTOOLS_PAGES = 10
+# All tokens of the chain fit into one; more than these are not a list of ours.
+_STXTOOLS_PAGES = 3
 
 
 class PriceSource:
@@ -36,13 +38,20 @@ class PriceSource:
         """
         found: list[PriceObserved] = []
         for page in range(_STXTOOLS_PAGES):
-            answer = await self._client.ask(self._ask(page), self._parse)
+            ask = self._ask(page)
+            answer = await self._client.ask(ask, self._parse)
             listed = answer.said
             if listed is None:
                 break
             self._note(listed)
-            found += observed(
-                listed.prices, source=self.name, observed_at=answer.observed_at
+            found += self._client.derived(
+                ask,
+                partial(
+                    observed,
+                    listed.prices,
+                    source=self.name,
+                    observed_at=answer.observed_at,
+                ),
             )
             if self.name != "stxtools" or listed.rows < _STXTOOLS_ROWS:
                 break

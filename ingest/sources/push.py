@@ -11,6 +11,7 @@ from ingest.config import PushConfig
 from ingest.core.backoff import delay_s
 from ingest.core.normalize.body import Unusable
 from ingest.core.normalize.push import (
+    Frame,
     Hint,
     Pulse,
     Subscribed,
@@ -18,6 +19,7 @@ from ingest.core.normalize.push import (
     frame,
     subscriptions,
 )
+from ingest.sources.guard import guarded
 from runtime.clock import Clock
 from runtime.metrics import HINTS, PUSH_CONNECTIONS, UPSTREAM_REJECTS
 from schemas.ids import UserId
@@ -136,7 +138,8 @@ class _Connection:
         self._pulse_at_s = asyncio.get_running_loop().time() + self._config.pulse_s
 
     def _take(self, text: str | bytes) -> None:
-        match frame(text):
+        said: Frame = guarded(_SOURCE, lambda: frame(text))
+        match said:
             case Pulse():
                 self.alive = True
                 self._pulsed()

@@ -25,16 +25,18 @@ async def read_charisma(
     client: UpstreamClient, network: Network
 ) -> list[TokenObserved]:
     """Read the whole registry, the only one with subnet tokens; raises ``SourceDown``."""
-    answer = await client.ask(
-        Ask(CHARISMA, "/api/v1/metadata", is_part=True),
-        partial(charisma, network=network),
-    )
+    ask = Ask(CHARISMA, "/api/v1/metadata", is_part=True)
+    answer = await client.ask(ask, partial(charisma, network=network))
     found = answer.said or TokenList((), 0)
     UPSTREAM_REJECTS.labels(CHARISMA).inc(found.refused)
     if not found.tokens:
         raise client.reject(CHARISMA, _NO_TOKEN)
+    make = partial(
+        _observed, found.tokens, source=CHARISMA, observed_at=answer.observed_at
+    )
+    seen = client.derived(ask, make)
     client.confirm(CHARISMA)
-    return _observed(found.tokens, source=CHARISMA, observed_at=answer.observed_at)
+    return seen
 
 
 async def read_hiro(client: UpstreamClient, network: Network) -> list[TokenObserved]:
@@ -43,13 +45,14 @@ async def read_hiro(client: UpstreamClient, network: Network) -> list[TokenObser
     rows = 0
     for _ in range(_MAX_PAGES):
         params = {"limit": str(_PAGE_ROWS), "offset": str(rows)}
-        answer = await client.ask(
-            Ask(METADATA, "/metadata/v1/ft", params, is_part=True),
-            partial(hiro, network=network),
-        )
+        ask = Ask(METADATA, "/metadata/v1/ft", params, is_part=True)
+        answer = await client.ask(ask, partial(hiro, network=network))
         page = answer.said or TokenList((), 0, 0)
         UPSTREAM_REJECTS.labels(METADATA).inc(page.refused)
-        for one in _observed(page.tokens, source=HIRO, observed_at=answer.observed_at):
+        make = partial(
+            _observed, page.tokens, source=HIRO, observed_at=answer.observed_at
+        )
+        for one in client.derived(ask, make):
             # A token that moved to a later page while we read stands once.
             seen.setdefault(one.contract_id, one)
         count = len(page.tokens) + page.refused

@@ -1,12 +1,18 @@
 """The HTTP client over real sockets: what each fault costs, and what it does not."""
 
 import asyncio
+import gzip
+import zlib
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
 from ingest.core.budget import OPENS_AFTER, Limits
+from ingest.core.inflate import PIECE_BYTES
 from ingest.core.normalize.body import Unusable, parse
 from ingest.sources.client import (
     Ask,
@@ -16,8 +22,11 @@ from ingest.sources.client import (
     http_client,
 )
 from ingest.sources.moments import MomentSource
+from runtime.metrics import UPSTREAM_REJECTS
 from tests.support.clock import ManualClock
 from tests.support.ingesting import admin_of, client_of, no_jitter, simulated, upstream
+from tests.support.replaying import Answer, Reply, replaying
+from tests.support.tasks import beside
 
 STATUS = Ask("hiro", "/extended")
 
@@ -248,3 +257,186 @@ async def test_the_key_goes_with_every_request() -> None:
         assert http.headers["x-api-key"] == "k3y"
     async with http_client() as http:
         assert "x-api-key" not in http.headers
+
+
+def broken(body: bytes) -> object | Unusable:
+    """A reader with a bug."""
+    raise KeyError(body)
+
+
+@asynccontextmanager
+async def client_at(url: str, **changes: Any) -> AsyncIterator[UpstreamClient]:
+    clock = ManualClock()
+    async with http_client() as http:
+        yield UpstreamClient(
+            "hiro",
+            upstream(url, attempts=1, **changes),
+            http=http,
+            clock=clock,
+            moments=MomentSource(clock),
+            draw=no_jitter,
+        )
+
+
+def always(reply: Reply) -> Answer:
+    return lambda _: reply
+
+
+async def test_a_bug_of_a_reader_costs_its_source_and_nothing_else(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    buggy = Ask("buggy-source", "/extended")
+    counted = UPSTREAM_REJECTS.labels("buggy-source")
+    async with (
+        replaying(always(Reply(body=b"{}"))) as server,
+        client_at(server.url) as client,
+    ):
+        for _ in range(OPENS_AFTER):
+            with pytest.raises(SourceDown, match="bug of ours: KeyError"):
+                await client.ask(buggy, broken)
+        assert counted._value.get() == OPENS_AFTER
+        assert "KeyError" in client.left_alone()["buggy-source"]
+        assert (await client.ask(STATUS, anything)).said == {}
+    [bug] = [line for line in caplog.records if line.exc_info]
+    assert bug.__dict__["source"] == "buggy-source"
+    assert "broken" in (bug.exc_text or caplog.text)
+
+
+async def test_a_bug_of_what_is_made_of_answers_counts_like_one_of_a_reader() -> None:
+    def make() -> int:
+        raise IndexError
+
+    counted = UPSTREAM_REJECTS.labels("made-source")
+    ask = Ask("made-source", "/extended")
+    async with client_at("http://nobody.invalid") as client:
+        assert client.derived(ask, lambda: 5) == 5
+        for _ in range(OPENS_AFTER):
+            with pytest.raises(SourceDown, match="IndexError"):
+                client.derived(ask, make)
+        assert counted._value.get() == OPENS_AFTER
+        assert "made-source" in client.left_alone()
+
+
+async def test_a_request_that_cannot_be_written_is_a_failure_like_any_other(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with client_at("http://127.0.0.1:1") as client:
+        odd = Ask("odd-source", "/", params={"cursor": "\ud800"})
+        with pytest.raises(SourceDown, match="UnicodeEncodeError"):
+            await client.ask(odd, anything)
+    assert [line.__dict__["source"] for line in caplog.records] == ["odd-source"]
+
+
+@pytest.mark.parametrize(
+    ("coding", "encode"), [("gzip", gzip.compress), ("deflate", zlib.compress)]
+)
+async def test_a_compressed_answer_is_read(
+    coding: str, encode: Callable[[bytes], bytes]
+) -> None:
+    body = encode(b'{"a": 1}')
+    async with (
+        replaying(always(Reply(200, [("Content-Encoding", coding)], body))) as server,
+        client_at(server.url) as client,
+    ):
+        assert (await client.ask(STATUS, anything)).said == {"a": 1}
+        assert server.asked[0].headers["accept-encoding"] == "gzip, deflate"
+
+
+@pytest.mark.parametrize(
+    ("codings", "body", "why"),
+    [
+        (["gzip, gzip"], gzip.compress(gzip.compress(b"{}")), "more than one"),
+        (["gzip", "deflate"], zlib.compress(b"{}"), "more than one"),
+        (["br"], b"{}", "not asked for"),
+        (["gzip"], b"{}", "broken"),
+        (["gzip"], gzip.compress(b"{}")[:-1], "cut short"),
+        (["gzip"], gzip.compress(bytes(2**20)), "too large"),
+    ],
+    ids=["two in one", "two headers", "brotli", "none", "cut short", "a bomb"],
+)
+async def test_an_answer_in_a_coding_of_its_own_is_no_reading(
+    codings: list[str], body: bytes, why: str
+) -> None:
+    headers = [("Content-Encoding", coding) for coding in codings]
+    async with (
+        replaying(always(Reply(200, headers, body))) as server,
+        client_at(server.url, max_body_bytes=2**19) as client,
+    ):
+        with pytest.raises(SourceDown, match=why):
+            await client.ask(STATUS, anything)
+
+
+async def test_others_get_their_turn_while_an_answer_is_inflated() -> None:
+    pieces = 32
+    body = gzip.compress(b'"' + b" " * (pieces * PIECE_BYTES - 2) + b'"')
+    turns = 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    reply = Reply(200, [("Content-Encoding", "gzip")], body)
+    async with (
+        replaying(always(reply)) as server,
+        client_at(server.url) as client,
+        beside(count()),
+    ):
+
+        def noted(body: bytes) -> int:
+            return turns
+
+        before = turns
+        after = (await client.ask(STATUS, noted)).said
+        assert after is not None
+        assert after - before > pieces
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply(503, [("Content-Length", "99")], b"x", stall=True),
+        Reply(503, [("Content-Length", "99")], b"x", close=True),
+        Reply(503, [("Content-Encoding", "gzip, gzip, br")], b"<html>"),
+        Reply(503, [], b"x" * 300_000),
+    ],
+    ids=["stalled", "cut", "odd coding", "large"],
+)
+async def test_the_body_of_an_error_takes_nothing_from_its_status(
+    reply: Reply,
+) -> None:
+    async with replaying(always(reply)) as server, client_at(server.url) as client:
+        with pytest.raises(SourceDown, match="status 503"):
+            await client.ask(STATUS, anything)
+
+
+async def test_no_redirect_is_followed() -> None:
+    async with replaying(always(Reply(body=b"{}"))) as elsewhere:
+        moved = Reply(302, [("Location", f"{elsewhere.url}/internal")])
+        async with replaying(always(moved)) as server, client_at(server.url) as client:
+            with pytest.raises(SourceDown, match="status 302"):
+                await client.ask(STATUS, anything)
+        assert not elsewhere.asked
+
+
+@pytest.mark.parametrize(
+    "location",
+    ["http://a:99999999/", "//[", "http://%ff:%ff@x/", "\x00", "http:///", "a" * 9_000],
+)
+async def test_a_location_of_any_content_is_a_failure_like_any_other(
+    location: str,
+) -> None:
+    moved = Reply(302, [("Location", location), ("Location", "http://b.invalid/")])
+    async with replaying(always(moved)) as server, client_at(server.url) as client:
+        with pytest.raises(SourceDown):
+            await client.ask(STATUS, anything)
+
+
+@pytest.mark.parametrize(("tag", "kept"), [('"abc"', True), ("a b", False)])
+async def test_an_etag_that_may_not_be_sent_back_is_not_kept(
+    tag: str, kept: bool
+) -> None:
+    client = await replying(200, {"etag": tag})
+    answer = await client.ask(STATUS, anything)
+    assert answer.etag == (tag if kept else None)

@@ -1,5 +1,6 @@
 """What Hiro says of a whole account, in three generations of its API."""
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -13,6 +14,8 @@ from schemas.ids import STX, ContractId, Network, asset_name, parse_contract_id
 
 # Which asset of a contract is its token: the registry knows, or nobody.
 Chosen = Callable[[ContractId], str | None]
+# A cursor is a balance and an asset id; what is longer or odd is no cursor.
+_CURSOR = re.compile(r"[\x21-\x7e]{1,512}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +108,11 @@ def page_v3(body: bytes) -> Page | Unusable:
     said = read(_V3Page, body)
     if isinstance(said, Unusable):
         return said
+    cursor = said.cursor.next
+    if cursor and not _CURSOR.fullmatch(cursor):
+        return Unusable("the cursor of the next page is none")
     rows = tuple((row.asset_identifier, row.balance) for row in said.results)
-    return Page(rows, said.total, said.cursor.next)
+    return Page(rows, said.total, cursor)
 
 
 def account_of_pages(
@@ -117,8 +123,8 @@ def account_of_pages(
     Whole or nothing: a balance that moves while paging repeats or skips a row, and a
     token that is skipped would look like one that was spent.
     """
-    rows = dict(row for page in pages for row in page.rows)
     count = sum(len(page.rows) for page in pages)
+    rows = dict(row for page in pages for row in page.rows)
     totals = {page.total for page in pages}
     if len(rows) != count or totals != {count}:
         return Unusable("the pages do not make a whole account")

@@ -1,6 +1,7 @@
 """Bodies of upstreams: JSON read without a float, and what to say of a bad one."""
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
@@ -8,9 +9,21 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from ingest.core.headers import shown
 from schemas.base import first_field
 
+# The longest list that is asked for has 10,000 rows of some 30 fields. Parsed, a body
+# takes many times its size, so the number of its values is bounded too.
+MAX_ROWS = 20_000
+_MAX_VALUES = 500_000
 _MAX_TEXT = 8_192
+# A uint128 has 39 digits; no number with more than this is anything we read.
+_MAX_DIGITS = 100
+_AMOUNT_LIMIT = Decimal(10) ** 40
+_DECIMAL = re.compile(r"[+-]?[0-9]{1,40}(?:\.[0-9]{0,40})?(?:[eE][+-]?[0-9]{1,3})?")
+# Stands for every number that is none: NaN, infinities, and what no arithmetic can hold.
+# It is a value like any other, so that it costs its row and not the whole answer.
+NO_NUMBER = Decimal("NaN")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +49,20 @@ _Model = TypeVar("_Model", bound=Upstream)
 
 
 def parse(body: bytes) -> Any | Unusable:
-    """Read JSON; numbers with a point or an exponent become exact ``Decimal``."""
+    """Read JSON; numbers with a point or an exponent become exact ``Decimal``.
+
+    A number beyond all use, and the ``NaN`` and ``Infinity`` that some libraries write,
+    become ``NO_NUMBER``.
+    """
+    if body.count(b",") + body.count(b"{") + body.count(b"[") > _MAX_VALUES:
+        return Unusable(f"more than {_MAX_VALUES} values")
     try:
-        return json.loads(body, parse_float=_decimal, parse_constant=_refuse)
-    except (ValueError, ArithmeticError, RecursionError):
+        said = json.loads(
+            body, parse_int=_integer, parse_float=_decimal, parse_constant=_constant
+        )
+    except (ValueError, RecursionError):
         return Unusable("not JSON")
+    return Unusable(f"more than {MAX_ROWS} rows") if _has_many_rows(said) else said
 
 
 def read(model: type[_Model], body: bytes) -> _Model | Unusable:
@@ -54,7 +76,8 @@ def shape(model: type[_Model], said: Any) -> _Model | Unusable:
     try:
         return model.model_validate(said)
     except ValidationError as error:
-        return Unusable(f"unexpected shape at {first_field(error) or 'the top'}")
+        where = shown(first_field(error))
+        return Unusable(f"unexpected shape at {where or 'the top'}")
 
 
 def text(said: Any) -> str | None:
@@ -75,7 +98,15 @@ def number(said: Any) -> Decimal | None:
     """Return a JSON number, exactly; ``None`` for anything else (true is none)."""
     if isinstance(said, bool) or not isinstance(said, int | Decimal):
         return None
-    return Decimal(said)
+    exact = Decimal(said)
+    return exact if exact.is_finite() else None
+
+
+def decimal(said: Any) -> Decimal | None:
+    """Return a number, or what a text spells as one."""
+    if isinstance(said, str):
+        return Decimal(said) if _DECIMAL.fullmatch(said) else None
+    return number(said)
 
 
 def whole(said: Any) -> int | None:
@@ -84,15 +115,22 @@ def whole(said: Any) -> int | None:
         return int(said) if _is_count(said) else None
     exact = number(said)
     # Beyond 10**40 nothing is an amount, and an exponent could ask for gigabytes.
-    if exact is None or not 0 <= exact < Decimal(10) ** 40 or exact % 1:
+    if exact is None or not 0 <= exact < _AMOUNT_LIMIT:
         return None
-    return int(exact)
+    count = int(exact)
+    return count if exact == count else None
 
 
 def each(rows: list[Any], take: Callable[[Any], Any | None]) -> tuple[list[Any], int]:
     """Return what ``take`` makes of each row, and how many rows it refused."""
     taken = [made for row in rows if (made := take(row)) is not None]
     return taken, len(rows) - len(taken)
+
+
+def _has_many_rows(said: Any) -> bool:
+    """Tell whether an answer, or a list in it, is longer than any that is asked for."""
+    lists = [said, *said.values()] if isinstance(said, dict) else [said]
+    return any(isinstance(rows, list | dict) and len(rows) > MAX_ROWS for rows in lists)
 
 
 def _is_count(said: str) -> bool:
@@ -103,9 +141,17 @@ def _is_count(said: str) -> bool:
     )
 
 
+def _integer(said: str) -> int | Decimal:
+    return int(said) if len(said) <= _MAX_DIGITS else NO_NUMBER
+
+
 def _decimal(said: str) -> Decimal:
-    return Decimal(said)
+    try:
+        return Decimal(said) if len(said) <= _MAX_DIGITS else NO_NUMBER
+    except ArithmeticError:
+        # An exponent of more than 18 digits.
+        return NO_NUMBER
 
 
-def _refuse(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON")
+def _constant(_: str) -> Decimal:
+    return NO_NUMBER

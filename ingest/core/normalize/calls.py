@@ -3,6 +3,7 @@
 from typing import Any
 
 from ingest.core.clarity import BadClarity, decode, unsigned
+from ingest.core.headers import shown
 from ingest.core.normalize.body import Unusable, Upstream, read
 from schemas.amounts import MAX_DECIMALS
 
@@ -25,7 +26,7 @@ def called(body: bytes) -> int | Unusable:
     if isinstance(said, Unusable):
         return said
     if not said.okay:
-        return _failed(str(said.cause or ""))
+        return _failed(said.cause if isinstance(said.cause, str) else "")
     try:
         amount = unsigned(decode(said.result if isinstance(said.result, str) else ""))
     except BadClarity as error:
@@ -49,4 +50,4 @@ def decimals(body: bytes) -> int | Unusable:
 
 def _failed(cause: str) -> Unusable:
     passing = cause.startswith("Runtime") or "NoSuchContract" in cause
-    return Unusable(f"the call failed: {cause[:200]}", again=passing, declined=True)
+    return Unusable(f"the call failed: {shown(cause)}", again=passing, declined=True)

@@ -1,6 +1,6 @@
 """What the three price sources say: kraxel, stxtools, internal."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -62,7 +62,7 @@ def kraxel(body: bytes, network: Network) -> PriceList | Unusable:
         return said
     if not isinstance(said, dict):
         return Unusable("unexpected shape at the top")
-    return _listed((_made(key, price) for key, price in said.items()), network)
+    return _listed(list(said.items()), lambda row: _made(*row), network)
 
 
 class _Metrics(Upstream):
@@ -86,7 +86,7 @@ def stxtools(body: bytes, network: Network) -> PriceList | Unusable:
     said = read(_Data, body)
     if isinstance(said, Unusable):
         return said
-    return _listed((_stxtools_row(row) for row in said.data), network)
+    return _listed(said.data, _stxtools_row, network)
 
 
 def _stxtools_row(said: Any) -> _Row | None:
@@ -120,7 +120,7 @@ def internal(body: bytes, network: Network) -> PriceList | Unusable:
         return said
     if said.status != "success":
         return Unusable("status is not success")
-    return _listed((_internal_row(row) for row in said.data), network)
+    return _listed(said.data, _internal_row, network)
 
 
 def _internal_row(said: Any) -> _Row | None:
@@ -167,9 +167,13 @@ def _made(
     return _Row(contract_id=key, price=exact, source_time=source_time, market=market)
 
 
-def _listed(rows: Iterable[_Row | None], network: Network) -> PriceList:
+def _listed(
+    rows: Sequence[Any], make: Callable[[Any], _Row | None], network: Network
+) -> PriceList:
     # Of `stx` and `.stx` the exact spelling counts: it goes first, and the first wins.
-    ordered = sorted(rows, key=lambda row: row is None or row.contract_id != STX)
+    ordered = sorted(
+        map(make, rows), key=lambda row: row is None or row.contract_id != STX
+    )
     prices: dict[ContractId, PriceSaid] = {}
     silent = refused = 0
     for row in ordered:

@@ -2,15 +2,14 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 from ingest.core.normalize.body import (
     Unusable,
     Upstream,
+    decimal,
     each,
-    number,
     parse,
     read,
     shape,
@@ -204,10 +203,5 @@ def _base(said: Any, network: Network) -> ContractId | None:
 
 
 def _percent(said: Any) -> str | None:
-    exact = number(said)
-    if isinstance(said, str):
-        try:
-            exact = Decimal(said)
-        except InvalidOperation:
-            return None
+    exact = decimal(said)
     return None if exact is None else ratio_text(exact)

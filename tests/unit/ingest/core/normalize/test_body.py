@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from ingest.core.normalize.body import (
     Unusable,
     Upstream,
+    decimal,
     each,
     number,
     parse,
@@ -22,6 +23,10 @@ from ingest.core.normalize.body import (
 
 class Thing(Upstream):
     name: str
+
+
+class Names(Upstream):
+    names: dict[str, str]
 
 
 def test_numbers_are_exact() -> None:
@@ -38,17 +43,44 @@ def test_numbers_are_exact() -> None:
         pytest.param(b"", id="nothing"),
         pytest.param(b'{"a": 1', id="truncated"),
         pytest.param(b"<html>", id="a page"),
-        pytest.param(b"NaN", id="NaN"),
-        pytest.param(b"[Infinity]", id="infinity"),
         pytest.param(b"\xff\xfe", id="not UTF-8"),
         pytest.param(b"[" * 100_000, id="deep"),
-        pytest.param(b"1" * 5_000, id="a number of 5,000 digits"),
-        pytest.param(b"1e99999999999999999999", id="an exponent beyond Decimal"),
     ],
 )
 def test_what_is_no_json_is_unusable(body: bytes) -> None:
     assert parse(body) == Unusable("not JSON")
     assert read(Thing, body) == Unusable("not JSON")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "NaN",
+        "Infinity",
+        "-Infinity",
+        pytest.param("1" * 101, id="101 digits"),
+        pytest.param("0." + "1" * 100, id="100 places"),
+        pytest.param("1e99999999999999999999", id="an exponent beyond Decimal"),
+    ],
+)
+def test_a_number_beyond_all_use_is_a_value_like_any_other(said: str) -> None:
+    found = parse(f"[1, {said}, 2.5]".encode())
+    assert isinstance(found, list)
+    assert [number(one) for one in found] == [Decimal(1), None, Decimal("2.5")]
+    assert whole(found[1]) is None
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        (b"[" + b"0," * 20_000 + b"0]", "more than 20000 rows"),
+        (b'{"rows": [' + b"0," * 20_000 + b"0]}", "more than 20000 rows"),
+        (b"[" + b"{}," * 250_000 + b"{}]", "more than 500000 values"),
+    ],
+    ids=["a list", "a list in an object", "values"],
+)
+def test_what_would_take_too_much_memory_is_unusable(body: bytes, why: str) -> None:
+    assert parse(body) == Unusable(why)
 
 
 def test_a_shape_names_the_first_field_that_does_not_fit() -> None:
@@ -103,6 +135,13 @@ def test_a_text_fits_a_record_or_is_none(said: Any, kept: str | None) -> None:
         (Decimal("1e15"), 10**15),
         (Decimal("6.5"), None),
         (Decimal("1e999999"), None),
+        pytest.param(10**31, 10**31, id="32 digits"),
+        pytest.param(Decimal("1e39"), 10**39, id="40 digits"),
+        pytest.param(Decimal("1e40"), None, id="41 digits"),
+        pytest.param(Decimal("1" + "0" * 28 + ".5"), None, id="29 digits and a half"),
+        (Decimal("1e-999999999"), None),
+        (Decimal("NaN"), None),
+        (Decimal("Infinity"), None),
         (-1, None),
         pytest.param("-1", None, id="digits with a sign"),
         ("٦", None),
@@ -113,6 +152,31 @@ def test_a_text_fits_a_record_or_is_none(said: Any, kept: str | None) -> None:
 )
 def test_a_whole_number_from_a_number_or_from_digits(said: Any, kept: Any) -> None:
     assert whole(said) == kept
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        ("0.5", Decimal("0.5")),
+        ("-1.5e2", Decimal(-150)),
+        (Decimal("0.5"), Decimal("0.5")),
+        ("sNaN", None),
+        ("Infinity", None),
+        (" 1", None),
+        ("1_000", None),
+        ("٣", None),
+        ("1e9999", None),
+        (True, None),
+    ],
+)
+def test_a_decimal_from_a_number_or_from_a_text(said: Any, kept: Any) -> None:
+    assert decimal(said) == kept
+
+
+def test_a_name_of_a_field_that_is_no_text_is_shown_as_a_line() -> None:
+    assert read(Names, b'{"names": {"\\ud800\\n": 1}}') == Unusable(
+        "unexpected shape at names.?"
+    )
 
 
 def test_true_is_no_number() -> None:
