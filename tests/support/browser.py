@@ -89,6 +89,12 @@ class Page:
         assert re.search(words, shown), f"{element} shows {shown!r}; {self.said}"
         return shown
 
+    async def until_true(self, expression: str) -> None:
+        """Wait until an expression is true in the page."""
+        async with asyncio.timeout(_LONG_S):
+            while not await self.evaluate(expression):  # noqa: ASYNC110 - another process, which can only be asked
+                await asyncio.sleep(_LOOK_AGAIN_S)
+
     async def picture(self) -> bytes:
         """Return what the page looks like, as PNG."""
         found = await self.call("Page.captureScreenshot", format="png")
@@ -96,12 +102,12 @@ class Page:
 
 
 @asynccontextmanager
-async def page_at(url: str, folder: Path) -> AsyncIterator[Page]:
+async def page_at(url: str, folder: Path, *flags: str) -> AsyncIterator[Page]:
     """Open a page in a browser of its own; skip the test where there is none."""
     browser = next(filter(None, map(shutil.which, _NAMES)), None)
     if browser is None:
         pytest.skip("needs Chromium: apt install chromium")
-    options = (*_QUIET, f"--user-data-dir={folder}", "about:blank")
+    options = (*_QUIET, *flags, f"--user-data-dir={folder}", "about:blank")
     process = await asyncio.create_subprocess_exec(
         browser, *options, stdout=PIPE, stderr=PIPE
     )
