@@ -41,6 +41,7 @@ from eventlog.port import EventLog
 from runtime.clock import Clock
 from runtime.crash import crash_at
 from runtime.health import Health, Service
+from runtime.trouble import Trouble
 from schemas.log import LogIdentity
 
 logger = logging.getLogger(__name__)
@@ -72,6 +73,7 @@ async def open_log(
                 now_ms=clock.now_ms,
                 full_sync=settings.sqlite_full_sync,
                 on_step=crash_at(settings.crash_at),
+                new_trouble=Trouble,
             )
             async with open_sqlite(config) as log:
                 yield log

@@ -14,6 +14,7 @@ from app.settings import Settings
 from app.topics import Wanted
 from runtime.crash import crash_at
 from runtime.supervisor import STOP_DEADLINE_S
+from runtime.trouble import Trouble
 from schemas.journal import FoldSettings
 from schemas.log import World
 
@@ -71,6 +72,7 @@ def kafka_config(settings: Settings, broker: Broker) -> "KafkaConfig":
         replication=settings.kafka_replication or replication,
         session_timeout_ms=round(settings.kafka_session_timeout_s * 1_000),
         on_step=crash_at(settings.crash_at),
+        new_trouble=Trouble,
     )
 
 

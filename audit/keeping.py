@@ -32,6 +32,8 @@ async def keep_index(
                 trouble = f"{error}"
                 logger.warning("index not extended", extra={"error": trouble})
         else:
+            if trouble is not None:
+                logger.info("index extended again")
             trouble = None
         await clock.sleep(EVERY_S)
 

@@ -8,6 +8,7 @@ from eventlog.port import EventLog, Membership
 from eventlog.sharing import Notice, Share
 from runtime.clock import Clock
 from runtime.health import Health
+from runtime.trouble import Trouble
 
 GROUP = "audit"
 
@@ -29,7 +30,7 @@ async def run(
         watching = Watching(log, shard, config=config, clock=clock, notice=notice)
         await watching.run()
 
-    share = Share(watch, name="audit of shard")
+    share = Share(watch, name="audit of shard", new_trouble=Trouble)
     if health is not None:
         health.add("shards", share.trouble)
     await share.keep(

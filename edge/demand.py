@@ -14,6 +14,7 @@ from eventlog.partition import partition_of
 from eventlog.port import Entry, EventLog, LogFull, LogUnavailable
 from runtime.clock import Clock
 from runtime.metrics import LEASES, LOG_ERRORS, REFUSED
+from runtime.trouble import Trouble
 from schemas.base import encode
 from schemas.demand import Lease as LeaseRecord
 from schemas.demand import Refresh, RefreshKind
@@ -82,14 +83,21 @@ class Demand:
     async def run(self, log: EventLog, partitions: int) -> None:
         """Write what is wanted, for ever; a log that is away or full is waited out."""
         attempt = 0
+        trouble = Trouble(
+            _logger,
+            "demand not written",
+            "demand written again",
+            monotonic_s=self._clock.monotonic_s,
+        )
         while True:
             await sleep_or(self._clock, self._wait_s(), self._woken)
             try:
                 await self._write(log, partitions)
                 attempt = 0
+                trouble.over()
             except (LogUnavailable, LogFull) as error:
                 LOG_ERRORS.labels(type(error).__name__).inc()
-                _logger.warning("demand not written", extra={"why": str(error)})
+                trouble.happened(why=str(error))
                 await self._clock.sleep(delay_s(attempt, draw=self._draw()))
                 attempt += 1
 

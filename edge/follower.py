@@ -23,6 +23,7 @@ from eventlog.port import (
 )
 from runtime.clock import Clock
 from runtime.metrics import LOG_ERRORS, UNREADABLE_LATEST
+from runtime.trouble import Trouble
 from schemas.topics import LATEST
 
 _logger = logging.getLogger("edge.follower")
@@ -61,6 +62,12 @@ class Follower:
         self.caught_up = asyncio.Event()
         # Rung whenever the table has changed.
         self.arrivals = Arrivals(clock)
+        self._trouble = Trouble(
+            _logger,
+            "table not readable",
+            "table readable again",
+            monotonic_s=clock.monotonic_s,
+        )
 
     def behind(self) -> str | None:
         """Return what is still to be read before anybody may be served."""
@@ -107,7 +114,7 @@ class Follower:
                 await self._follow(log)
             except LogUnavailable as error:
                 LOG_ERRORS.labels(type(error).__name__).inc()
-                _logger.warning("table not readable", extra={"why": str(error)})
+                self._trouble.happened(why=str(error))
             attempt = attempt + 1 if before == self._positions else 0
             await self._clock.sleep(delay_s(attempt, draw=self._draw()))
 
@@ -121,6 +128,7 @@ class Follower:
             while True:
                 self._note(reader)
                 batches = await reader.read(max_records=_MAX_RECORDS, wait_s=_WAIT_S)
+                self._trouble.over()
                 if self._was_away_long():  # the process or the machine stood still
                     return
                 if batches:

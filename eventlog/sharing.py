@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from eventlog.port import LogUnavailable, Membership
+from eventlog.trouble import EachTime, NewTrouble
 
 logger = logging.getLogger(__name__)
 
@@ -19,8 +20,11 @@ Serve = Callable[[int, Membership, Notice], Coroutine[Any, Any, None]]
 class Share:
     """One instance's work in a group: ``serve`` runs as long as a shard is its own."""
 
-    def __init__(self, serve: Serve, *, name: str) -> None:
+    def __init__(
+        self, serve: Serve, *, name: str, new_trouble: NewTrouble = EachTime
+    ) -> None:
         self._serve, self._name = serve, name
+        self._away = new_trouble(logger, "cannot join the group", "in the group again")
         # Of each shard that is ours what is not well with it.
         self._notices: dict[int, str | None] = {}
         self._joined = False
@@ -51,9 +55,10 @@ class Share:
         while True:
             try:
                 async with join() as membership:
+                    self._away.over()
                     await self.follow(membership)
             except LogUnavailable as error:
-                logger.warning("cannot join the group", extra={"error": str(error)})
+                self._away.happened(error=str(error))
                 await pause()
 
     async def follow(self, membership: Membership) -> None:

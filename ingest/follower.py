@@ -16,6 +16,7 @@ from eventlog.port import (
 from ingest.core.backoff import delay_s
 from runtime.clock import Clock
 from runtime.metrics import LOG_ERRORS
+from runtime.trouble import Trouble
 
 _logger = logging.getLogger("ingest.follower")
 _MAX_RECORDS = 2_000
@@ -103,9 +104,7 @@ async def _follow(
             following.skip_to(error.partition, error.oldest)
         except LogUnavailable as error:
             LOG_ERRORS.labels("unavailable").inc()
-            _logger.warning(
-                "topic not readable", extra={"topic": topic, "why": str(error)}
-            )
+            following.trouble.happened(topic=topic, why=str(error))
             wait_s = delay_s(attempt, draw=draw(), cap_s=_RETRY_CAP_S)
             attempt = 0 if following.moved() else attempt + 1
             await clock.sleep(wait_s)
@@ -131,6 +130,12 @@ class _Following:
         self._ends: dict[Partition, int] = {}
         self._reached = False
         self._moved = False
+        self.trouble = Trouble(
+            _logger,
+            "topic not readable",
+            "topic readable again",
+            monotonic_s=clock.monotonic_s,
+        )
 
     async def run(self) -> None:
         if not self._ends:
@@ -141,6 +146,7 @@ class _Following:
             while True:
                 self._note(reader)
                 batches = await reader.read(max_records=_MAX_RECORDS, wait_s=_WAIT_S)
+                self.trouble.over()
                 if self.was_away_long():  # the process or the machine stood still
                     return
                 if batches:

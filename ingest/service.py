@@ -33,6 +33,7 @@ from ingest.writer import Writer
 from runtime.clock import Clock
 from runtime.health import Health
 from runtime.metrics import INGEST_SHARDS
+from runtime.trouble import Trouble
 from schemas.demand import RefreshKind
 from schemas.ids import UserId
 from schemas.topics import partition_key
@@ -256,14 +257,16 @@ class _Ingest:
 
     async def _join(self) -> None:
         """Be a member of the group, whatever happens to the log."""
+        trouble = self._trouble("not a member", "a member again")
         while True:
             try:
                 async with self._log.member(
                     GROUP, instance=self._config.instance
                 ) as membership:
+                    trouble.over()
                     await self._share(membership)
             except LogUnavailable as error:
-                _logger.warning("not a member", extra={"why": str(error)})
+                trouble.happened(why=str(error))
                 self._joined = False
                 self._own(frozenset())
                 await self._tools.clock.sleep(_REJOIN_S)
@@ -283,15 +286,21 @@ class _Ingest:
 
     async def _catch_up(self, shards: frozenset[int]) -> None:
         """Let our moments be later than those of whoever had these shards."""
+        trouble = self._trouble("raw topics not readable", "raw topics readable again")
         while True:
             try:
                 newest_ms = await newest_moment_of(self._log, shards)
             except (LogUnavailable, OffsetOutOfRange) as error:
-                _logger.warning("raw topics not readable", extra={"why": str(error)})
+                trouble.happened(why=str(error))
                 await self._tools.clock.sleep(_REJOIN_S)
             else:
+                trouble.over()
                 self._tools.moments.not_before(newest_ms)
                 return
+
+    def _trouble(self, event: str, ended: str) -> Trouble:
+        clock = self._tools.clock
+        return Trouble(_logger, event, ended, monotonic_s=clock.monotonic_s)
 
     def _own(self, shards: frozenset[int]) -> None:
         if shards == self._shards:

@@ -9,6 +9,7 @@ from processor.config import ProcessorConfig
 from processor.shard import Shard
 from runtime.clock import Clock
 from runtime.health import Health
+from runtime.trouble import Trouble
 from schemas.log import LogIdentity
 
 logger = logging.getLogger(__name__)
@@ -31,7 +32,7 @@ async def run(
     for good (see ``Shard.run``): then no shard is served any more.
     """
     processor = Processor(log, config, clock, identity=identity)
-    share = Share(processor.serve, name="shard")
+    share = Share(processor.serve, name="shard", new_trouble=Trouble)
     if health is not None:
         health.add("shards", share.trouble)
     await share.keep(

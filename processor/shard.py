@@ -29,6 +29,7 @@ from processor.watermark import Entries, Watermarks
 from runtime import metrics
 from runtime.clock import Clock
 from runtime.supervisor import leaves
+from runtime.trouble import Trouble
 from schemas.log import LogIdentity, Terms
 from schemas.topics import LATEST, RAW, STATE
 
@@ -57,6 +58,12 @@ class Shard:
         self._latest_end = 0
         self._inputs = [Partition(topic, shard) for topic in RAW]
         self._failures = 0
+        self._trouble = Trouble(
+            logger,
+            "shard waits for the log",
+            "shard has the log again",
+            monotonic_s=clock.monotonic_s,
+        )
 
     def _nothing_restored(self) -> Restored:
         config = self._config
@@ -102,10 +109,7 @@ class Shard:
         self._failures = min(self._failures + 1, 16)
         metrics.LOG_ERRORS.labels(type(error).__name__).inc()
         self._notice(f"{error}")
-        logger.warning(
-            "shard waits for the log",
-            extra={"shard": self._shard, "error": str(error), "wait_s": wait_s},
-        )
+        self._trouble.happened(shard=self._shard, error=f"{error}", wait_s=wait_s)
         await self._clock.sleep(wait_s)
 
     async def _own_and_serve(self) -> None:
@@ -117,6 +121,7 @@ class Shard:
             start = {at: state.position.positions[at.topic] for at in self._inputs}
             async with self._log.reader(start) as reader:
                 self._notice(None)
+                self._trouble.over()
                 with metrics.SHARDS_OWNED.track_inprogress(), self._figures():
                     await self._serve(writer, reader)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from eventlog.steps import OnStep, no_step
+from eventlog.trouble import EachTime, NewTrouble
 
 # The driver's keyword arguments have no common type.
 DriverOptions = dict[str, Any]
@@ -42,7 +43,8 @@ class KafkaConfig:
     logs can share a cluster. ``commit_limit_s`` is below the transaction timeout: the
     writer gives up before the broker aborts on its own. ``silence_limit_s`` is how long
     a reader waits for a sign of the broker before it raises ``LogUnavailable``.
-    ``on_step`` is told each step of the work.
+    ``on_step`` is told each step of the work. ``new_trouble`` makes what logs trouble that
+    is waited out.
     """
 
     bootstrap: str
@@ -58,6 +60,7 @@ class KafkaConfig:
     silence_limit_s: float = 10.0
     stop_limit_s: float = 5.0
     on_step: OnStep = no_step
+    new_trouble: NewTrouble = EachTime
 
     @property
     def where(self) -> str:

@@ -85,6 +85,9 @@ async def _take_part(
 
     The share stands meanwhile: the fence decides who may write.
     """
+    trouble = config.new_trouble(
+        logger, "group membership in trouble", "group membership is well again"
+    )
     while True:
         consumer = _member(group, instance=instance, config=config)
         try:
@@ -95,8 +98,9 @@ async def _take_part(
                 heed_cancellation()
                 # The driver leaves the group of one that does not poll.
                 await consumer.getmany(timeout_ms=_POLL_MS)
+                trouble.over()
         except DRIVER_ERRORS as error:
-            logger.warning("group membership in trouble", extra={"error": repr(error)})
+            trouble.happened(error=repr(error))
         finally:
             await stop_consumer(consumer, limit_s=config.stop_limit_s)
         await asyncio.sleep(_RETRY_S)

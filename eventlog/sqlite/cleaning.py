@@ -32,13 +32,16 @@ async def cleaning(config: SqliteConfig, allowed: Allowed) -> AsyncIterator[None
 
 
 def _clean_on(session: Session, allowed: Allowed, pace: Pace) -> None:
+    trouble = session.config.new_trouble(logger, "log not cleaned", "log cleaned again")
     while pace.goes_on(after_s=session.config.clean_every_s):
         try:
             _clean_once(session, allowed, pace)
         except Fenced:
             return  # the new owner goes on with it
         except LogError as error:
-            logger.warning("log not cleaned", extra={"error": str(error)})
+            trouble.happened(error=str(error))
+        else:
+            trouble.over()
 
 
 def _clean_once(session: Session, allowed: Allowed, pace: Pace) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from time import monotonic_ns
 
 from eventlog.steps import OnStep, no_step
+from eventlog.trouble import EachTime, NewTrouble
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +20,8 @@ class SqliteConfig:
     other writers. The file stays below ``max_size_bytes``: ``LogFull`` instead.
     The owner of shard 0 looks every ``clean_every_s`` for what may be forgotten, and
     compacts a partition when ``dirty_min`` records and a quarter of those kept are new.
-    ``on_step`` is told each step of the work, in whatever thread does it.
+    ``on_step`` is told each step of the work, in whatever thread does it. ``new_trouble``
+    makes what logs trouble that is waited out.
     """
 
     path: Path
@@ -32,6 +34,7 @@ class SqliteConfig:
     dirty_min: int = 1_000
     elapsed_ns: Callable[[], int] = monotonic_ns
     on_step: OnStep = no_step
+    new_trouble: NewTrouble = EachTime
 
     @property
     def where(self) -> str:

@@ -156,15 +156,19 @@ def _renew_on(
     pace: Pace,
 ) -> None:
     """Renew until stopped, and tell each share."""
+    trouble = session.config.new_trouble(
+        logger, "lease not renewed", "lease renewed again"
+    )
     look_again_s = 0.0
     while pace.goes_on(after_s=look_again_s):
         try:
             renewed = renew(session)
         except LogError as error:
             # The share stands: if others take over, the fence decides.
-            logger.warning("lease not renewed", extra={"error": str(error)})
+            trouble.happened(error=str(error))
             look_again_s = session.config.lease_s / _RENEWALS
         else:
+            trouble.over()
             tell(renewed.share)
             look_again_s = renewed.look_again_s
 

@@ -1,13 +1,18 @@
 """`audit watch` as a process: alone, and among the services of `up`."""
 
+import resource
+from asyncio import StreamReader
+from asyncio.subprocess import Process
 from pathlib import Path
 
 import pytest
 
 from schemas.topics import CHANGES
 from tests.support.folded import a_folded_file, tamper
+from tests.support.log_lines import LogLines
 from tests.support.processes import run, running, until
 from tests.support.system import client, received, system
+from tests.support.tasks import beside
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(90)]
 
@@ -16,6 +21,11 @@ def a_log(cwd: Path) -> Path:
     """Put a small history where `up` has its log."""
     (cwd / "data").mkdir()
     return a_folded_file(cwd / "data" / "stacks-feed.sqlite")
+
+
+def stderr_of(process: Process) -> StreamReader:
+    assert process.stderr is not None
+    return process.stderr
 
 
 async def test_a_difference_ends_it_with_1_and_one_line(tmp_path: Path) -> None:
@@ -42,6 +52,25 @@ async def test_it_stops_when_it_is_told(tmp_path: Path) -> None:
                 break
         process.terminate()
         assert await process.wait() == 0
+
+
+async def test_a_disk_that_is_full_is_told_when_it_begins_and_when_it_ends(
+    tmp_path: Path,
+) -> None:
+    path, lines = a_log(tmp_path), LogLines()
+    async with (
+        running("audit", "watch", cwd=tmp_path) as process,
+        beside(lines.read(stderr_of(process))),
+    ):
+        await lines.said("audit begins", times=1)
+        # From here on no file may grow for it, as on a full disk.
+        size = path.with_name(f"{path.name}-wal").stat().st_size
+        unlimited = resource.RLIM_INFINITY
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (size, unlimited))
+        await lines.said("lease not renewed", times=1)
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (unlimited, unlimited))
+        await lines.said("lease renewed again", times=1)
+        assert len(lines.events("lease not renewed")) == 1
 
 
 async def test_in_up_a_difference_is_loud_and_the_feed_goes_on(tmp_path: Path) -> None:

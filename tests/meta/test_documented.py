@@ -45,7 +45,10 @@ def test_every_log_line_of_trouble_is_in_the_page_for_operators() -> None:
 
 
 def _events(path: Path) -> Iterator[str]:
-    """Yield the events logged at WARNING and above, also those handed to `_warn`."""
+    """Yield the events logged at WARNING and above, also those handed to `_warn`.
+
+    And those of trouble that may last: an event, and the one that ends it.
+    """
     for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         match call:
             case ast.Call(
@@ -54,7 +57,15 @@ def _events(path: Path) -> Iterator[str]:
             ) if level in LEVELS:
                 yield event
             case ast.Call(
-                func=ast.Attribute(attr="_warn"),
+                args=[
+                    ast.Name(id="logger" | "_logger"),
+                    ast.Constant(value=str(event)),
+                    ast.Constant(value=str()),
+                ]
+            ):
+                yield event
+            case ast.Call(
+                func=ast.Attribute(attr="_warn" | "_trouble"),
                 args=[ast.Constant(value=str(event)), *_],
             ):
                 yield event

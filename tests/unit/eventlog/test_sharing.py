@@ -1,6 +1,7 @@
 """Work on the shards that a group gives: kept through changes, ended by failure."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
@@ -10,6 +11,7 @@ import pytest
 from eventlog.port import LogUnavailable, Membership
 from eventlog.sharing import Notice, Share
 from runtime.supervisor import leaves
+from runtime.trouble import Trouble
 from tests.support.awaiting import eventually
 from tests.support.tasks import beside
 
@@ -105,16 +107,21 @@ async def test_what_is_not_well_is_told_by_shard() -> None:
         await eventually(lambda: share.trouble() is None)
 
 
-async def test_a_group_that_cannot_be_joined_is_tried_again() -> None:
+async def test_a_group_that_cannot_be_joined_is_tried_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO, "eventlog.sharing")
     group, work, pauses = Group({5}, away=2), Work(), []
 
     async def pause() -> None:
         pauses.append(1)
 
-    share = Share(work.serve, name="shard")
+    share = Share(work.serve, name="shard", new_trouble=Trouble)
     async with beside(share.keep(group.join, pause=pause)):
         await eventually(lambda: share.shards == {5})
     assert len(pauses) == 2
+    said = [record.message for record in caplog.records]
+    assert said == ["cannot join the group", "in the group again", "shards assigned"]
 
 
 async def test_failure_of_one_shard_ends_all() -> None:

@@ -1,6 +1,9 @@
 """How a SQLite log shares out shards: a law, and leases that end."""
 
+import logging
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,7 @@ from eventlog.port import SHARDS_TOPIC, Cleanup, LogUnavailable, TopicSpec
 from eventlog.sqlite.membership import Lease, Renewed, _renew_on, share_of
 from eventlog.sqlite.pace import Pace
 from eventlog.sqlite.session import Session
+from runtime.trouble import Trouble
 from tests.support.sqlite_logs import Insides, insides_of
 
 SHARDS = TopicSpec(SHARDS_TOPIC, 4, Cleanup(compact=False, retention_ms=None))
@@ -104,6 +108,28 @@ def test_a_renewal_that_fails_leaves_the_share_and_is_tried_again(
     _renew_on(log.session, renew, tell=told.append, pace=pace)
     assert told == [frozenset({1})]
     assert [record.message for record in caplog.records] == ["lease not renewed"]
+
+
+def test_a_lease_that_is_not_renewed_for_long_does_not_fill_the_log(
+    log: Insides, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    pace, tries = Pace(), iter(range(355))
+
+    def renew(_: Session) -> Renewed:
+        pace.wake()
+        if next(tries, None) is not None:
+            log.clock.ns += 200_000_000
+            raise LogUnavailable("here", why="no room")
+        pace.stop()
+        return Renewed(frozenset({1}), news=False, look_again_s=0)
+
+    config = log.session.config
+    new_trouble = partial(Trouble, monotonic_s=lambda: log.clock.ns / 1e9)
+    log.session.config = replace(config, new_trouble=new_trouble)
+    _renew_on(log.session, renew, tell=lambda _: None, pace=pace)
+    said = [record.message for record in caplog.records]
+    assert said == [*["lease not renewed"] * 3, "lease renewed again"]
 
 
 def test_groups_know_nothing_of_one_another(log: Insides) -> None:
