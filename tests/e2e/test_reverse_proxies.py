@@ -49,7 +49,7 @@ FOR_EACH_ADDRESS = 3
 @asynccontextmanager
 async def an_edge(log: EventLog, port: int = 0) -> AsyncIterator[int]:
     """Run an edge as in production, behind proxies of this machine; yield its port."""
-    access = Access(checks_origins=True, proxies=networks([HOST]))
+    access = Access(proxies=networks([HOST]))
     allowances = Allowances(connections_each=FOR_EACH_ADDRESS)
     settings: dict[str, Any] = {
         "access": access,
