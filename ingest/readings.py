@@ -2,13 +2,13 @@
 
 import asyncio
 import logging
+from enum import Enum, auto
 
 from ingest.core.history import past_of
-from ingest.core.normalize.accounts import Doubt
 from ingest.core.registry import Registry
 from ingest.core.schedule import Reading, Schedule
 from ingest.core.silence import SourceKind
-from ingest.sources.accounts import SOURCE, Accounts
+from ingest.sources.accounts import SOURCE, AccountDoubtful, Accounts
 from ingest.sources.client import SourceDown, UpstreamClient
 from ingest.sources.subnets import read_subnet
 from ingest.tools import Tools
@@ -22,6 +22,15 @@ from schemas.topics import BALANCES_RAW
 _logger = logging.getLogger("ingest.readings")
 # Nothing due: something will say so, and if not, look again then.
 _IDLE_S = 60.0
+
+
+class _Outcome(Enum):
+    """What became of the reading of an account."""
+
+    WRITTEN = auto()
+    # Not in the log: the next reading, at once, decides.
+    DOUBTFUL = auto()
+    FAILED = auto()
 
 
 class Readings:
@@ -117,41 +126,44 @@ class Readings:
             await sleep_or(self._clock, due_s, self._due)
 
     async def _read(self, reading: Reading, slots: asyncio.Semaphore) -> None:
-        failed = True
+        outcome = _Outcome.FAILED
         try:
             async with asyncio.TaskGroup() as group:
                 account = group.create_task(self._account(reading), name="account")
                 for subnet in reading.subnets:
                     group.create_task(self._subnet(reading.user, subnet), name="subnet")
-            failed = not account.result()
+            outcome = account.result()
         finally:
-            now_s = self._clock.monotonic_s()
+            now_s, failed = self._clock.monotonic_s(), outcome is _Outcome.FAILED
             self._schedule.done(reading, failed=failed, draw=self._draw(), now_s=now_s)
+            if outcome is _Outcome.DOUBTFUL:
+                # A node that lagged, or a fork, is soon corrected.
+                self._schedule.hint(reading.user, now_s=now_s)
+            if reading.user not in self._watched:
+                # It left meanwhile: what was learnt of it is for nobody.
+                self._accounts.forget(reading.user)
             slots.release()
             self._due.set()
 
-    async def _account(self, reading: Reading) -> bool:
+    async def _account(self, reading: Reading) -> "_Outcome":
         try:
             seen = await self._accounts.read(reading.user, full=reading.full)
         except SourceDown as error:
             if error.asked:
                 _logger.info("account not read", extra={"why": error.why})
-            return False
+            return _Outcome.FAILED
+        if isinstance(seen, AccountDoubtful):
+            why = seen.doubts.why.value
+            DOUBTED.labels(why).inc()
+            _logger.warning("account doubtful, read again", extra={"doubt": why})
+            return _Outcome.DOUBTFUL
         whole = isinstance(seen.observation, AccountRead)
         kind = "account" if whole else "confirmed"
         key = reading.user.encode()
         await self._writer.write([Observed(BALANCES_RAW, key, seen.value, kind)])
         if reading.user in self._watched:
             self._accounts.remember(seen)
-        if seen.doubt is not None:
-            self._look_again(reading.user, seen.doubt)
-        return True
-
-    def _look_again(self, user: UserId, doubt: Doubt) -> None:
-        """Read once more at once: a node that lagged, or a fork, is soon corrected."""
-        DOUBTED.labels(doubt.value).inc()
-        _logger.warning("account doubtful, read again", extra={"doubt": doubt.value})
-        self.hint(user)
+        return _Outcome.WRITTEN
 
     async def _subnet(self, user: UserId, subnet: ContractId) -> None:
         """Read one subnet; its failure costs this part alone."""

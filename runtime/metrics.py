@@ -167,7 +167,8 @@ BUFFERED = _INGEST.gauge(
 )
 DOUBTED = _INGEST.counter(
     "stacks_feed_readings_doubted_total",
-    "Accounts that went back (older totals) or lost all they held, and are read again",
+    "Readings of accounts that went back (older totals, a row gone) or lost what they held, "
+    "and are read again before they are believed",
     ("kind",),
     alert="keeps growing: the upstream's nodes disagree",
 )

@@ -10,11 +10,11 @@ from urllib.parse import quote
 from ingest.core.normalize.accounts import (
     Account,
     Chosen,
-    Doubt,
+    Doubts,
     Page,
     account_of_pages,
     account_v1,
-    doubt,
+    doubts,
     page_v2,
     page_v3,
     same_content,
@@ -34,6 +34,8 @@ _PAGE_ROWS = 200
 _MAX_PAGES = 100
 # A record has a key and headers too.
 _MAX_READING_BYTES = MAX_RECORD_BYTES - 16_384
+# A doubtful reading is repeated until two say the same of what is in doubt, or so often.
+MAX_LOOKS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,6 @@ class Kept:
 class AccountSeen:
     """One reading, ready for the log; ``kept`` becomes true once the log has it.
 
-    One with a ``doubt`` counts like any other, and should soon be followed by the next.
     ``forgotten`` is how often something had been forgotten when it began.
     """
 
@@ -60,7 +61,15 @@ class AccountSeen:
     value: bytes
     kept: Kept
     forgotten: int
-    doubt: Doubt | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AccountDoubtful:
+    """A reading that may be of an older state: not for the log until the next one agrees."""
+
+    user: UserId
+    doubts: Doubts
+    looks: int = 1
 
 
 class Accounts:
@@ -83,12 +92,13 @@ class Accounts:
         self.generation = generation
         self._rewrite_after_ms = round(rewrite_after_s * 1000)
         self._kept: dict[UserId, Kept] = {}
+        self._doubtful: dict[UserId, AccountDoubtful] = {}
         self._forgotten = 0
 
-    async def read(self, user: UserId, *, full: bool) -> AccountSeen:
+    async def read(self, user: UserId, *, full: bool) -> AccountSeen | AccountDoubtful:
         """Read a user; with ``full`` do not let the upstream say it is unchanged.
 
-        Raises ``SourceDown``: then there is no reading, and nothing is known of the
+        A doubtful reading should be followed by the next one at once. Raises ``SourceDown``: then there is no reading, and nothing is known of the
         account, least of all that it is empty.
         """
         while True:
@@ -111,11 +121,13 @@ class Accounts:
     def forget(self, user: UserId) -> None:
         """Drop what is known of a user: the next reading is written whole."""
         self._kept.pop(user, None)
+        self._doubtful.pop(user, None)
         self._forgotten += 1
 
     def forget_all(self) -> None:
         """Drop what is known of all users."""
         self._kept.clear()
+        self._doubtful.clear()
         self._forgotten += 1
 
     def _move_on(self, gone: int) -> None:
@@ -127,7 +139,9 @@ class Accounts:
                 extra={"gone": gone, "next": self.generation},
             )
 
-    async def _read(self, user: UserId, generation: int, *, full: bool) -> AccountSeen:
+    async def _read(
+        self, user: UserId, generation: int, *, full: bool
+    ) -> AccountSeen | AccountDoubtful:
         kept, forgotten = self._kept.get(user), self._forgotten
         if kept is not None and kept.generation != generation:
             kept = None
@@ -136,6 +150,10 @@ class Accounts:
             answer = await self._v1(user, etag)
         else:
             answer = await self._paged(user, generation)
+        doubtful = self._doubted(user, answer.said, kept)
+        if doubtful is not None:
+            self._client.confirm(SOURCE)
+            return doubtful
         seen = self._seen(user, answer, kept, generation)
         # Only now there is a reading: until here its requests were parts of one.
         self._client.confirm(SOURCE)
@@ -213,9 +231,25 @@ class Accounts:
         young = kept and answer.observed_at - kept.read_ms < self._rewrite_after_ms
         if kept and young and same_content(kept.account, account):
             return self._confirmed(user, kept, answer)
-        why_doubtful = doubt(kept.account, account) if kept else None
-        seen = self._whole(user, account, answer, generation)
-        return replace(seen, doubt=why_doubtful)
+        return self._whole(user, account, answer, generation)
+
+    def _doubted(
+        self, user: UserId, account: Account | None, kept: Kept | None
+    ) -> AccountDoubtful | None:
+        """Return the reading if it needs another look; remembers it for the next one."""
+        before = self._doubtful.pop(user, None)
+        found = doubts(kept.account, account) if kept and account else None
+        if found is None:
+            return None
+        looks = before.looks + 1 if before else 1
+        if before and (looks >= MAX_LOOKS or found.repeats(before.doubts)):
+            _logger.info(
+                "doubtful account confirmed",
+                extra={"doubt": found.why.value, "looks": looks},
+            )
+            return None
+        self._doubtful[user] = AccountDoubtful(user, found, looks)
+        return self._doubtful[user]
 
     def _confirmed(
         self, user: UserId, kept: Kept, answer: Answer[Account]

@@ -7,7 +7,7 @@ from hashlib import sha256
 
 import pytest
 
-from ingest.sources.accounts import Accounts, AccountSeen
+from ingest.sources.accounts import AccountDoubtful, Accounts, AccountSeen
 from ingest.sources.client import SourceDown, UpstreamClient
 from ingest.sources.subnets import read_subnet
 from schemas.balances import AccountConfirmed, AccountRead
@@ -34,8 +34,10 @@ class Reading:
         return seen.observation
 
     async def read(self, *, full: bool = True) -> AccountSeen:
-        """Read, and let the log have it."""
+        """Read, as often as it is doubtful, and let the log have it."""
         seen = await self.accounts.read(self.user, full=full)
+        while isinstance(seen, AccountDoubtful):
+            seen = await self.accounts.read(self.user, full=full)
         self.accounts.remember(seen)
         return seen
 

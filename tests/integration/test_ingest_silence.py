@@ -13,19 +13,24 @@ import pytest
 from eventlog.port import EventLog
 from ingest.core.budget import OPENS_AFTER
 from ingest.core.schedule import Pace
+from ingest.sources.accounts import MAX_LOOKS
 from runtime.clock import SystemClock
 from runtime.health import Health
 from runtime.metrics import (
     BREAKER_OPEN,
+    DOUBTED,
     REQUESTS,
     SOURCE_LAST_SUCCESS,
     SOURCE_SAID,
     SOURCE_SILENT,
     UPSTREAM_REJECTS,
 )
-from schemas.balances import AccountRead
-from schemas.ids import UserId
+from schemas.balances import AccountConfirmed, AccountRead
+from schemas.base import encode
+from schemas.demand import Refresh, RefreshKind
+from schemas.ids import STX, UserId
 from schemas.prices import PriceObserved
+from schemas.topics import DEMAND
 from tests.support.awaiting import eventually
 from tests.support.ingesting import (
     Seen,
@@ -33,6 +38,7 @@ from tests.support.ingesting import (
     config_for,
     lease,
     publish_token,
+    put,
     started,
     upstream,
 )
@@ -40,6 +46,7 @@ from tests.support.scripted_upstream import (
     ACCOUNTS,
     ALFA,
     ALFA_SUBNET,
+    BETA,
     CALLS,
     INTERNAL,
     KRAXEL,
@@ -49,6 +56,8 @@ from tests.support.scripted_upstream import (
     USER,
     Answer,
     ScriptedUpstream,
+    account,
+    amounts,
     scripted_upstream,
     token,
 )
@@ -87,6 +96,13 @@ class Watched:
         until_ms = SystemClock().now_ms() + 300_000
         names = [UserId(user) for user in users]
         await lease(self.log, names, edge="edge-1", until_ms=until_ms)
+
+    async def read_twice(self) -> None:
+        """Have the user read for the first time, and then once more."""
+        await self.watch(USER)
+        await self.seen.next(AccountRead)
+        asked = Refresh(kind=RefreshKind.BALANCES, requested_at=SystemClock().now_ms())
+        await put(self.log, DEMAND, b"refresh:balances", encode(asked))
 
 
 @asynccontextmanager
@@ -362,3 +378,97 @@ async def test_a_normal_start_before_the_upstreams_warns_of_nothing(
         await asyncio.sleep(0)
     loud = [r.message for r in caplog.records if r.levelno >= logging.WARNING]
     assert loud == []
+
+
+# ---- readings that take something away
+
+
+V1 = f"/extended/v1/address/{USER}/balances"
+WHOLE = Answer(account(1_000_000, alfa=amounts(5_000_000), beta=amounts(70)))
+NO_TOKENS = Answer(account(1_000_000))
+NO_ALFA = Answer(account(1_000_000, beta=amounts(70)))
+NO_BETA = Answer(account(1_000_000, alfa=amounts(5_000_000)))
+NO_TOTALS = Answer(
+    account(1_000_000, alfa={"balance": "5000000"}, beta={"balance": "70"})
+)
+DOWN = Answer({"error": "trouble"}, status=500)
+# Nobody is polled within a test: a reading is the first, one asked for, or a second look.
+NO_POLL = Pace(interval_s=3_600.0, hint_gap_s=0.0)
+
+
+def holdings(seen: Seen) -> list[dict[str, str]]:
+    """What each whole reading in the log says of the two tokens."""
+    return [
+        {
+            one.contract_id: one.balance
+            for one in read.holdings
+            if one.contract_id != STX
+        }
+        for read in seen.of(AccountRead)
+    ]
+
+
+BOTH = {ALFA: "5000000", BETA: "70"}
+
+
+@pytest.mark.parametrize(
+    "lies",
+    [
+        pytest.param([NO_TOKENS], id="all tokens vanish once"),
+        pytest.param([NO_BETA], id="one token vanishes once"),
+        pytest.param([NO_TOTALS], id="the totals vanish once"),
+        pytest.param([NO_TOKENS, DOWN, DOWN], id="the second look fails"),
+        pytest.param([NO_ALFA, NO_BETA], id="two nodes lag apart"),
+    ],
+)
+async def test_what_vanishes_from_one_answer_is_read_again_before_a_zero_is_written(
+    tmp_path: Path, lies: list[Answer]
+) -> None:
+    counted = DOUBTED.labels("back")._value.get()
+    async with ingest_on(tmp_path, pace=NO_POLL) as ingest:
+        ingest.upstream.answer(V1, WHOLE, *lies, WHOLE)
+        await ingest.read_twice()
+        await ingest.seen.next(AccountConfirmed)
+        assert holdings(ingest.seen) == [BOTH]
+        doubted = sum(lie is not DOWN for lie in lies)
+        assert DOUBTED.labels("back")._value.get() == counted + doubted
+
+
+async def test_what_stays_away_is_believed_at_the_second_look(tmp_path: Path) -> None:
+    async with ingest_on(tmp_path, pace=NO_POLL) as ingest:
+        ingest.upstream.answer(V1, WHOLE, NO_BETA)
+        await ingest.read_twice()
+        await ingest.seen.next(AccountRead)
+        assert holdings(ingest.seen) == [BOTH, {ALFA: "5000000"}]
+        assert ingest.upstream.count(V1) == 3
+
+
+async def test_an_upstream_that_never_says_the_same_twice_is_believed_in_the_end(
+    tmp_path: Path,
+) -> None:
+    async with ingest_on(tmp_path, pace=NO_POLL) as ingest:
+        ingest.upstream.answer(V1, WHOLE, NO_ALFA, NO_BETA, NO_ALFA)
+        await ingest.read_twice()
+        await ingest.seen.next(AccountRead)
+        assert ingest.upstream.count(V1) == 1 + MAX_LOOKS
+
+
+@pytest.mark.parametrize("generation", [2, 3])
+async def test_a_token_that_is_not_on_any_page_is_looked_for_again(
+    tmp_path: Path, generation: int
+) -> None:
+    def page(**tokens: int) -> Answer:
+        ids = {"alfa": f"{ALFA}::alfa", "beta": f"{BETA}::beta"}
+        name = "token" if generation == 2 else "asset_identifier"
+        rows = [{name: ids[key], "balance": str(held)} for key, held in tokens.items()]
+        return Answer({"total": len(rows), "results": rows, "cursor": {"next": None}})
+
+    counted = DOUBTED.labels("missing")._value.get()
+    whole = page(alfa=5_000_000, beta=70)
+    async with ingest_on(tmp_path, pace=NO_POLL, generation=generation) as ingest:
+        ingest.upstream.answer("*/balances/stx", Answer({"balance": "7"}))
+        ingest.upstream.answer("*/balances/ft", whole, page(beta=70), whole)
+        await ingest.read_twice()
+        await ingest.seen.next(AccountConfirmed)
+        assert holdings(ingest.seen) == [BOTH]
+        assert DOUBTED.labels("missing")._value.get() == counted + 1

@@ -1,7 +1,7 @@
 """What Hiro says of a whole account, in three generations of its API."""
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -185,29 +185,52 @@ def _chosen(holdings: list[Holding], *, chosen: Chosen, foreign: int) -> Account
 
 
 class Doubt(Enum):
-    """What makes a reading doubtful, beside the one before it."""
+    """What makes a reading doubtful, beside the one before it.
 
-    # Totals only grow on one chain: an older state, of a node that lags or of a fork.
-    BACK = "back"
-    # Nothing is left of what was held. It may be true.
-    EMPTY = "empty"
-
-
-def doubt(before: Account, after: Account) -> Doubt | None:
-    """Return what is doubtful about a reading that follows another.
-
-    There is no height in an answer: which one is newer only the order of reading says,
-    so a doubtful reading counts like any other. It is worth another look.
+    Each of them may be true, so a doubtful reading is looked at once more before anything
+    is taken away from an account.
     """
+
+    # Totals only grow on one chain, and a row that has some does not vanish: this is an
+    # older state, of a node that lags or of a fork, or part of the answer is missing.
+    BACK = "back"
+    # Nothing is left of what was held.
+    EMPTY = "empty"
+    # What was held is not mentioned any more, in a generation that has no totals.
+    MISSING = "missing"
+
+
+@dataclass(frozen=True, slots=True)
+class Doubts:
+    """A doubtful reading: why, and how the rows in doubt stand in it (``None``: not at all)."""
+
+    why: Doubt
+    rows: Mapping[tuple[ContractId, str | None], Holding | None]
+
+    def repeats(self, other: "Doubts") -> bool:
+        """Tell whether two readings say the same of what is in doubt."""
+        return self.rows == other.rows
+
+
+def doubts(before: Account, after: Account) -> Doubts | None:
+    """Return what is doubtful about a reading that follows another; ``None`` if nothing is.
+
+    There is no height in an answer: only the order of reading says which one is newer.
+    """
+    rows = {_asset(held): held for held in (*after.holdings, *after.others)}
+    steps = {
+        asset: (held, rows.get(asset))
+        for held in (*before.holdings, *before.others)
+        if (asset := _asset(held)) in rows or _had_something(held)
+    }
+    back = {asset: new for asset, (old, new) in steps.items() if _went_back(old, new)}
+    gone = {asset: new for asset, (_, new) in steps.items() if new is None}
     if _holds(before) and not _holds(after):
-        return Doubt.EMPTY
-    totals = {_asset(held): held for held in (*before.holdings, *before.others)}
-    went_back = any(
-        _shrank(totals[_asset(held)], held)
-        for held in (*after.holdings, *after.others)
-        if _asset(held) in totals
-    )
-    return Doubt.BACK if went_back else None
+        spent = {a: new for a, (old, new) in steps.items() if old.balance != "0"}
+        return Doubts(Doubt.EMPTY, back | gone | spent)
+    if back:
+        return Doubts(Doubt.BACK, back | gone)
+    return Doubts(Doubt.MISSING, gone) if gone else None
 
 
 def _holds(account: Account) -> bool:
@@ -218,15 +241,33 @@ def _asset(held: Holding) -> tuple[ContractId, str | None]:
     return held.contract_id, held.asset
 
 
-def _shrank(before: Holding, after: Holding) -> bool:
-    totals = (
-        (before.total_sent, after.total_sent),
-        (before.total_received, after.total_received),
-    )
-    return any(
-        old is not None and new is not None and int(new) < int(old)
-        for old, new in totals
-    )
+def _totals(held: Holding) -> tuple[str | None, str | None]:
+    return held.total_sent, held.total_received
+
+
+def _had_something(held: Holding) -> bool:
+    return any(amount not in {None, "0"} for amount in (held.balance, *_totals(held)))
+
+
+def _went_back(old: Holding, new: Holding | None) -> bool:
+    """Tell whether a row is of an older state: its totals shrank, or are not there.
+
+    So is one that holds less though nothing was sent. STX is another matter: fees are
+    taken from its balance.
+    """
+    if new is None:
+        return any(total not in {None, "0"} for total in _totals(old))
+    totals = list(zip(_totals(old), _totals(new), strict=True))
+    if any(_shrank(*total) for total in totals):
+        return True
+    still = all(one is not None and one == two for one, two in totals)
+    return still and old.contract_id != STX and int(new.balance) < int(old.balance)
+
+
+def _shrank(old: str | None, new: str | None) -> bool:
+    if old is None:
+        return False
+    return int(new) < int(old) if new is not None else old != "0"
 
 
 def same_content(one: Account, other: Account) -> bool:

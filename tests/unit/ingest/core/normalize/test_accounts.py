@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from ingest.core.normalize.accounts import (
     Account,
     Doubt,
+    Doubts,
     Page,
     account_of_pages,
     account_v1,
-    doubt,
+    doubts,
     page_v2,
     page_v3,
     same_content,
@@ -228,7 +229,8 @@ def of_totals(sent: str | None, received: str | None, balance: str = "5") -> Acc
         pytest.param(("1", "6"), ("2", "7"), None, id="moved on"),
         pytest.param(("1", "6"), ("0", "6"), Doubt.BACK, id="sent less"),
         pytest.param(("1", "6"), ("1", "5"), Doubt.BACK, id="received less"),
-        pytest.param(("1", "6"), (None, None), None, id="no totals any more"),
+        pytest.param(("1", "6"), (None, None), Doubt.BACK, id="no totals any more"),
+        pytest.param(("0", "6"), (None, "6"), None, id="no zero total any more"),
         pytest.param((None, None), ("1", "6"), None, id="no totals before"),
     ],
 )
@@ -237,20 +239,79 @@ def test_totals_that_shrink_are_doubtful(
     after: tuple[str | None, str | None],
     found: Doubt | None,
 ) -> None:
-    assert doubt(of_totals(*before), of_totals(*after)) is found
+    assert why(of_totals(*before), of_totals(*after)) is found
+
+
+def why(before: Account, after: Account) -> Doubt | None:
+    found = doubts(before, after)
+    return found.why if found else None
 
 
 def test_an_account_with_nothing_left_is_doubtful_and_an_empty_one_is_not() -> None:
     full = read(v1({f"{A}::x": amounts("2")}))
     spent = read(v1({f"{A}::x": amounts("0")}))
     empty = read(v1({}, amounts("0")))
-    assert doubt(full, spent) is None
-    assert doubt(full, empty) is Doubt.EMPTY
-    assert doubt(empty, empty) is None
-    assert doubt(empty, full) is None
+    assert why(full, spent) is None
+    assert why(full, empty) is Doubt.EMPTY
+    assert why(empty, empty) is None
+    assert why(empty, full) is None
 
 
 def test_an_asset_that_was_not_there_before_is_not_doubtful() -> None:
-    before = read(v1({f"{A}::x": amounts("5", total_sent="9")}))
+    before = read(v1({}))
     after = read(v1({f"{A}::y": amounts("5", total_sent="0")}))
-    assert doubt(before, after) is None
+    assert why(before, after) is None
+
+
+@pytest.mark.parametrize(
+    ("row", "found"),
+    [
+        pytest.param(("5", "0", "5"), Doubt.BACK, id="held"),
+        pytest.param(("0", "5", "5"), Doubt.BACK, id="spent, with totals"),
+        pytest.param(("0", "0", "0"), None, id="never held"),
+        pytest.param(("0", None, None), None, id="nothing, without totals"),
+        pytest.param(("5", None, None), Doubt.MISSING, id="held, without totals"),
+    ],
+)
+def test_a_row_that_vanishes_is_doubtful_if_it_said_anything(
+    row: tuple[str, str | None, str | None], found: Doubt | None
+) -> None:
+    balance, sent, received = row
+    given = {"total_sent": sent, "total_received": received}
+    totals = {name: amount for name, amount in given.items() if amount is not None}
+    kept = {f"{B}::y": amounts("9")}
+    before = read(v1({f"{A}::x": amounts(balance, **totals), **kept}))
+    after = read(v1(kept))
+    assert why(before, after) is found
+    rows: dict[tuple[ContractId, str | None], None] = {(ContractId(A), "x"): None}
+    assert doubts(before, after) == (Doubts(found, rows) if found else None)
+
+
+def test_another_asset_of_a_contract_vanishes_like_a_first_one() -> None:
+    both = {f"{A}::x": amounts("5"), f"{A}::y": amounts("6", total_received="6")}
+    before = read(v1(both))
+    after = read(v1({f"{A}::x": amounts("5")}))
+    assert why(before, after) is Doubt.BACK
+
+
+def test_a_balance_that_shrinks_though_nothing_was_sent_is_doubtful() -> None:
+    before = of_totals("1", "6", balance="5")
+    assert why(before, of_totals("1", "6", balance="4")) is Doubt.BACK
+    assert why(before, of_totals("2", "6", balance="4")) is None
+    assert why(of_totals(None, None), of_totals(None, None, balance="4")) is None
+    # Fees are taken from STX, and nobody sent them.
+    totals = {"total_sent": "1", "total_received": "6"}
+    rich, poor = (read(v1({}, amounts(held, **totals))) for held in ("5", "4"))
+    assert why(rich, poor) is None
+
+
+def test_two_readings_agree_when_they_say_the_same_of_what_is_in_doubt() -> None:
+    before = read(v1({f"{A}::x": amounts("5"), f"{B}::y": amounts("9")}))
+    lost_a = doubts(before, read(v1({f"{B}::y": amounts("9")})))
+    still_lost_a = doubts(before, read(v1({f"{B}::y": amounts("10")})))
+    lost_b = doubts(before, read(v1({f"{A}::x": amounts("5")})))
+    assert lost_a is not None
+    assert still_lost_a is not None
+    assert lost_b is not None
+    assert lost_a.repeats(still_lost_a)
+    assert not lost_a.repeats(lost_b)
