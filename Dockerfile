@@ -8,8 +8,8 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=igno
 RUN python -m venv --without-pip /opt/stacks-feed
 WORKDIR /source
 COPY pyproject.toml constraints.txt ./
-# What the program needs, without its tools, in a layer that outlives changes of the code.
-RUN python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"], sep="\n")' > requirements.txt \
+# What the program needs, Parquet included, in a layer that outlives changes of the code.
+RUN python -c 'import tomllib; project = tomllib.load(open("pyproject.toml", "rb"))["project"]; print(*project["dependencies"], *project["optional-dependencies"]["parquet"], sep="\n")' > requirements.txt \
     && pip --python /opt/stacks-feed/bin/python install \
         --only-binary :all: --constraint constraints.txt --requirement requirements.txt
 COPY . .
@@ -29,7 +29,8 @@ ENV PATH=/opt/stacks-feed/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     STACKS_FEED_HOST=0.0.0.0
 USER stacks-feed
-# The embedded log lies in `data` below it; mount a volume here to keep it.
+# The embedded log is in `data` below it, and so is what commands write; mount a volume
+# here to keep both.
 WORKDIR /var/lib/stacks-feed
 EXPOSE 1999
 STOPSIGNAL SIGTERM

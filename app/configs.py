@@ -70,6 +70,7 @@ def kafka_config(settings: Settings, broker: Broker) -> "KafkaConfig":
         prefix=settings.log_prefix,
         security=_kafka_security(settings),
         replication=settings.kafka_replication or replication,
+        topic_configs=settings.kafka_topic_configs,
         session_timeout_ms=round(settings.kafka_session_timeout_s * 1_000),
         on_step=crash_at(settings.crash_at),
         new_trouble=Trouble,

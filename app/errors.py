@@ -1,7 +1,13 @@
 """What goes wrong for an operator, said in one line with what to do about it."""
 
 from audit.core.difference import DifferenceFound
-from eventlog.port import LogError, LogFull, LogUnavailable, RecordTooLarge
+from eventlog.port import (
+    LogError,
+    LogFull,
+    LogRefused,
+    LogUnavailable,
+    RecordTooLarge,
+)
 
 # Exit codes of the audit: it was answered, and how.
 AS_DERIVED, DIFFERENT = 0, 1
@@ -34,6 +40,12 @@ class NotAnswered(OperatorError):
     exit_code = 3
 
 
+# The settings behind the fields of the adapters' configs that a log may refuse.
+_SETTINGS = {
+    "replication": "STACKS_FEED_KAFKA_REPLICATION",
+    "session_timeout_ms": "STACKS_FEED_KAFKA_SESSION_TIMEOUT_S",
+    "topic_configs": "STACKS_FEED_KAFKA_TOPIC_CONFIGS",
+}
 # Reported in one line wherever a process meets them; all else is a bug.
 OPERATIONAL: tuple[type[Exception], ...] = (
     OperatorError,
@@ -48,6 +60,8 @@ def in_one_line(error: BaseException) -> str | None:
     match error:
         case LogUnavailable():
             said = f"{error}; start it or correct STACKS_FEED_LOG, then try again"
+        case LogRefused(setting=setting) if setting in _SETTINGS:
+            said = f"{error}; correct {_SETTINGS[setting]}"
         case LogFull():
             said = f"{error}; make room or move the log, nothing half-written is left"
         case RecordTooLarge():

@@ -116,6 +116,12 @@ class Log(BaseModel):
     kafka_replication: Annotated[int, Field(ge=1, le=9)] | None = Field(
         None, description="Copies of each topic; default 3 in production, else 1"
     )
+    kafka_topic_configs: dict[str, str | None] = Field(
+        {},
+        description="JSON object of properties with which topics are created besides "
+        "those that this program sets; `null` leaves one of these to the broker, as in "
+        '`{"delete.retention.ms":null}`',
+    )
     kafka_session_timeout_s: Annotated[float, Field(ge=6, le=60)] = Field(
         10, description="A process silent this long loses its shards"
     )

@@ -24,7 +24,8 @@ from benchmarks.results import Failed, Result, Skipped, as_json, show
 from benchmarks.sustained_cases import kafka_sustained, sqlite_sustained
 from benchmarks.takeover import kafka_takeover, sqlite_takeover
 from benchmarks.verifying_cases import verified
-from tests.support.broker import has_maven, kafka_from_maven
+from tests.support.broker import kafka_from_maven
+from tests.support.broker_choice import has_maven
 
 Measured = Sequence[Result | Skipped]
 _NO_BROKER = "set KAFKA_BOOTSTRAP=host:port, or install Java 17+ and Maven"

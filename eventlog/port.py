@@ -140,6 +140,18 @@ class LogUnavailable(LogError):
         self.where, self.why = where, why
 
 
+class LogRefused(LogError):
+    """The log is there and refuses what was asked for; the same again will be refused too.
+
+    An operator must change something: a permission, the broker, or ``setting``, the
+    field of the adapter's config that the refusal is about, where it is about one.
+    """
+
+    def __init__(self, where: str, *, why: str, setting: str | None = None) -> None:
+        super().__init__(f"the log at {where} refuses: {why}")
+        self.where, self.why, self.setting = where, why, setting
+
+
 class LogCorrupt(LogError):
     """The log is there but cannot be read; an operator must look."""
 

@@ -9,12 +9,16 @@ from app.bootstrap import apply_topics, open_log
 from app.commands.service import overrides
 from app.configs import wanted_log
 from app.settings import Settings, read
-from app.topics import Applied, Shown, in_words, show
+from app.topics import Applied, Shown, harmful, in_words, show
 from runtime.clock import SystemClock
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the action; 0 if all topics are as they should be, else 1."""
+    """Run the action.
+
+    ``apply`` returns 1 if a topic is such that no service may run, ``show`` for any
+    difference.
+    """
     settings = read(overrides(arguments))
     action = _apply if arguments.action == "apply" else _show
     return asyncio.run(action(settings, as_json=arguments.json))
@@ -23,7 +27,7 @@ def run(arguments: argparse.Namespace) -> int:
 async def _apply(settings: Settings, *, as_json: bool) -> int:
     applied = await apply_topics(settings, clock=SystemClock())
     print(_json_of_applied(applied) if as_json else _words_of_applied(applied))
-    return 1 if applied.drift else 0
+    return 1 if harmful(applied.drift) else 0
 
 
 async def _show(settings: Settings, *, as_json: bool) -> int:
@@ -42,10 +46,13 @@ def _words_of_applied(applied: Applied) -> str:
         *(f"differs: {in_words(drift)}" for drift in applied.drift),
     ]
     if applied.drift:
+        lines.append(_HARM if harmful(applied.drift) else _NO_HARM)
         lines.append(_ADVICE)
     return "\n".join(lines)
 
 
+_HARM = "No service runs with topics like these: records would go astray."
+_NO_HARM = "Services run all the same: this only changes how long records are kept."
 _ADVICE = (
     "Topics that exist are never altered: use the broker's own tool, or set the settings "
     "to what the topics are."

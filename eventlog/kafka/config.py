@@ -1,6 +1,7 @@
 """What the adapter must be told, and how that is said to the driver."""
 
 import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -43,14 +44,16 @@ class KafkaConfig:
     logs can share a cluster. ``commit_limit_s`` is below the transaction timeout: the
     writer gives up before the broker aborts on its own. ``silence_limit_s`` is how long
     a reader waits for a sign of the broker before it raises ``LogUnavailable``.
-    ``on_step`` is told each step of the work. ``new_trouble`` makes what logs trouble that
-    is waited out.
+    ``topic_configs`` are properties with which topics are created besides ours; ``None``
+    leaves one of ours to the broker. ``on_step`` is told each step of the work.
+    ``new_trouble`` makes what logs trouble that is waited out.
     """
 
     bootstrap: str
     prefix: str = ""
     security: KafkaSecurity | None = None
     replication: int = 1
+    topic_configs: Mapping[str, str | None] = field(default_factory=dict)
     compression: Compression | None = "zstd"
     transaction_timeout_ms: int = 30_000
     session_timeout_ms: int = 10_000

@@ -6,7 +6,11 @@ from contextlib import asynccontextmanager
 
 from aiokafka import errors
 
-from eventlog.port import LogError, LogUnavailable
+from eventlog.port import LogError, LogRefused, LogUnavailable
+
+from . import error_codes
+
+error_codes.install()
 
 # All that the driver is known to raise, its failing assertions included: after a failed
 # batch its state machine can be anywhere.
@@ -18,6 +22,22 @@ DRIVER_ERRORS = (
     OSError,
 )
 _FENCING = (errors.ProducerFenced, errors.InvalidProducerEpoch)
+# Refusals that no waiting changes, and the field of our config that each is about.
+_LASTING: dict[type[BaseException], str | None] = {
+    errors.ClusterAuthorizationFailedError: None,
+    errors.GroupAuthorizationFailedError: None,
+    errors.InconsistentGroupProtocolError: None,
+    errors.InvalidConfigurationError: "topic_configs",
+    errors.InvalidGroupIdError: None,
+    errors.InvalidPartitionsError: None,
+    errors.InvalidReplicationFactorError: "replication",
+    errors.InvalidSessionTimeoutError: "session_timeout_ms",
+    errors.InvalidTopicError: None,
+    errors.InvalidTransactionTimeout: None,
+    errors.PolicyViolationError: None,
+    errors.TopicAuthorizationFailedError: None,
+    errors.TransactionalIdAuthorizationFailed: None,
+}
 
 
 def cancellations() -> int:
@@ -49,7 +69,21 @@ async def border(where: str, *, limit_s: float) -> AsyncIterator[None]:
     except TimeoutError as error:
         raise LogUnavailable(where, why=f"no answer in {limit_s:g} s") from error
     except DRIVER_ERRORS as error:
-        raise unavailable(where, error) from error
+        raise translated(where, error) from error
+
+
+def translated(where: str, error: BaseException) -> LogError:
+    """Return what the driver raised as an error of the port, in one line."""
+    return refusal(where, error) or unavailable(where, error)
+
+
+def refusal(where: str, error: BaseException) -> LogRefused | None:
+    """Return a refusal that waiting does not change as an error of the port."""
+    for cause in _causes(error):
+        if type(cause) in _LASTING:
+            why = " ".join(_text(cause).split())
+            return LogRefused(where, why=why, setting=_LASTING[type(cause)])
+    return None
 
 
 def unavailable(where: str, error: BaseException) -> LogUnavailable:
@@ -72,11 +106,4 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 def _text(error: BaseException) -> str:
     root = list(_causes(error))[-1]
-    if isinstance(root, errors.UnknownError):
-        # The driver knows no code above 79. Of those that we can meet, the common one
-        # is that of an invalid record.
-        return (
-            "the broker refused with an error that its client does not know, perhaps "
-            "a record without a key in a compacted topic"
-        )
     return str(root) or type(root).__name__

@@ -15,7 +15,7 @@ from eventlog.port import SHARDS_TOPIC
 from .config import KafkaConfig, driver_options
 from .consumers import stop_consumer
 from .driver import start
-from .errors import DRIVER_ERRORS, heed_cancellation
+from .errors import DRIVER_ERRORS, heed_cancellation, refusal
 from .topics import Topics
 
 logger = logging.getLogger(__name__)
@@ -100,6 +100,9 @@ async def _take_part(
                 await consumer.getmany(timeout_ms=_POLL_MS)
                 trouble.over()
         except DRIVER_ERRORS as error:
+            refused = refusal(config.where, error)
+            if refused is not None:
+                raise refused from error
             trouble.happened(error=repr(error))
         finally:
             await stop_consumer(consumer, limit_s=config.stop_limit_s)

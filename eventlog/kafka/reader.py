@@ -26,7 +26,7 @@ from eventlog.port import (
 from .config import KafkaConfig
 from .consumers import driver_partition, make_consumer, stop_consumer
 from .driver import start
-from .errors import DRIVER_ERRORS, border, unavailable
+from .errors import DRIVER_ERRORS, border, translated
 from .fetched import hand_over_records
 from .offsets import Offsets
 from .topics import Topics
@@ -124,7 +124,7 @@ class KafkaReader:
         except (RecordTooLargeError, CorruptRecordException) as error:
             raise LogCorrupt(self._config.where, why=str(error)) from error
         except DRIVER_ERRORS as error:
-            raise unavailable(self._config.where, error) from error
+            raise translated(self._config.where, error) from error
         return cast(Fetched, fetched)
 
     async def _taken(self, fetched: Fetched, max_records: int) -> Batches:

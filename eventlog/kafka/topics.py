@@ -3,6 +3,7 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -51,8 +52,17 @@ class Shape(NamedTuple):
     limit_bytes: int
 
 
-def settings_of(cleanup: Cleanup, *, replication: int) -> dict[str, str]:
-    """Return the settings a topic is created with."""
+def settings_of(
+    cleanup: Cleanup,
+    *,
+    replication: int,
+    others: Mapping[str, str | None] = MappingProxyType({}),
+) -> dict[str, str]:
+    """Return the settings a topic is created with.
+
+    ``others`` come from the operator: more settings, or ``None`` to leave one of ours to
+    the broker.
+    """
     policies = ["compact"] * cleanup.compact
     if cleanup.retention_ms is not None or not cleanup.compact:
         policies.append("delete")
@@ -69,16 +79,25 @@ def settings_of(cleanup: Cleanup, *, replication: int) -> dict[str, str]:
         settings["delete.retention.ms"] = str(cleanup.tombstones_ms)
     if replication >= 3:  # noqa: PLR2004 - two of three: one may be away
         settings["min.insync.replicas"] = "2"
-    return settings
+    wanted = {**settings, **others}
+    return {name: value for name, value in wanted.items() if value is not None}
 
 
 def drift_of(
-    spec: TopicSpec, *, partitions: int, found: Mapping[str, str]
+    spec: TopicSpec,
+    *,
+    partitions: int,
+    found: Mapping[str, str],
+    others: Mapping[str, str | None] = MappingProxyType({}),
 ) -> tuple[Drift, ...]:
     """Return how a topic that was found differs from its spec."""
-    wanted = settings_of(spec.cleanup, replication=1)
+    wanted = settings_of(spec.cleanup, replication=1, others=others)
     pairs = [("partitions", str(spec.partitions), str(partitions))]
-    pairs += [(name, wanted[name], found.get(name, "unknown")) for name in _COMPARED]
+    pairs += [
+        (name, wanted[name], found.get(name, "unknown"))
+        for name in _COMPARED
+        if name in wanted
+    ]
     return tuple(
         Drift(spec.name, setting, want, have)
         for setting, want, have in pairs
@@ -115,9 +134,12 @@ class Topics:
             self._config.on_step("topics-written")
             # The driver raises nothing: each topic has its own error code.
             errors = {row[0]: for_code(row[1]) for row in response.topic_errors}
-            for name, error in errors.items():
+            for name, _, *messages in response.topic_errors:
+                error = errors[name]
                 if error not in {NoError, TopicAlreadyExistsError}:
-                    raise error(f"topic {name} was not created: {error.__name__}")
+                    # The oldest version of the answer has no message.
+                    why = next(filter(None, messages), error.__name__)
+                    raise error(f"topic {name} was not created: {why}")
             await self._until_known([spec.name for spec in specs])
         return tuple(
             s.name for s in specs if errors[self._config.topic(s.name)] is NoError
@@ -142,7 +164,12 @@ class Topics:
             TopicState(
                 s.name,
                 count,
-                drift_of(s, partitions=count, found=found),
+                drift_of(
+                    s,
+                    partitions=count,
+                    found=found,
+                    others=self._config.topic_configs,
+                ),
                 retention_of(found),
             )
             for s in specs
@@ -198,7 +225,11 @@ class Topics:
             name=self._config.topic(spec.name),
             num_partitions=spec.partitions,
             replication_factor=replication,
-            topic_configs=settings_of(spec.cleanup, replication=replication),
+            topic_configs=settings_of(
+                spec.cleanup,
+                replication=replication,
+                others=self._config.topic_configs,
+            ),
         )
 
     async def _partitions(self, names: Sequence[str]) -> dict[str, int]:

@@ -22,7 +22,7 @@ from eventlog.port import (
 from .batches import Batch, cut
 from .config import KafkaConfig
 from .driver import abandon_producer
-from .errors import DRIVER_ERRORS, is_fencing, unavailable
+from .errors import DRIVER_ERRORS, is_fencing, translated
 from .offsets import Offsets
 from .producers import Sent, answers, send, start_producer, stop_producer
 from .topics import Topics
@@ -158,7 +158,7 @@ class KafkaShardWriter:
             limit_s = self._config.commit_limit_s
             return self._unknown(f"a commit was not answered in {limit_s:g} s")
         if isinstance(error, DRIVER_ERRORS):
-            return unavailable(self._config.where, error)
+            return translated(self._config.where, error)
         return error
 
     def _spent(self) -> LogError:

@@ -10,7 +10,7 @@ import pytest
 
 from app.ports import free_port
 from tests.chaos.trial import Arena
-from tests.support.broker import has_maven
+from tests.support.broker_choice import has_maven
 from tests.support.kafka_from_maven import MavenKafka, artifacts
 from tests.support.kafka_proxy import open_proxy
 from tests.support.logs import Place

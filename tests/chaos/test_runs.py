@@ -6,7 +6,7 @@ import pytest
 
 from tests.chaos.plan import plan
 from tests.chaos.run import run
-from tests.support.broker import has_maven
+from tests.support.broker_choice import has_maven
 
 pytestmark = pytest.mark.slow
 

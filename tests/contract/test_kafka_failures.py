@@ -19,6 +19,7 @@ from eventlog.port import (
     Entry,
     EventLog,
     Fenced,
+    LogRefused,
     LogUnavailable,
     Partition,
     Reader,
@@ -27,6 +28,7 @@ from eventlog.port import (
     UnknownTopic,
     read_to,
 )
+from tests.support.broker_choice import least_session_ms
 from tests.support.kafka_from_maven import MavenKafka
 
 pytestmark = pytest.mark.broker
@@ -284,8 +286,51 @@ async def test_something_that_is_not_a_broker_is_said_too() -> None:
 async def test_a_topic_that_cannot_be_made_is_said(config: KafkaConfig) -> None:
     impossible = KafkaConfig(config.bootstrap, prefix=config.prefix, replication=9)
     async with open_kafka(impossible) as log:
-        with pytest.raises(LogUnavailable, match="was not created"):
+        with pytest.raises(LogRefused, match=r"was not created: .*replication") as told:
             await log.create([RAW])
+    assert told.value.setting == "replication"
+
+
+async def test_properties_of_topics_can_be_left_to_the_broker(
+    config: KafkaConfig,
+) -> None:
+    compacted = TopicSpec("table", 1, Cleanup(compact=True, retention_ms=None))
+    others = {"delete.retention.ms": None, "max.message.bytes": "2097152"}
+    async with open_kafka(replace(config, topic_configs=others)) as log:
+        await log.create([compacted])
+        (topic,) = await log.describe([compacted])
+        assert topic.drift == ()
+    async with open_kafka(config) as log:
+        (topic,) = await log.describe([compacted])
+        assert [each.setting for each in topic.drift] == ["max.message.bytes"]
+
+
+async def test_a_property_that_the_broker_does_not_take_is_said(
+    config: KafkaConfig,
+) -> None:
+    wrong = replace(config, topic_configs={"min.insync.replicas": "many"})
+    async with open_kafka(wrong) as log:
+        with pytest.raises(LogRefused, match="was not created") as told:
+            await log.create([RAW])
+    assert told.value.setting == "topic_configs"
+
+
+async def test_a_session_that_the_broker_forbids_ends_the_member(
+    log: EventLog, config: KafkaConfig
+) -> None:
+    forbidden = replace(config, session_timeout_ms=10_000_000)
+    await log.create([TopicSpec(SHARDS_TOPIC, 3, RAW.cleanup)])
+
+    async def take_part() -> None:
+        async with (
+            open_kafka(forbidden) as opened,
+            opened.member("g", instance="a") as member,
+        ):
+            await member.changed()
+
+    with pytest.raises(LogRefused) as told:
+        await take_part()
+    assert told.value.setting == "session_timeout_ms"
 
 
 async def test_a_ca_file_that_is_not_there_is_said(config: KafkaConfig) -> None:
@@ -299,7 +344,7 @@ async def test_a_ca_file_that_is_not_there_is_said(config: KafkaConfig) -> None:
 async def test_the_share_of_a_stopped_member_moves(
     log: EventLog, config: KafkaConfig
 ) -> None:
-    quick = replace(config, session_timeout_ms=1_000)
+    quick = replace(config, session_timeout_ms=least_session_ms())
     await log.create([TopicSpec(SHARDS_TOPIC, 3, RAW.cleanup)])
     async with open_kafka(quick) as opened, opened.member("g", instance="a") as stays:
         async with child("join", quick) as goes:

@@ -12,7 +12,8 @@ import pytest
 from eventlog.kafka import open_kafka
 from eventlog.port import EventLog, Partition
 from schemas.topics import JOURNAL, PRICES_RAW
-from tests.support.broker import has_maven, started_kafka
+from tests.support.broker import started_kafka
+from tests.support.broker_choice import has_maven
 from tests.support.kafka_feed import impatient
 from tests.support.logs import read_one
 from tests.support.pipeline import SHARDS, TOPICS, append, check, follow_progress

@@ -131,6 +131,23 @@ def test_what_is_published_is_the_port_of_an_edge(deployed: Services) -> None:
     assert len(set(ports)) == len(ports) == 2
 
 
+def test_ports_of_this_machine_are_settings() -> None:
+    ports = {"EDGE_PORT": "3001", "EDGE_2_PORT": "3002", "BROKER_PORT": "3003"}
+    deployed = services(*HERE, variables=ports)
+    assert deployed["edge"]["ports"] == ["127.0.0.1:3001:1999"]
+    assert deployed["edge-2"]["ports"] == ["127.0.0.1:3002:1999"]
+    assert deployed["redpanda"]["ports"] == ["127.0.0.1:3003:19092"]
+    assert "external://localhost:3003" in advertised(deployed["redpanda"])
+
+
+@each
+def test_commands_can_write_in_every_container(deployed: Services) -> None:
+    dockerfile = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    (folder,) = re.findall(r"^WORKDIR (/var/\S+)$", dockerfile, re.MULTILINE)
+    for service in ours(deployed).values():
+        assert f"work:{folder}" in service["volumes"]
+
+
 @each
 def test_dependencies_form_no_cycle_and_wait_for_what_can_happen(
     deployed: Services,
@@ -202,7 +219,7 @@ def test_tests_run_against_the_same_broker() -> None:
     assert f"external://localhost:{EXTERNAL_PORT}" in advertised(redpanda)
     assert redpanda["ports"] == [f"127.0.0.1:{EXTERNAL_PORT}:{EXTERNAL_PORT}"]
     script = (ROOT / "deploy" / "with-broker").read_text(encoding="utf-8")
-    assert f"KAFKA_BOOTSTRAP=localhost:{EXTERNAL_PORT}" in script
+    assert f"KAFKA_BOOTSTRAP=localhost:${{BROKER_PORT:-{EXTERNAL_PORT}}}" in script
     assert "dev-container" not in redpanda["command"]
 
 

@@ -7,15 +7,13 @@ container where a Docker engine answers; Apache Kafka from Maven's artifacts whe
 
 import asyncio
 import contextlib
-import os
-import shutil
-import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
 
+from tests.support.broker_choice import given_address, has_docker, has_maven
 from tests.support.kafka_from_maven import MavenKafka, artifacts
 
 _REDPANDA_IMAGE = "docker.redpanda.com/redpandadata/redpanda:v25.3.6"
@@ -23,22 +21,6 @@ _HOW = (
     "needs a Kafka-compatible broker: set KAFKA_BOOTSTRAP=host:port, or start Docker, "
     "or install Java 17+ and Maven"
 )
-
-
-def has_docker() -> bool:
-    """Tell whether a Docker engine answers here."""
-    docker = shutil.which("docker")
-    if docker is None:
-        return False
-    asked = subprocess.run(  # noqa: S603 - the path comes from which()
-        [docker, "info"], capture_output=True, timeout=10, check=False
-    )
-    return asked.returncode == 0
-
-
-def has_maven() -> bool:
-    """Tell whether Apache Kafka can be had from Maven here."""
-    return bool(shutil.which("java") and shutil.which("mvn"))
 
 
 @contextlib.contextmanager
@@ -85,7 +67,7 @@ def kafka_from_maven() -> Iterator[MavenKafka]:
 @pytest.fixture(scope="session")
 def broker() -> Iterator[str]:
     """Yield the bootstrap address of a broker that all tests of the run share."""
-    given = os.environ.get("KAFKA_BOOTSTRAP")  # noqa: TID251 - the test run has no settings
+    given = given_address()
     if given:
         yield given
     elif has_docker():

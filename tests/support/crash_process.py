@@ -19,12 +19,11 @@ from processor.service import run as run_processor
 from runtime import logs
 from runtime.clock import SystemClock
 from runtime.crash import OnStep, crash_at, no_step
+from tests.support.broker_choice import least_session_ms
 from tests.support.logs import Place, now_ms
 from tests.support.shared_data import ROOT
 
 LIMIT_S = 30.0
-# Shorter than a broker takes unless it is told to: ours for tests is.
-_SESSION_MS = 1_000
 _DAY_MS = 86_400_000
 # Steps so small that a short history has many.
 INPUTS = 25
@@ -43,7 +42,7 @@ def open_small(
             KafkaConfig(
                 place.address,
                 place.prefix,
-                session_timeout_ms=_SESSION_MS,
+                session_timeout_ms=least_session_ms(),
                 on_step=on_step,
             )
         )

@@ -10,6 +10,7 @@ from eventlog.kafka import KafkaConfig, open_kafka
 from eventlog.kafka.batches import cut
 from eventlog.kafka.producers import answers, send, start_producer
 from eventlog.port import Entry, Fenced, Partition
+from tests.support.broker_choice import least_session_ms
 
 SHARD = 0
 TOPICS = ("raw", "table")
@@ -54,7 +55,7 @@ async def hang_before_commit(config: KafkaConfig) -> None:
 
 async def join(config: KafkaConfig) -> None:
     """Join the group and stay until killed."""
-    quick = replace(config, session_timeout_ms=1_000)
+    quick = replace(config, session_timeout_ms=least_session_ms())
     async with open_kafka(quick) as log, log.member("g", instance="b") as member:
         while not await member.changed():
             pass

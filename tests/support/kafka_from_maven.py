@@ -17,7 +17,8 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from app.ports import free_ports
 
-VERSION = "4.1.1"
+# The versions that are tried now and then: 3.9.2, this one, and the newest.
+VERSION = os.environ.get("KAFKA_VERSION", "4.1.1")  # noqa: TID251 - the test run has no settings
 _COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.6.0:copy-dependencies"
 _CLUSTER_ID = "MkU3OEVBNTcwNTJENDM2Qk"
 # Which part says that all others have started, and how.
@@ -251,3 +252,7 @@ def _keep_output(
                 started.set_result(None)
     if not started.done():
         started.set_exception(RuntimeError(f"the broker ended: see {path}"))
+
+
+if __name__ == "__main__":
+    print(artifacts())  # noqa: T201 - for scripts that need the jars

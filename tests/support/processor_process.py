@@ -11,11 +11,9 @@ from processor.config import ProcessorConfig
 from processor.core.batch import Limits
 from processor.service import run
 from runtime.clock import SystemClock
+from tests.support.broker_choice import least_session_ms
 from tests.support.logs import Place, open_at
 from tests.support.shared_data import ROOT
-
-# Shorter than a broker takes unless it is told to: ours for tests is.
-_SESSION_MS = 1_000
 
 
 async def serve(log: EventLog, instance: str, *, inputs: int = 5_000) -> None:
@@ -36,7 +34,7 @@ def open_quickly(place: Place) -> AbstractAsyncContextManager[EventLog]:
     from eventlog.kafka import KafkaConfig, open_kafka  # noqa: PLC0415 - only where a broker is
 
     bootstrap, prefix = place.address, place.prefix
-    config = KafkaConfig(bootstrap, prefix, session_timeout_ms=_SESSION_MS)
+    config = KafkaConfig(bootstrap, prefix, session_timeout_ms=least_session_ms())
     return open_kafka(config)
 
 

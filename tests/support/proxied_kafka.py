@@ -5,7 +5,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from tests.support.broker import has_maven, started_kafka
+from tests.support.broker import started_kafka
+from tests.support.broker_choice import has_maven
 from tests.support.kafka_from_maven import MavenKafka
 from tests.support.kafka_proxy import KafkaProxy, open_proxy
 

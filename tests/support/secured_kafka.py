@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from app.ports import free_port
-from tests.support.broker import has_maven
+from tests.support.broker_choice import has_maven
 from tests.support.kafka_from_maven import _CLUSTER_ID, MavenKafka, artifacts
 
 USER, PASSWORD = "feed", "not-a-secret"

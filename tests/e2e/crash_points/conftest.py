@@ -6,7 +6,8 @@ from uuid import uuid4
 
 import pytest
 
-from tests.support.broker import has_maven, kafka_from_maven
+from tests.support.broker import kafka_from_maven
+from tests.support.broker_choice import has_maven
 from tests.support.logs import Place
 from tests.support.places import KINDS
 

@@ -37,19 +37,32 @@ def test_what_is_there_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     assert (shown["missing"], shown["drift"]) == ([], [])
 
 
-def test_drift_is_shown_with_what_to_do_and_fails(
+def test_a_difference_with_which_services_run_is_a_warning_of_apply(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     main(["topics", "apply"])
     monkeypatch.setenv("STACKS_FEED_AUDIT_DAYS", "9")
     said(capsys)
-    for action in ("apply", "show"):
-        assert main(["topics", action]) == 1
+    for action, code in (("apply", 0), ("show", 1)):
+        assert main(["topics", action]) == code
         out = said(capsys)
         assert "differs: prices.raw: retention.ms is" in out
         assert "never altered" in out
-    assert main(["topics", "apply", "--json"]) == 1
+    main(["topics", "apply"])
+    assert "Services run all the same" in said(capsys)
+    assert main(["topics", "apply", "--json"]) == 0
     assert json.loads(said(capsys))["drift"][0]["setting"] == "retention.ms"
+
+
+def test_a_difference_with_which_no_service_runs_fails(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    main(["topics", "apply"])
+    monkeypatch.setattr("app.topics._HARMFUL", {"retention.ms"})
+    monkeypatch.setenv("STACKS_FEED_AUDIT_DAYS", "9")
+    said(capsys)
+    assert main(["topics", "apply"]) == 1
+    assert "No service runs" in said(capsys)
 
 
 def test_an_empty_log_is_shown_as_such(
