@@ -18,7 +18,9 @@ format: .venv/ready ; $(BIN)/ruff format --check . && $(BIN)/ruff check .
 types: .venv/ready ; $(BIN)/mypy
 imports: .venv/ready ; $(BIN)/lint-imports --no-logo
 broker: .venv/ready ; deploy/with-broker $(BIN)/pytest -m broker
-integration: .venv/ready ; deploy/with-broker --system $(BIN)/pytest tests/integration/test_whole_system.py
+integration: .venv/ready             # the services as processes on a broker, then docker-compose.yml on a Docker engine
+	deploy/with-broker $(BIN)/pytest tests/integration/test_whole_system.py
+	$(BIN)/pytest tests/containers
 schemas: .venv/ready ; $(BIN)/python -m app.schemas_export && $(BIN)/python -m app.api
 settings: .venv/ready ; $(BIN)/python -m app.settings_doc
 metrics: .venv/ready ; $(BIN)/python -m app.metrics_doc

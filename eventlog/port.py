@@ -372,7 +372,8 @@ class EventLog(Protocol):
         """Join ``group``: its members share out the partitions of ``SHARDS_TOPIC``.
 
         Leaving by the context manager gives the shards up at once; a killed member's
-        shards go to the others after a time-out.
+        shards go to the others after a time-out. The context ends with ``LogRefused``
+        once the log refuses the member for good.
         """
         ...
 

@@ -62,18 +62,25 @@ class KafkaMembership(ConsumerRebalanceListener):
 async def join(
     group: str, *, instance: str, config: KafkaConfig, topics: Topics
 ) -> AsyncIterator[KafkaMembership]:
-    """Join the group, leave it on exit; what the body raises comes out as it is."""
+    """Join the group, leave it on exit; what the body raises comes out as it is.
+
+    Raises ``LogRefused`` once the broker refuses the member for good.
+    """
     await topics.shapes([SHARDS_TOPIC])
     membership = KafkaMembership()
     failure: BaseException | None = None
-    async with asyncio.TaskGroup() as tasks:
-        take_part = _take_part(group, instance, config, membership)
-        member = tasks.create_task(take_part, name=f"member {instance} of {group}")
-        try:
-            yield membership
-        except BaseException as error:  # noqa: BLE001 - raised again, but not in a group
-            failure = error
-        member.cancel()
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            take_part = _take_part(group, instance, config, membership)
+            member = tasks.create_task(take_part, name=f"member {instance} of {group}")
+            try:
+                yield membership
+            except BaseException as error:  # noqa: BLE001 - raised again, but not in a group
+                failure = error
+            member.cancel()
+    except BaseExceptionGroup as errors:
+        # The body's error is kept aside, so this is the member's alone.
+        (failure,) = errors.exceptions
     if failure is not None:
         raise failure
 
