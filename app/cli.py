@@ -97,9 +97,56 @@ def _add_doctor(parser: argparse.ArgumentParser) -> None:
     _add_json(parser)
 
 
+_BACKFILL = """\
+Read all FILEs, check them, print the plan, and then write it.
+
+A FILE may be
+  .jsonl, .ndjson   a record of a raw topic in each line, or an object of the columns
+  .csv, .tsv        the columns, named in the first line; by , ; | or tab
+  .parquet          the columns
+  a folder          the observations that `audit export --what observations` wrote there
+Text may be compressed (.gz); UTF-8, UTF-16 and UTF-32, with LF, CR LF and CR, are read.
+
+Columns of prices, in any order, others are ignored:
+  contractId   SP….token, or .stx
+  source       who said it: lower-case letters, digits, . _ -
+  usd          the price in USD, as 0.25 or 2.5e-7
+  observedAt   when it was said: milliseconds since 1970 (see --unit), a time as
+               2020-12-01T00:00:00Z (UTC without a zone), or a column of times in Parquet
+  sequence     optional: the order within one millisecond, default 0
+
+Lines may stand in any order. Nothing is written while any line is bad, unless --skip-bad
+is given. A run that was interrupted goes on when it is started again. All that there is of
+a token or a user goes into one run: a key that has anything newer in the log is refused.
+docs/backfill.md tells more."""
+
+
 def _add_backfill(parser: argparse.ArgumentParser) -> None:
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.description = _BACKFILL
+    parser.epilog = (
+        "Exit codes: 0 all rows are in the log (or would be), 1 something was refused, "
+        "2 a wrong request."
+    )
     parser.add_argument(
-        "files", nargs="+", type=Path, metavar="FILE", help="JSON Lines, CSV or Parquet"
+        "files",
+        nargs="+",
+        type=Path,
+        metavar="FILE",
+        help="JSON Lines, CSV or Parquet, or the folder of an export",
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="print the plan and write nothing"
+    )
+    parser.add_argument(
+        "--skip-bad", action="store_true", help="leave out bad lines, write the others"
+    )
+    parser.add_argument(
+        "--unit",
+        choices=("auto", "s", "ms", "us", "ns"),
+        default="ms",
+        help="unit of the numbers in observedAt: seconds, milliseconds (the default), "
+        "microseconds, nanoseconds, or auto: what the first row of each file looks like",
     )
     _add_log(parser)
     _add_json(parser)

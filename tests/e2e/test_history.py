@@ -9,8 +9,8 @@ import pytest
 from audit.core.difference import Difference
 from audit.verify import VerifyConfig, verify_shard
 from eventlog.port import EventLog
-from ingest.backfill import backfill
 from tests.support import history
+from tests.support.backfilling import backfill, config_of
 from tests.support.history_noise import noise
 from tests.support.logs import PARTITIONS, Place, open_at
 from tests.support.pipeline import (
@@ -58,7 +58,7 @@ async def fill(log: EventLog, folder: Path) -> None:
     """Bring the history into the log as an operator would, and the noise after it."""
     seen = list(history.observations())
     files = history.write(folder)
-    report = await backfill(log, files, partitions=PARTITIONS)
+    report = await backfill(log, files, config_of(PARTITIONS))
     assert (report.written, report.bad, report.refused) == (len(seen), 0, 0)
     await append(log, list(noise(seen)))
 

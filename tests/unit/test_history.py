@@ -5,34 +5,27 @@ from pathlib import Path
 
 import pytest
 
-from ingest.core.history import BadRow, from_columns, from_json
-from ingest.core.merge import Line, merged
+from ingest.core.history_rows import HistoryRow, RowReader, RowRules
+from ingest.history_files import read_rows
+from ingest.spool import Spool
+from schemas.ids import Network
 from tests.support import history
 from tests.support.history_noise import noise
+from tests.support.logs import now_ms
 from tests.support.oracle.derive import DEFAULTS, RawRecord, derive
-
-
-def lines(path: Path, file: int) -> list[Line]:
-    """Read a file as backfill does, but all at once."""
-    text = path.read_bytes().splitlines()
-    if path.suffix == ".jsonl":
-        return [Line(file, n, from_json(line)) for n, line in enumerate(text, 1)]
-    names, *rows = [line.decode().split(",") for line in text]
-    return [
-        Line(file, n, from_columns(dict(zip(names, row, strict=True))))
-        for n, row in enumerate(rows, 2)
-    ]
 
 
 @pytest.mark.slow
 def test_backfill_reads_from_the_files_what_the_observations_are(
     tmp_path: Path,
 ) -> None:
-    files = history.write(tmp_path)
-    found = []
-    for line in merged([lines(path, i) for i, path in enumerate(files)]):
-        assert not isinstance(line.row, BadRow)
-        found.append((line.row.topic, line.row.key, line.row.value))
+    rules = RowRules(Network.MAINNET, now_ms())
+    with Spool() as spool:
+        for file, path in enumerate(history.write(tmp_path)):
+            for number, row in read_rows(path, RowReader(rules), lambda _: None):
+                assert isinstance(row, HistoryRow), (path, number, row)
+                spool.add(row, file=file, number=number)
+        found = [(row.topic, row.key, row.value) for row in spool.sorted()]
     assert found == [(o.topic, o.key, o.value) for o in history.observations()]
 
 

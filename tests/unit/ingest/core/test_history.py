@@ -1,15 +1,12 @@
-"""Lines of history: kept byte for byte, or bad with a reason."""
+"""Observations as entries: where they belong, and when they were observed."""
 
-from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from ingest.core.history import (
-    BadRow,
     Past,
-    from_columns,
-    from_json,
+    decode_observation,
     newest_moment,
     past_of,
     topic_and_key,
@@ -41,60 +38,11 @@ SUBNET = SubnetRead(
 )
 def test_an_observation_knows_where_it_belongs(seen: Any, where: Any) -> None:
     assert topic_and_key(seen) == where
-    assert from_json(encode(seen) + b"\r\n") == past_of(seen)
-
-
-def test_the_bytes_of_a_line_are_kept() -> None:
-    spaced = encode(PRICE).replace(b":", b": ")
-    past = from_json(spaced)
-    assert isinstance(past, Past)
-    assert past.value == spaced
-
-
-@pytest.mark.parametrize(
-    ("line", "why"),
-    [
-        (b"{", "the whole line"),
-        (b'{"schema":"price/1"}', "the whole line"),
-        (encode(PRICE).replace(b'"1.5"', b"1.5"), "usd"),
-        (encode(PRICE).replace(b"price.observed/1", b"price.observed/2"), "not an"),
-    ],
-)
-def test_a_line_that_is_no_observation_says_where(line: bytes, why: str) -> None:
-    bad = from_json(line)
-    assert isinstance(bad, BadRow)
-    assert why in bad.why
-
-
-def row(**changes: Any) -> dict[str, Any]:
-    return {"contractId": A, "source": "x", "usd": "1.50", "observedAt": "7", **changes}
-
-
-@pytest.mark.parametrize("usd", ["1.50", " 1.5 ", 1.5, Decimal("1.5")])
-def test_a_row_of_prices_is_read_from_text_or_numbers(usd: Any) -> None:
-    assert from_columns(row(usd=usd, sequence="2")) == past_of(PRICE)
-    past = from_columns(row(usd=usd, observedAt=7, sequence=None))
-    assert isinstance(past, Past)
-    assert past.sequence == 0
-
-
-@pytest.mark.parametrize(
-    ("changes", "why"),
-    [
-        ({"contractId": "nothing"}, "contractId"),
-        ({"usd": "0"}, "usd"),
-        ({"usd": float("nan")}, "usd"),
-        ({"usd": None}, "usd"),
-        ({"observedAt": "2024-01-01"}, "observedAt"),
-        ({"observedAt": str(2**53)}, "observedAt"),
-        ({"sequence": "-1"}, "sequence"),
-        ({"source": "Not A Name"}, "source"),
-    ],
-)
-def test_a_bad_row_says_which_column(changes: dict[str, Any], why: str) -> None:
-    bad = from_columns(row(**changes))
-    assert isinstance(bad, BadRow)
-    assert why in bad.why
+    assert decode_observation(encode(seen)) == seen
+    topic, key = where
+    assert past_of(seen) == Past(
+        topic, key, encode(seen), seen.observed_at, seen.sequence
+    )
 
 
 @pytest.mark.parametrize(
