@@ -54,8 +54,8 @@ async def _standing(
     log: EventLog, at: Partition, position: int, retention_ms: int | None, now_ms: int
 ) -> Standing:
     oldest, end = (await log.oldest([at]))[at], (await log.ends([at]))[at]
-    next_ms = await _next_ms(log, at, max(position, oldest), end)
-    left_s = margin_s(next_ms, retention_ms=retention_ms, now_ms=now_ms)
+    age_ms = await _age_ms(log, at, max(position, oldest), now_ms)
+    left_s = margin_s(age_ms, retention_ms=retention_ms)
     return Standing(
         topic=at.topic,
         shard=at.number,
@@ -66,15 +66,14 @@ async def _standing(
     )
 
 
-async def _next_ms(log: EventLog, at: Partition, position: int, end: int) -> int | None:
-    """Return the append time of the first record from ``position`` on."""
-    async with log.reader({at: position}) as reader:
-        try:
-            async for batches in read_to(reader, {at: end}, max_records=1):
-                return batches[at][0].time_ms
-        except OffsetOutOfRange:  # deleted since we asked: the next look tells
-            return None
-    return None
+async def _age_ms(
+    log: EventLog, at: Partition, position: int, now_ms: int
+) -> int | None:
+    """Return how old the first record from ``position`` on is; ``None`` without one."""
+    try:
+        return (await log.ages({at: position}, now_ms=now_ms)).get(at)
+    except OffsetOutOfRange:  # deleted since we asked: the next look tells
+        return None
 
 
 async def _positions(log: EventLog, shard: int) -> dict[str, int]:

@@ -85,7 +85,8 @@ class Cleanup(NamedTuple):
 
     ``compact`` keeps at least the newest record of each key, a tombstone at least
     ``tombstones_ms``. ``retention_ms`` drops records older than that; ``None`` keeps
-    them for ever. Both together: compacted, and dropped when old.
+    them for ever. Both together: compacted, and dropped when old. How old a record is, is
+    the log's to say: see ``EventLog.ages``.
     """
 
     compact: bool
@@ -355,6 +356,19 @@ class EventLog(Protocol):
         """Return the position of the first record whose log time is ``time_ms`` or later.
 
         That is the end of the partition when there is none.
+        """
+        ...
+
+    async def ages(
+        self, positions: Mapping[Partition, int], *, now_ms: int
+    ) -> Mapping[Partition, int]:
+        """Return how old the first record at each position or after it is.
+
+        In milliseconds, as retention counts it. A broker goes by its clock: ``now_ms`` is
+        the caller's, and stands in for that. A file goes by the append times alone, of which
+        no gap counts for more than an hour. Partitions that hold no such record are left
+        out, and those that do not answer now. May raise ``OffsetOutOfRange`` where retention
+        has passed a position.
         """
         ...
 

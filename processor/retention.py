@@ -22,7 +22,6 @@ logger = logging.getLogger(__name__)
 
 Positions = Mapping[str, int]
 
-_LOOK_RECORDS, _LOOK_S = 500, 1.0
 # To ask how long a topic is kept; what is wanted of it is not compared.
 _ASKED = [
     TopicSpec(topic, 1, Cleanup(compact=False, retention_ms=None)) for topic in RAW
@@ -105,12 +104,11 @@ class RetentionGuard:
             for at in self._inputs
             if kept.get(at.topic) is not None and positions[at.topic] < ends[at]
         }
-        next_ms = await _next_times(self._log, waiting, ends)
-        now_ms = self._clock.now_ms()
+        ages_ms = await self._log.ages(waiting, now_ms=self._clock.now_ms())
         for at in self._inputs:
             records = positions[at.topic] - oldest[at]
             retention_ms = kept.get(at.topic)
-            left_s = margin_s(next_ms.get(at), retention_ms=retention_ms, now_ms=now_ms)
+            left_s = margin_s(ages_ms.get(at), retention_ms=retention_ms)
             self._tell(at.topic, records, left_s, ends[at] - positions[at.topic])
             if in_danger(left_s, retention_ms=retention_ms):
                 self._warn(at.topic, left_s, ends[at] - positions[at.topic])
@@ -136,24 +134,6 @@ class RetentionGuard:
         for topic in {at.topic for at in self._inputs}:
             for metric in metrics.RETENTION:
                 metric.remove(topic, self._shard)
-
-
-async def _next_times(
-    log: EventLog, waiting: Mapping[Partition, int], ends: Mapping[Partition, int]
-) -> dict[Partition, int]:
-    """Return the append time of the next record of each partition, where there is one."""
-    found: dict[Partition, int] = {}
-    if not waiting:
-        return found
-    async with log.reader(waiting) as reader:
-        while any(reader.position(at) < ends[at] for at in waiting):
-            batches = await reader.read(max_records=_LOOK_RECORDS, wait_s=_LOOK_S)
-            if not batches:  # a partition without a leader: what others say is enough
-                break
-            for at, records in batches.items():
-                found.setdefault(at, records[0].time_ms)
-                reader.seek(at, ends[at])
-    return found
 
 
 def _fields(gap: Gap) -> dict[str, object]:

@@ -26,6 +26,7 @@ STEPS: Final[Mapping[str, str]] = MappingProxyType(
         "commit-written": "all records of a transaction are written, none is committed",
         "commit-made": "a transaction is committed, and nobody has been told",
         # The log in a file, as it forgets.
+        "ages-written": "the ages of new records are measured, and not committed",
         "slice-written": "a slice of old records is dropped, and not committed",
         "slice-made": "one slice is committed, and the next has not begun",
         "compaction-written": "a compaction is over, and that is not committed",

@@ -27,7 +27,7 @@ from .membership import join
 from .offsets import Offsets
 from .reach import why_not
 from .reader import open_reader
-from .times import positions_at
+from .times import ages, positions_at
 from .topics import Topics
 from .writer import own_shard
 
@@ -85,6 +85,15 @@ class KafkaLog:
         await self._require(partitions)
         return await positions_at(
             partitions, time_ms=time_ms, offsets=self._offsets, open_reader=self.reader
+        )
+
+    async def ages(
+        self, positions: Mapping[Partition, int], *, now_ms: int
+    ) -> Mapping[Partition, int]:
+        """Return how old the first record at each position is, by the caller's clock."""
+        await self._require(list(positions))
+        return await ages(
+            positions, now_ms=now_ms, offsets=self._offsets, open_reader=self.reader
         )
 
     def own(self, shard: int) -> AbstractAsyncContextManager[ShardWriter]:

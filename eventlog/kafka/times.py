@@ -1,4 +1,4 @@
-"""Positions by log time: what a broker answers, and what is to be corrected in it.
+"""Positions by log time, and ages: what a broker answers, and what is to be corrected.
 
 Asked for a time, Kafka answers with the first offset whose own time is not before it.
 That is where the running maximum reaches the time, also where the clock stepped back:
@@ -19,6 +19,8 @@ OpenReader = Callable[[Mapping[Partition, int]], AbstractAsyncContextManager[Rea
 
 _RECORDS_A_READ = 500
 _WAIT_S = 0.1
+# A partition that says nothing for so long does not answer now.
+_SILENT_S = 1.0
 
 
 async def positions_at(
@@ -37,6 +39,34 @@ async def positions_at(
         return await _looked_up(partitions, time_ms, offsets, open_reader)
     except OffsetOutOfRange:  # deleted between the broker's answer and our reading
         return await _looked_up(partitions, time_ms, offsets, open_reader)
+
+
+async def ages(
+    positions: Mapping[Partition, int],
+    *,
+    now_ms: int,
+    offsets: Offsets,
+    open_reader: OpenReader,
+) -> dict[Partition, int]:
+    """Return how old the first record at each position or after it is.
+
+    Raises:
+        OffsetOutOfRange: Retention has passed a position.
+    """
+    ends = await offsets.ends(list(positions))
+    starts = {p: position for p, position in positions.items() if position < ends[p]}
+    found: dict[Partition, int] = {}
+    if not starts:
+        return found
+    async with open_reader(starts) as reader:
+        while any(reader.position(p) < ends[p] for p in starts):
+            batches = await reader.read(max_records=_RECORDS_A_READ, wait_s=_SILENT_S)
+            if not batches:  # a partition without a leader: what others say is enough
+                break
+            for partition, records in batches.items():
+                found.setdefault(partition, now_ms - records[0].time_ms)
+                reader.seek(partition, ends[partition])
+    return found
 
 
 async def _looked_up(

@@ -17,6 +17,7 @@ from eventlog.port import (
 )
 
 from . import topics as topics_of
+from .ages import age_of
 from .append import append, check_sizes
 from .bell import Bell
 from .config import SqliteConfig
@@ -105,6 +106,23 @@ class SqliteLog:
         return await self._each(
             partitions, lambda db, found: position_at(db, found, time_ms=time_ms)
         )
+
+    async def ages(
+        self, positions: Mapping[Partition, int], *, now_ms: int
+    ) -> Mapping[Partition, int]:
+        """Return how old the first record at each position is; no clock has a say."""
+        del now_ms
+
+        def job(session: Session) -> dict[Partition, int]:
+            with session.reading() as db:
+                ids = self._partition_ids.map(db, positions)
+                found = {
+                    at: age_of(db, ids[at], position, end=bounds(db, ids[at]).end)
+                    for at, position in positions.items()
+                }
+            return {at: age_ms for at, age_ms in found.items() if age_ms is not None}
+
+        return await self._worker.run(job)
 
     def own(self, shard: int) -> AbstractAsyncContextManager[ShardWriter]:
         """Acquire a shard and fence its earlier owners."""

@@ -19,14 +19,26 @@ APPLICATION_ID = 0x53544B46  # "STKF"
 OFFSET_BITS = 40
 OFFSET_MASK = (1 << OFFSET_BITS) - 1
 
+# What `ages` has measured of each partition: below which offset, the append time of the
+# last record there, and by how much append times are ahead of the age clock from an offset
+# on. A log that an older program made has not got them: that program works on with one that
+# has, and whoever cleans makes them where they are missing.
+AGE_TABLES = (
+    """CREATE TABLE IF NOT EXISTS age_clocks (
+        partition INTEGER PRIMARY KEY, measured INTEGER NOT NULL,
+        last_time INTEGER NOT NULL)""",
+    """CREATE TABLE IF NOT EXISTS age_jumps (
+        partition INTEGER NOT NULL, "offset" INTEGER NOT NULL, shift INTEGER NOT NULL,
+        PRIMARY KEY (partition, "offset")) WITHOUT ROWID""",
+)
 _TABLES = (
     """CREATE TABLE topics (
         id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE,
         partitions INTEGER NOT NULL, compact INTEGER NOT NULL,
         retention_ms INTEGER, tombstones_ms INTEGER NOT NULL)""",
     # "next" is the end; "log_time" the log time of the last record. Below "cleaned"
-    # each key stands once, in "kept" records; "tombstones_due" is when the next of
-    # their tombstones may go.
+    # each key stands once, in "kept" records; "tombstones_due" is what the age clock shows
+    # when the next of their tombstones may go.
     """CREATE TABLE partitions (
         id INTEGER PRIMARY KEY, topic INTEGER NOT NULL REFERENCES topics,
         number INTEGER NOT NULL, oldest INTEGER NOT NULL DEFAULT 0,
@@ -41,6 +53,7 @@ _TABLES = (
     """CREATE TABLE leases (
         grp TEXT NOT NULL, member TEXT NOT NULL, expires INTEGER NOT NULL,
         PRIMARY KEY (grp, member)) WITHOUT ROWID""",
+    *AGE_TABLES,
 )
 # A commit that ends in a checkpoint waits for it: every 16 MB, not every 4.
 _CHECKPOINT_PAGES = 4_000

@@ -34,15 +34,15 @@ def gap_between(topic: str, shard: int, *, position: int, oldest: int) -> Gap | 
     return Gap(topic, shard, position, oldest - 1)
 
 
-def margin_s(next_ms: int | None, *, retention_ms: int | None, now_ms: int) -> float:
+def margin_s(age_ms: int | None, *, retention_ms: int | None) -> float:
     """Return in how many seconds retention may take the next observation to read.
 
-    ``next_ms`` is its append time, ``None`` when none waits. Infinite when nothing can
-    be lost; 0 or below: it may be gone at any moment.
+    ``age_ms`` is how old it is as retention counts it, ``None`` when none waits. Infinite
+    when nothing can be lost; 0 or below: it may be gone at any moment.
     """
-    if next_ms is None or retention_ms is None:
+    if age_ms is None or retention_ms is None:
         return math.inf
-    return (next_ms + retention_ms - now_ms) / 1_000
+    return (retention_ms - age_ms) / 1_000
 
 
 def in_danger(margin: float, *, retention_ms: int | None) -> bool:

@@ -33,7 +33,7 @@ from tests.support.serving import (
     the_tokens,
     two_prices,
 )
-from tests.support.sqlite_logs import HandClock, config_of
+from tests.support.sqlite_logs import HOUR_MS, HandClock, config_of
 
 PARTS = [Partition(LATEST, number) for number in range(PARTITIONS)]
 DAY_MS = 86_400_000
@@ -162,7 +162,11 @@ async def withdrawn_for_good(log: EventLog, clock: HandClock) -> None:
     """Withdraw a balance, and let compaction drop even the tombstone of it."""
     key = balance_key(ANNE, CHA)
     await put(log, LATEST, key, None)
-    clock.ms += 2 * DAY_MS
+    for _ in range(25):
+        clock.ms += HOUR_MS
+        for at in PARTS:
+            mark = encode(Watermark(shard=at.number, log_time=NOW_MS))
+            await log.append(LATEST, [(at.number, Entry(b"watermark:0", mark))])
     async with asyncio.timeout(LONG_S), log.own(0):  # the owner of shard 0 cleans
         while key in await keys(log):
             pass

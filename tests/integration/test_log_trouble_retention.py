@@ -209,6 +209,38 @@ async def guarding(
         running.cancel()
 
 
+@pytest.fixture
+async def in_a_file(tmp_path: Path) -> AsyncIterator[Forgetful]:
+    async with forgetful(Place("sqlite", str(tmp_path / "log.sqlite"))) as opened:
+        yield opened
+
+
+async def test_on_a_file_what_waits_ages_by_what_the_log_takes_not_by_a_clock(
+    in_a_file: Forgetful, caplog: pytest.LogCaptureFixture
+) -> None:
+    world, clock = in_a_file, ManualClock()
+    await say(world.log, 5)
+    async with guarding(world.log, clock, prices=3):
+        assert margin("waiting_records") == 2
+        assert margin("retention_margin_records") == 3
+        assert margin("retention_margin_seconds") == KEPT_MS / 1_000
+        assert margin("retention_margin_seconds", RAW[1]) == math.inf
+        clock.step_wall_clock(100 * KEPT_MS)
+        for _ in range(22):
+            world.an_hour_later()
+            await say(world.log, 1)
+        assert caplog.records == []
+        await clock.advance(10)
+        await clock.until_asleep()
+        assert margin("retention_margin_seconds") == 7_200
+    (said,) = caplog.records
+    assert (said.levelno, said.message) == (logging.WARNING, "retention comes near")
+    assert said.__dict__["topic"] == PRICES_RAW
+    assert said.__dict__["waiting"] == 24
+    assert said.__dict__["deleted_in_s"] == 7_200
+
+
+@pytest.mark.parametrize("place", KINDS[1:], indirect=True)
 async def test_what_waits_and_how_long_it_stands_is_told_until_the_shard_is_given_up(
     world: Forgetful, caplog: pytest.LogCaptureFixture
 ) -> None:

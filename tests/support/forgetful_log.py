@@ -11,7 +11,7 @@ from eventlog.port import EventLog, Partition
 from eventlog.sqlite import open_sqlite
 from schemas.topics import RAW
 from tests.support.logs import LONG_S, PARTITIONS, Place, now_ms, open_at
-from tests.support.sqlite_logs import HandClock, config_of
+from tests.support.sqlite_logs import HOUR_MS, HandClock, config_of, drop_all
 
 KEPT_DAYS = 1
 KEPT_MS = 86_400_000
@@ -32,9 +32,11 @@ class Forgetful:
             await self._gone(at, end)
             await _keep(self._place, kept_ms=KEPT_MS)
             return
-        self._clock.ms += 2 * KEPT_MS
-        async with self.log.own(0):  # the owner of shard 0 cleans
-            await self._gone(at, end)
+        drop_all(Path(self._place.address), at)
+
+    def an_hour_later(self) -> None:
+        """Let the clock of a log in a file go on."""
+        self._clock.ms += HOUR_MS
 
     async def _gone(self, at: Partition, end: int) -> None:
         async with asyncio.timeout(LONG_S):

@@ -13,6 +13,8 @@ from eventlog.sqlite.schema import OFFSET_BITS
 from eventlog.sqlite.session import Session
 from eventlog.sqlite.topics import PartitionIds
 
+HOUR_MS = 3_600_000
+
 
 @dataclass
 class HandClock:
@@ -45,6 +47,19 @@ class Insides:
         with self.session.writing() as db:
             append(db, part_id, entries, now_ms=self.clock.now_ms())
 
+    def age(self, by_ms: int, *, step_ms: int = HOUR_MS) -> int:
+        """Age what stands there, by records that come at most an hour apart.
+
+        Returns how many there are; ages are counted in what the log itself has seen.
+        """
+        steps = 0
+        while by_ms > 0:
+            self.clock.ms += min(step_ms, by_ms)
+            by_ms -= step_ms
+            self.write(Entry(b"later", b""))
+            steps += 1
+        return steps
+
     @property
     def part_id(self) -> int:
         with self.session.reading() as db:
@@ -69,6 +84,15 @@ class Insides:
                 (part_id,),
             ).fetchone()
         return value
+
+
+def drop_all(path: Path, at: Partition) -> None:
+    """Delete all that stands in a partition, as retention might have by now."""
+    session = Session(SqliteConfig(path, now_ms=int))
+    with closing(session), session.writing() as db:
+        part_id = PartitionIds().get(db, at)
+        db.execute("DELETE FROM records WHERE id >> ? = ?", (OFFSET_BITS, part_id))
+        db.execute("UPDATE partitions SET oldest = next WHERE id = ?", (part_id,))
 
 
 def config_of(path: Path, clock: HandClock, **settings: Any) -> SqliteConfig:

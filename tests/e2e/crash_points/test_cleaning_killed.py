@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from eventlog.port import SHARDS_TOPIC, Cleanup, Entry, EventLog, Partition, TopicSpec
-from eventlog.sqlite import SqliteConfig, open_sqlite
 from tests.support.crash_process import dies, open_small
 from tests.support.logs import LONG_S, Place, now_ms, read_one, texts
 
@@ -16,7 +15,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(60)]
 TABLE, RAW = Partition("table", 0), Partition("raw", 0)
 TOPICS = (
     TopicSpec(TABLE.topic, 1, Cleanup(compact=True, retention_ms=None)),
-    # A day after what was written all of it is old.
+    # Two hours after what was written all of it is old.
     TopicSpec(RAW.topic, 1, Cleanup(compact=False, retention_ms=3_600_000)),
     TopicSpec(SHARDS_TOPIC, 1, Cleanup(compact=False, retention_ms=None)),
 )
@@ -78,19 +77,24 @@ async def test_killed_in_a_compaction(place: Place, spec: str) -> None:
 @pytest.mark.parametrize("spec", ["slice-written", "slice-written:5", "slice-made:3"])
 async def test_killed_while_it_drops_what_is_old(place: Place, spec: str) -> None:
     """What is left has no gap, from the oldest offset that the log says it has."""
-    later = SqliteConfig(
-        Path(place.address), now_ms=lambda: now_ms() + 86_400_000, clean_every_s=0.0
-    )
     async with open_small(place) as log:
         await fill(log, RAW.topic)
+        old = await log.ends([RAW])
+    for hours in (1, 2):
+        async with open_small(place, now_ms=hours_later(hours)) as log:
+            await log.append(RAW.topic, [(0, Entry(b"0", b"later"))])
     await dies("owner", place, spec)
-    async with open_sqlite(later) as log:
+    async with open_small(place) as log:
         await check_whole(log)
 
         async def is_clean() -> bool:
-            return await log.oldest([RAW]) == await log.ends([RAW])
+            return await log.oldest([RAW]) == old
 
         await cleaned(log, is_clean)
+
+
+def hours_later(hours: int) -> Callable[[], int]:
+    return lambda: now_ms() + hours * 3_600_000
 
 
 async def check_whole(log: EventLog) -> None:
@@ -98,4 +102,4 @@ async def check_whole(log: EventLog) -> None:
     ((_, oldest),) = (await log.oldest([RAW])).items()
     ((_, end),) = (await log.ends([RAW])).items()
     assert [record.offset for record in records] == list(range(oldest, end))
-    assert texts(records)[-1] == f"round {_ROUNDS - 1}"
+    assert texts(records)[-3:] == [f"round {_ROUNDS - 1}", "later", "later"]

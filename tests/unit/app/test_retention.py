@@ -16,9 +16,9 @@ from schemas.base import encode
 from schemas.journal import GENESIS, Position
 from schemas.states import POSITION_KEY
 from schemas.topics import PRICES_RAW, RAW, STATE
-from tests.support.sqlite_logs import HandClock, config_of
+from tests.support.sqlite_logs import HOUR_MS, HandClock, config_of, drop_all
 
-HOUR_MS, DAY_MS = 3_600_000, 86_400_000
+DAY_MS = 24 * HOUR_MS
 SHARD = 1
 
 
@@ -69,15 +69,16 @@ async def test_of_shards_that_never_read_nothing_is_told(
 
 async def test_what_waits_is_counted_and_dated(log: EventLog, clock: HandClock) -> None:
     await say(log, 5)
-    clock.ms += 23 * HOUR_MS
-    await say(log, 2)
+    for _ in range(23):
+        clock.ms += HOUR_MS
+        await say(log, 1)
     await stand(log, prices=3)
     assert await standing_of(log, clock) == Standing(
-        PRICES_RAW, SHARD, waiting=4, left_s=3_600.0, danger=True, gap=None
+        PRICES_RAW, SHARD, waiting=25, left_s=3_600.0, danger=True, gap=None
     )
-    await stand(log, prices=5)
+    await stand(log, prices=27)
     assert await standing_of(log, clock) == Standing(
-        PRICES_RAW, SHARD, waiting=2, left_s=86_400.0, danger=False, gap=None
+        PRICES_RAW, SHARD, waiting=1, left_s=86_400.0, danger=False, gap=None
     )
 
 
@@ -99,14 +100,10 @@ async def test_a_position_that_cannot_be_read_is_none(
 
 
 async def test_what_was_deleted_unread_is_named(
-    log: EventLog, clock: HandClock
+    log: EventLog, clock: HandClock, tmp_path: Path
 ) -> None:
     await say(log, 5)
     await stand(log, prices=2)
-    clock.ms += 2 * DAY_MS
-    at = Partition(PRICES_RAW, SHARD)
-    async with log.own(0):  # the owner of shard 0 lets the log forget
-        while (await log.oldest([at]))[at] < 5:
-            pass
+    drop_all(tmp_path / "log", Partition(PRICES_RAW, SHARD))
     found = await standing_of(log, clock)
     assert (found.gap, found.left_s) == (Gap(PRICES_RAW, SHARD, 2, 4), math.inf)

@@ -21,11 +21,19 @@ from eventlog.port import (
 from eventlog.sqlite import cleaner, open_sqlite
 from eventlog.sqlite.cleaner import clean
 from tests.support.logs import LONG_S, read_one, texts
-from tests.support.sqlite_logs import HandClock, Insides, config_of, insides_of
+from tests.support.sqlite_logs import (
+    HOUR_MS,
+    HandClock,
+    Insides,
+    config_of,
+    insides_of,
+)
 
-HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
 COMPACT = TopicSpec("table", 1, Cleanup(compact=True, retention_ms=None))
 DELETE = TopicSpec("raw", 1, Cleanup(compact=False, retention_ms=HOUR_MS))
+# What is old goes once the oldest is so much over its time.
+LATE_MS = HOUR_MS // 10
 BOTH = TopicSpec("demand", 1, Cleanup(compact=True, retention_ms=HOUR_MS))
 
 
@@ -84,22 +92,22 @@ def test_a_tombstone_stays_its_time_and_then_goes(table: Insides) -> None:
     table.write(*values("abA"))
     clean_all(table)
     assert table.offsets() == [1, 2]
-    table.clock.ms += COMPACT.cleanup.tombstones_ms - 1
+    hours = table.age(COMPACT.cleanup.tombstones_ms - 1)
     clean_all(table)
-    assert table.offsets() == [1, 2]
-    table.clock.ms += 1
+    assert table.offsets() == [1, 2, 2 + hours]
+    table.age(1)
     clean_all(table)
-    assert table.offsets() == [1]
+    assert table.offsets() == [1, 3 + hours]
     assert clean_all(table) == 0
 
 
 def test_an_old_tombstone_never_goes_before_what_it_covers(table: Insides) -> None:
     table.write(*values("a" * 1_200 + "A"))
-    table.clock.ms += COMPACT.cleanup.tombstones_ms
+    end = 1_200 + table.age(COMPACT.cleanup.tombstones_ms)
     for _ in clean(table.session, anyone):
-        left = table.offsets()
+        left = [offset for offset in table.offsets() if offset <= 1_200]
         assert left == [] or left[-1] == 1_200
-    assert table.offsets() == []
+    assert table.offsets() == [end]
 
 
 def test_compaction_waits_until_enough_is_new(tmp_path: Path) -> None:
@@ -141,55 +149,63 @@ def test_compaction_never_changes_what_a_reader_of_it_all_ends_with(
 
 def test_retention_drops_what_is_older(old: Insides) -> None:
     old.write(*values("ab"))
-    old.clock.ms += HOUR_MS // 2
+    old.age(HOUR_MS // 2)
     old.write(*values("cd"))
-    old.clock.ms += HOUR_MS // 2
+    old.age(HOUR_MS // 2 + LATE_MS)
     assert clean_all(old) == 0
-    old.clock.ms += 1
+    assert old.offsets() == [0, 1, 2, 3, 4, 5]
+    old.age(1)
     clean_all(old)
-    assert old.offsets() == [2, 3]
+    assert old.offsets() == [2, 3, 4, 5, 6]
     assert old.column("oldest") == 2
 
 
-def test_retention_can_empty_a_partition_and_offsets_go_on(old: Insides) -> None:
+def test_the_newest_record_is_not_old_whatever_the_clock_says(old: Insides) -> None:
     old.write(*values("abc"))
-    old.clock.ms += 2 * HOUR_MS
-    clean_all(old)
+    old.clock.ms += 100 * DAY_MS
+    assert clean_all(old) == 0
     old.write(*values("d"))
-    assert (old.offsets(), old.column("oldest")) == ([3], 3)
-
-
-def test_retention_goes_by_log_time_where_the_clock_stepped_back(old: Insides) -> None:
-    old.write(*values("a"))
-    old.clock.ms -= 2 * HOUR_MS
-    old.write(*values("b"))
-    old.clock.ms += 2 * HOUR_MS
+    old.age(2 * HOUR_MS)
     clean_all(old)
-    assert old.offsets() == [0, 1]
+    assert (old.offsets(), old.column("oldest")) == ([4, 5], 4)
+
+
+def test_a_record_that_a_wrong_clock_dated_ahead_holds_what_follows_it(
+    old: Insides,
+) -> None:
+    old.write(*values("a"))
+    old.clock.ms -= HOUR_MS // 2
+    old.write(*values("b"))
+    old.age(HOUR_MS + LATE_MS, step_ms=HOUR_MS // 2)
+    clean_all(old)
+    assert old.offsets()[0] == 0
+    old.age(HOUR_MS // 2 + 1)
+    clean_all(old)
+    assert old.column("oldest") == 3
 
 
 def test_both_policies_drop_what_is_old_and_what_is_replaced(tmp_path: Path) -> None:
     log = insides_of(tmp_path / "log", BOTH, dirty_min=1)
     log.write(*values("abcb"))
     clean_all(log)
-    log.clock.ms += HOUR_MS + 1
+    log.age(HOUR_MS + LATE_MS + 1)
     log.write(*values("dcd"))
     clean_all(log)
-    assert log.offsets() == [5, 6]
+    assert log.offsets() == [5, 7, 8]
     log.session.close()
 
 
 def test_slices_are_bounded_by_records_and_by_bytes(old: Insides) -> None:
     old.write(*values("a" * 1_000))
     old.write(*[Entry(b"a", b"x" * 600_000)] * 10)
-    old.clock.ms += 2 * HOUR_MS
+    old.age(2 * HOUR_MS)
     counts = [len(old.offsets())]
     for _ in clean(old.session, anyone):
         counts.append(len(old.offsets()))  # noqa: PERF401 - counted while it goes on
     steps = [before - after for before, after in pairwise(counts)]
     assert max(steps) <= 250
     assert steps[-4:] == [2, 2, 2, 2]
-    assert old.offsets() == []
+    assert old.offsets() == [1_010, 1_011]
 
 
 def test_only_the_one_allowed_cleans(table: Insides) -> None:
@@ -228,7 +244,7 @@ async def test_a_reader_that_retention_passed_is_told(tmp_path: Path) -> None:
     async with open_sqlite(config_of(tmp_path / "log", log.clock)) as handle:
         async with handle.reader({log.part: 0}) as reader:
             assert await reader.read(max_records=1, wait_s=0)
-            log.clock.ms += 2 * HOUR_MS
+            log.age(2 * HOUR_MS)
             clean_all(log)
             with pytest.raises(OffsetOutOfRange) as caught:
                 await reader.read(max_records=1, wait_s=0)

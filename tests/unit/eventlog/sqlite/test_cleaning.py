@@ -47,5 +47,10 @@ def test_trouble_is_logged_and_cleaning_goes_on(
 
 def test_it_ends_when_it_is_told(log: Insides) -> None:
     pace = Pace()
-    _clean_on(log.session, lambda _: pace.stop(), pace)
+
+    def when_it_drops(db: Connection) -> None:
+        if db.execute("SELECT count(*) FROM age_clocks").fetchone() == (1,):
+            pace.stop()
+
+    _clean_on(log.session, when_it_drops, pace)
     assert log.offsets() == [1]

@@ -27,19 +27,19 @@ def test_a_gap_is_named_by_its_beginning_and_counted() -> None:
 
 
 @pytest.mark.parametrize(
-    ("next_ms", "retention_ms", "left_s"),
+    ("age_ms", "retention_ms", "left_s"),
     [
         (None, HOUR_MS, math.inf),
         (1_000, None, math.inf),
         (1_000, HOUR_MS, 3_599.0),
-        (-HOUR_MS, HOUR_MS, -2.0),
+        (HOUR_MS + 2_000, HOUR_MS, -2.0),
     ],
     ids=["nothing waits", "kept for ever", "young", "overdue"],
 )
 def test_the_margin_is_the_time_until_the_next_record_may_go(
-    next_ms: int | None, retention_ms: int | None, left_s: float
+    age_ms: int | None, retention_ms: int | None, left_s: float
 ) -> None:
-    assert margin_s(next_ms, retention_ms=retention_ms, now_ms=2_000) == left_s
+    assert margin_s(age_ms, retention_ms=retention_ms) == left_s
 
 
 @pytest.mark.parametrize(
