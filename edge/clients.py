@@ -10,8 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from aiohttp import WSCloseCode
-
+from edge.core.frames import close_frame
 from edge.core.hub import ClientId, Hub, Write
 from edge.core.patience import Progress, Pulse
 from runtime.clock import Clock
@@ -35,11 +34,10 @@ CLIENTS_A_TURN = 300
 _CLOSE_S = 2.0
 # Over how long clients that were told of a shutdown come back.
 _RECONNECT_S = 5.0
-_CLOSE_REASON = b"restarting"
+_SERVICE_RESTART, _CLOSE_REASON = 1012, b"restarting"
 _CLIENTS = {party: CLIENTS.labels(party) for party in PARTIES}
 _CONNECTIONS = {party: CONNECTIONS.labels(party) for party in PARTIES}
-_CLOSE_PAYLOAD = WSCloseCode.SERVICE_RESTART.to_bytes(2) + _CLOSE_REASON
-_CLOSE_FRAME = bytes((0x88, len(_CLOSE_PAYLOAD))) + _CLOSE_PAYLOAD
+_CLOSE_FRAME = close_frame(_SERVICE_RESTART, _CLOSE_REASON.decode())
 
 
 class Socket(Protocol):
@@ -89,8 +87,7 @@ class Clients:
     """Every open connection.
 
     Frames go to the transport whole and without waiting, so one client that does not
-    read costs the others nothing. That is safe beside aiohttp's own writer because it
-    too writes whole frames in one turn of the loop, uncompressed.
+    read costs the others nothing. aiohttp writes nothing once a connection is upgraded.
 
     A client whose transport holds more than ``mark_bytes`` is held by the hub: what is
     new waits there until the transport has drained.
@@ -351,9 +348,7 @@ class Clients:
         await self._feed_up(client)
         if client.is_open:  # nor left while it was fed
             CLOSED.labels("restart").inc()
-            await client.socket.close(
-                code=WSCloseCode.SERVICE_RESTART, message=_CLOSE_REASON
-            )
+            await client.socket.close(code=_SERVICE_RESTART, message=_CLOSE_REASON)
 
     def end_all(self) -> None:
         """Close without waiting: who has been sent a close frame, or takes nothing."""

@@ -3,12 +3,13 @@
 from edge.clients import CLIENTS_A_TURN, Clients
 from edge.config import EdgeConfig
 from edge.core.events import COMMENT
+from edge.core.frames import ping_frame
 from edge.core.hub import Hub
 from edge.core.patience import Timetable, is_late
 from edge.follower import Follower
 from runtime.clock import Clock
 
-_PING = b"\x89\x00"  # a whole frame: final, ping, no payload
+_PING = ping_frame()
 _COMMENT_S = 15.0  # sooner than proxies give up a quiet stream
 _LOOKS = 6  # at a client that is behind, before it is dropped for taking nothing
 

@@ -3,19 +3,30 @@
 import asyncio
 import itertools
 import logging
-import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
+from typing import Any, cast
 
-from aiohttp import WSCloseCode, WSMessage, WSMsgType, hdrs, web
-from multidict import CIMultiDict
+import orjson
+from aiohttp import hdrs, web
 
 from edge.answering import carry_out
 from edge.clients import Client, limit_unsent
-from edge.core.deflated import AGREED, WINDOW_BITS
-from edge.core.forms import BASE
+from edge.core.deflated import AGREED, is_offered
+from edge.core.forms import BASE, Form
+from edge.core.frames import close_frame, pong_frame
 from edge.core.hub import ClientId
 from edge.core.limits import Conduct
+from edge.core.protocol import (
+    VERSION,
+    Broken,
+    Close,
+    Event,
+    Message,
+    Ping,
+    Receiver,
+    accept_key,
+)
 from edge.core.session import TOO_MANY_ERRORS, TOO_MANY_MESSAGES, Refused
 from edge.parts import MAY_REFRESH, WHO, Parts
 from edge.waiting import sleep_or
@@ -24,196 +35,262 @@ from runtime.metrics import CLIENT_MESSAGES, CLOSED, REFUSED
 from schemas.wire import Party
 
 _logger = logging.getLogger("edge.websocket")
+_POLICY_VIOLATION = 1008
+# How long a client has to answer a close frame.
 _CLOSE_S = 5.0
-# How long what a client still sends is read to its end, after it was told what is wrong.
+# How long, and how much, of what a client still sends is thrown away after it was told
+# what is wrong, before the connection is cut.
 _REST_S = 2.0
-# Nothing more of the client can be made out.
-_BROKEN = frozenset(
-    {
-        WSCloseCode.PROTOCOL_ERROR,
-        WSCloseCode.INVALID_TEXT,
-        WSCloseCode.MESSAGE_TOO_BIG,
-    }
-)
+_REST_BYTES = 16 * 1_048_576
+# What is read ahead of a client whose messages wait for their turn.
+_INBOX_BYTES = 65_536
 _ids = itertools.count(1)
-_HEARD = {
-    kind: CLIENT_MESSAGES.labels(kind.name.lower())
-    for kind in (WSMsgType.TEXT, WSMsgType.BINARY)
-}
-# Each costs an answer, or at least a turn: all count as messages.
-_SPOKEN = frozenset((WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.PING, WSMsgType.PONG))
+_HEARD = {str: CLIENT_MESSAGES.labels("text"), bytes: CLIENT_MESSAGES.labels("binary")}
+_BAD_REQUEST, _UPGRADE_REQUIRED = 400, 426
 
 
-async def serve(
-    request: web.Request, party: Party, parts: Parts
-) -> web.WebSocketResponse:
+async def serve(request: web.Request, party: Party, parts: Parts) -> web.StreamResponse:
     """Serve one client until it leaves or is dropped."""
-    most_bytes = parts.config.message_bytes
-    accepted = _Socket(
-        compress=parts.config.deflate,
-        autoping=False,
-        timeout=_CLOSE_S,
-        # aiohttp refuses what is as long as its limit; 0 is none.
-        max_msg_size=most_bytes + 1 if most_bytes else 0,
+    headers = _handshake(request, deflate=parts.config.deflate)
+    if isinstance(headers, web.Response):
+        return headers
+    upgraded = Upgraded(headers)
+    await upgraded.prepare(request)
+    transport = request.transport
+    if transport is None:  # gone already
+        return upgraded
+    limit_unsent(transport, parts.config.unsent_bytes)
+    receiver = Receiver(
+        limit_bytes=parts.config.message_bytes, deflate=upgraded.is_packed
     )
-    await accepted.prepare(request)
-    if request.transport is None:  # gone already
-        return accepted
-    limit_unsent(request.transport, parts.config.unsent_bytes)
+    socket = _Socket(transport, receiver)
     client = Client(
         ClientId(next(_ids)),
         party,
-        accepted,
-        request.transport,
+        socket,
+        transport,
         request.writer.drain,
         who=request[WHO],
     )
-    parts.clients.add(client)
-    accepted.before_close = partial(parts.clients.mute, client.id)
-    try:
-        conversation = _Conversation(accepted, client, parts)
-        await conversation.run(may_refresh=request[MAY_REFRESH])
-    except ConnectionError as error:
-        _logger.debug("connection lost", extra={"why": str(error)})
-    finally:
-        parts.clients.remove(client)
-        parts.demand.unwatch(parts.hub.disconnect(client.id).unwatch)
-    await accepted.read_out(parts.clock)
-    accepted.untie()
-    return accepted
+    socket.heard = client.pulse.heard
+    socket.before_close = partial(parts.clients.mute, client.id)
+    # Also what came before we were ready is handed on to it.
+    request.protocol.set_parser(cast("Any", socket))
+    form = BASE._replace(packed=upgraded.is_packed)
+    conversation = _Conversation(socket, client, form, parts)
+    await conversation.run(may_refresh=request[MAY_REFRESH])
+    await socket.end(parts.clock)
+    return upgraded
 
 
-class _Socket(web.WebSocketResponse):
-    """Tells before it sends a close frame, whoever closes: nothing may follow one.
+def _handshake(request: web.Request, *, deflate: bool) -> dict[str, str] | web.Response:
+    """Return the headers that accept an upgrade, or the answer that refuses it."""
+    asked = request.headers
+    connection = ",".join(asked.getall(hdrs.CONNECTION, ())).lower()
+    if "upgrade" not in map(str.strip, connection.split(",")):
+        return _refused(_BAD_REQUEST, "an upgrade needs Connection: Upgrade")
+    accepted = accept_key(asked.get(hdrs.SEC_WEBSOCKET_KEY, ""))
+    if accepted is None:
+        return _refused(_BAD_REQUEST, "Sec-WebSocket-Key is not 16 bytes in base64")
+    if asked.get(hdrs.SEC_WEBSOCKET_VERSION, "").strip() != VERSION:
+        said = f"only version {VERSION} of WebSocket is spoken"
+        refused = _refused(_UPGRADE_REQUIRED, said)
+        refused.headers[hdrs.SEC_WEBSOCKET_VERSION] = VERSION
+        return refused
+    headers: dict[str, str] = {
+        hdrs.UPGRADE: "websocket",
+        hdrs.CONNECTION: "Upgrade",
+        hdrs.SEC_WEBSOCKET_ACCEPT: accepted,
+    }
+    offers = ",".join(asked.getall(hdrs.SEC_WEBSOCKET_EXTENSIONS, ()))
+    if deflate and is_offered(offers):
+        headers[hdrs.SEC_WEBSOCKET_EXTENSIONS] = AGREED
+    return headers
 
-    A client whose bytes cannot be read is left in two steps. While data that nobody has
-    read lies in the kernel, closing the socket resets the connection, and the client may
-    never see the close frame, nor the answers before it. So only our side is shut at
-    first (``_close_transport`` is what aiohttp ends a connection with), then what still
-    comes is thrown away.
+
+def _refused(status: int, message: str) -> web.Response:
+    body = orjson.dumps({"error": "handshake", "message": message})
+    return web.Response(status=status, body=body, content_type="application/json")
+
+
+class Upgraded(web.StreamResponse):
+    """The answer that turns a connection into a WebSocket; it has no body and no end."""
+
+    def __init__(self, headers: Mapping[str, str]) -> None:
+        super().__init__(status=101, headers=headers)
+        self.force_close()
+        # Whether messages may be compressed.
+        self.is_packed = hdrs.SEC_WEBSOCKET_EXTENSIONS in headers
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """Write nothing: whatever follows the head is frames."""
+        del data
+
+
+class _Socket:
+    """One connection from the handshake on: bytes in, close frames out, and the end.
+
+    aiohttp hands it what comes, as it does to parsers of its own (``feed_data``,
+    ``feed_eof``). While much of that waits, the connection is not read. Nothing may follow
+    a close frame, so ``before_close`` is called first.
     """
 
-    before_close: Callable[[], None] | None = None
-    # Whether long messages go compressed.
-    packs = False
-    _rest: "_Rest | None" = None
-    _is_broken = False
+    def __init__(self, transport: asyncio.Transport, receiver: Receiver) -> None:
+        self._transport, self._receiver = transport, receiver
+        self._arrived, self._lost = asyncio.Event(), asyncio.Event()
+        self._is_full = self._must_be_read_out = False
+        # What was thrown away, once all that comes is.
+        self._rest_bytes: int | None = None
+        self.closed = False
+        self.heard: Callable[[], None] | None = None
+        self.before_close: Callable[[], None] | None = None
 
-    async def close(
-        self, *, code: int = WSCloseCode.OK, message: bytes = b"", drain: bool = True
-    ) -> bool:
+    # ---- what comes
+
+    def feed_data(self, data: bytes) -> tuple[bool, bytes]:
+        """Take in bytes; called by aiohttp."""
+        if self.heard is not None:
+            self.heard()
+        if self._rest_bytes is not None:
+            self._rest_bytes += len(data)
+            if self._rest_bytes > _REST_BYTES:
+                self._transport.abort()
+            return False, b""
+        self._receiver.feed(data)
+        if self._receiver.buffered_bytes > _INBOX_BYTES and not self._is_full:
+            self._is_full = True
+            self._transport.pause_reading()
+        self._arrived.set()
+        return False, b""
+
+    def feed_eof(self) -> None:
+        """Note that the connection is lost; called by aiohttp."""
+        self._lost.set()
+        self._arrived.set()
+
+    async def next(self) -> Event | None:
+        """Return what the client says next; ``None`` when it is gone."""
+        while True:
+            event = self._receiver.next()
+            if event is None or self._receiver.buffered_bytes <= _INBOX_BYTES:
+                self._read_on()
+            if event is not None or self._lost.is_set():
+                return event
+            self._arrived.clear()
+            await self._arrived.wait()
+
+    def _read_on(self) -> None:
+        if self._is_full:
+            self._is_full = False
+            self._transport.resume_reading()
+
+    # ---- the end
+
+    async def close(self, *, code: int, message: bytes) -> bool:
+        """Send a close frame; return when the client has left or has had its time."""
+        if not self.say_close(code, message.decode()):
+            return False
+        self._receiver.expect_close()
+        try:
+            async with asyncio.timeout(_CLOSE_S):
+                await self._lost.wait()
+        except TimeoutError:
+            self._transport.abort()
+        return True
+
+    def say_close(self, code: int, reason: str, *, reads_out: bool = False) -> bool:
+        """Send a close frame, unless one was sent.
+
+        With ``reads_out`` the client cannot be heard any more and may not see the frame at
+        once: ``end`` makes sure that it can.
+        """
+        self._must_be_read_out |= reads_out
+        if self.closed:
+            return False
         if self.before_close is not None:
             self.before_close()
-        if isinstance(self._exception, zlib.error):
-            code = WSCloseCode.INVALID_TEXT
-        self._is_broken |= code in _BROKEN
-        return await super().close(code=code, message=message, drain=drain)
+        self.closed = True
+        self._transport.write(close_frame(code, reason))
+        return True
 
-    def _handshake(
-        self, request: web.BaseRequest
-    ) -> "tuple[CIMultiDict[str], str | None, int, bool]":
-        """Take an offer of compression if its window has room for ours.
+    async def end(self, clock: Clock) -> None:
+        """End the connection.
 
-        ``window_bits`` is what the client takes at most; 0 is no offer, or none that
-        aiohttp could take.
+        While data that nobody has read lies in the kernel, closing the socket resets the
+        connection, and the client may never see the close frame, nor the answers before
+        it. So only our side is shut at first, then what still comes is thrown away.
         """
-        headers, protocol, window_bits, _ = super()._handshake(request)
-        self.packs = window_bits >= WINDOW_BITS
-        headers.pop(hdrs.SEC_WEBSOCKET_EXTENSIONS, None)
-        if self.packs:
-            headers[hdrs.SEC_WEBSOCKET_EXTENSIONS] = AGREED
-        return headers, protocol, window_bits if self.packs else 0, True
-
-    async def read_out(self, clock: Clock) -> None:
-        """Wait for the end of a client that cannot be read, then end it."""
-        if self._rest is not None:
-            await sleep_or(clock, _REST_S, self._rest.ended)
-            self._rest.transport.abort()
-
-    def untie(self) -> None:
-        """Let go of where it failed: those frames hold it, and it would never be freed.
-
-        Not before the collector looks, that is: after thousands were lost at once, for as
-        long as half a second.
-        """
-        error = self.exception()
-        while error is not None:
-            error.__traceback__ = None
-            error = error.__context__
-
-    def _close_transport(self) -> None:
-        transport = self._req.transport if self._req is not None else None
-        if not self._is_broken or transport is None or not transport.can_write_eof():
-            super()._close_transport()
-        elif self._rest is None and not transport.is_closing():
-            self._rest = _Rest(transport)
-
-
-class _Rest(asyncio.Protocol):
-    """Shuts our side of a connection; ``ended`` is set when the other has gone too."""
-
-    def __init__(self, transport: asyncio.Transport) -> None:
-        self.transport, self.ended = transport, asyncio.Event()
-        self._before: asyncio.BaseProtocol = transport.get_protocol()
-        transport.set_protocol(self)
-        if not transport.is_reading():
-            transport.resume_reading()
-        transport.write_eof()
-
-    def pause_writing(self) -> None:
-        self._before.pause_writing()
-
-    def resume_writing(self) -> None:
-        self._before.resume_writing()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._before.connection_lost(exc)
-        self.ended.set()
+        self.heard = self.before_close = None
+        transport = self._transport
+        if self._must_be_read_out and not transport.is_closing():
+            self._rest_bytes = 0
+            self._read_on()
+            if transport.can_write_eof():
+                transport.write_eof()
+            await sleep_or(clock, _REST_S, self._lost)
+            if not transport.is_closing():
+                transport.abort()
+        transport.close()
 
 
 class _Conversation:
     """One client's messages, one after the other, each with its answer."""
 
-    def __init__(self, accepted: _Socket, client: Client, parts: Parts) -> None:
-        self._socket, self._client, self._parts = accepted, client, parts
+    def __init__(
+        self, socket: _Socket, client: Client, form: Form, parts: Parts
+    ) -> None:
+        self._socket, self._client, self._parts = socket, client, parts
+        self._form = form
         allowed = parts.config.allowances
         self._conduct = Conduct(
             allowed.messages, allowed.errors, now_s=parts.clock.monotonic_s()
         )
 
     async def run(self, *, may_refresh: bool) -> None:
-        """Greet the client, then hear it to the end.
+        """Greet the client, then hear it to the end, as one of the edge's clients."""
+        client, parts = self._client, self._parts
+        parts.clients.add(client)
+        try:
+            await self._run(may_refresh=may_refresh)
+        except ConnectionError as error:
+            _logger.debug("connection lost", extra={"why": str(error)})
+        finally:
+            parts.clients.remove(client)
+            parts.demand.unwatch(parts.hub.disconnect(client.id).unwatch)
 
-        Raises ``ConnectionError`` when it is gone in the middle of an answer.
-        """
+    async def _run(self, *, may_refresh: bool) -> None:
+        """Raise ``ConnectionError`` when the client is gone in the middle of an answer."""
         client, parts = self._client, self._parts
         greeting = parts.hub.connect(
             client.id,
             client.party,
-            form=BASE._replace(packed=self._socket.packs),
+            form=self._form,
             now_ms=parts.clock.now_ms(),
             may_refresh=may_refresh,
         )
         await carry_out(greeting, client, parts)
-        while await self._hear(await self._socket.receive()):
+        while (event := await self._socket.next()) is not None:
+            if not await self._hear(event):
+                return
             # Messages already read come without a wait: the others must have their turn.
             await parts.clock.sleep(0)
 
-    async def _hear(self, message: WSMessage) -> bool:
-        """Take in one message; tell whether more may follow."""
-        self._client.pulse.heard()
-        if message.type in _SPOKEN and not self._conduct.speaks(now_s=self._now_s()):
+    async def _hear(self, event: Event) -> bool:
+        """Take in what a client says; tell whether more may follow."""
+        if isinstance(event, Close):
+            self._socket.say_close(event.reply, "")
+            return False
+        if isinstance(event, Broken):
+            self._socket.say_close(event.code, event.reason, reads_out=True)
+            return False
+        # Everything else costs an answer, or at least a turn: all count as messages.
+        if not self._conduct.speaks(now_s=self._now_s()):
             return await self._dismiss(TOO_MANY_MESSAGES)
-        match message.type:
-            case WSMsgType.TEXT | WSMsgType.BINARY:
-                _HEARD[message.type].inc()
-                return await self._receive(message.data)
-            case WSMsgType.PING:
-                await self._socket.pong(message.data)
-            case WSMsgType.PONG:
-                pass
-            case _:
-                return False
+        if isinstance(event, Message):
+            _HEARD[type(event.data)].inc()
+            return await self._receive(event.data)
+        if isinstance(event, Ping):
+            await self._parts.clients.answer(self._client, [pong_frame(event.payload)])
         return True
 
     async def _receive(self, said: str | bytes) -> bool:
@@ -236,9 +313,7 @@ class _Conversation:
         await carry_out(effects, client, parts)
         REFUSED.labels(why.code).inc()
         CLOSED.labels(why.code).inc()
-        await self._socket.close(
-            code=WSCloseCode.POLICY_VIOLATION, message=why.message.lower().encode()
-        )
+        self._socket.say_close(_POLICY_VIOLATION, why.message.lower(), reads_out=True)
         return False
 
     def _now_s(self) -> float:

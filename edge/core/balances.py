@@ -1,12 +1,13 @@
 """The balances party: its keys are pairs of user and token."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 
 from edge.core.changes import Changed
 from edge.core.derived import decimals_of, price_of
 from edge.core.exact import exact_balance, exact_zero
 from edge.core.extras import balance_removed
-from edge.core.feed import Piece, fill
+from edge.core.feed import Piece, batch_bytes, batched, fill, fits_a_batch
 from edge.core.forms import BASE, Form, with_field
 from edge.core.groups import Groups
 from edge.core.messages import balance_batch, balance_update, metadata, zero_update
@@ -78,12 +79,16 @@ class Balances:
         return balance_removed(*key, now_ms=now_ms)
 
     def messages(
-        self, updates: Sequence[bytes], *, as_batch: bool, now_ms: int
+        self, updates: Sequence[bytes], form: Form, *, as_batch: bool, now_ms: int
     ) -> list[bytes]:
-        """Return one update as it is and several as a batch; ``as_batch`` always as one."""
-        if as_batch or len(updates) > 1:
-            return [balance_batch(updates, now_ms=now_ms)]
-        return list(updates)
+        """Return one update as it is and several in batches; ``as_batch`` always in them."""
+        if not as_batch and len(updates) <= 1:
+            return list(updates)
+        return batched(
+            updates,
+            partial(balance_batch, now_ms=now_ms),
+            limit_bytes=batch_bytes(form, self._table),
+        )
 
     def ask(self, outbox: Outbox[Held], ids: Sequence[str] | None) -> None:
         """Ask for all tokens of these users, zeros included, or for all holdings."""
@@ -100,11 +105,13 @@ class Balances:
         piece = Piece(limit_bytes=limit_bytes)
         as_batch = outbox.owes_batch
         fill(piece, self, outbox, form, self._opened, now_ms=now_ms)
-        owed = outbox.settle_batch(sent=bool(piece.updates))
-        if not (piece.updates or owed):
-            return piece.voids
-        updates = self.messages(piece.updates, as_batch=as_batch, now_ms=now_ms)
-        return [*piece.voids, *updates]
+        batch = batch_bytes(form, self._table)
+        is_sent = any(fits_a_batch(each, limit_bytes=batch) for each in piece.updates)
+        empty = []
+        if outbox.settle_batch(sent=is_sent):
+            empty = [balance_batch([], now_ms=now_ms)]
+        updates = self.messages(piece.updates, form, as_batch=as_batch, now_ms=now_ms)
+        return [*piece.voids, *updates, *empty]
 
     def since(
         self, positions: Positions, ids: Sequence[str] | None

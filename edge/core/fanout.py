@@ -105,7 +105,7 @@ class FanOut(Generic[_Key]):
                     break
                 taken += 1
             updates = self._feed.messages(
-                piece.updates, as_batch=False, now_ms=self._now_ms
+                piece.updates, form, as_batch=False, now_ms=self._now_ms
             )
             found = self._made[asked] = taken, [*piece.voids, *updates]
         return found

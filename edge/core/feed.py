@@ -4,10 +4,13 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol, TypeVar
 
 from edge.core.changes import Changed
+from edge.core.cursor import cursor_of
 from edge.core.forms import Form
+from edge.core.frames import MAX_BATCH_BYTES
 from edge.core.groups import Groups
 from edge.core.outbox import RESET, Outbox
 from edge.core.places import Positions
+from edge.core.table import Table
 from schemas.ids import Network
 
 _Key = TypeVar("_Key")
@@ -46,7 +49,7 @@ class Feed(Protocol[_Key]):
         ...
 
     def messages(
-        self, updates: Sequence[bytes], *, as_batch: bool, now_ms: int
+        self, updates: Sequence[bytes], form: Form, *, as_batch: bool, now_ms: int
     ) -> list[bytes]:
         """Return updates as they go out: those of changes, or of an answer ``as_batch``."""
         ...
@@ -66,6 +69,45 @@ class Feed(Protocol[_Key]):
     ) -> list[tuple[_Key, int]]:
         """Return every key of a selection that may have changed since ``positions``."""
         ...
+
+
+def batch_bytes(form: Form, table: Table) -> int:
+    """Return how long a batch may be before a cursor is put into it."""
+    cursor = cursor_of(table) if form.resume else None
+    return MAX_BATCH_BYTES - (len(cursor.text()) if cursor else 0)
+
+
+def fits_a_batch(update: bytes, *, limit_bytes: int) -> bool:
+    """Tell whether a batch of ``limit_bytes`` has room for an update."""
+    return len(update) <= limit_bytes - _AROUND_BYTES
+
+
+def batched(
+    updates: Iterable[bytes],
+    batch: Callable[[Sequence[bytes]], bytes],
+    *,
+    limit_bytes: int,
+) -> list[bytes]:
+    """Return updates in their order in batches of at most ``limit_bytes``.
+
+    One that no batch has room for goes out by itself, as it is.
+    """
+    messages: list[bytes] = []
+    waiting = Piece(limit_bytes=limit_bytes)
+    for update in updates:
+        fits = fits_a_batch(update, limit_bytes=limit_bytes)
+        if fits and waiting.add(b"", update):
+            continue
+        if waiting.updates:
+            messages.append(batch(waiting.updates))
+        waiting = Piece(limit_bytes=limit_bytes)
+        if fits:
+            waiting.add(b"", update)
+        else:
+            messages.append(update)
+    if waiting.updates:
+        messages.append(batch(waiting.updates))
+    return messages
 
 
 class Piece:

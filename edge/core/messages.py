@@ -23,8 +23,9 @@ from schemas.wire import CLIENT_TYPES, Party
 BAD_FORMAT = "Invalid message format"
 UNKNOWN_TYPE = "Unknown message type; supported types: " + ", ".join(CLIENT_TYPES)
 
-# Of one token, so that a BALANCE_UPDATE fits into one message whatever its texts are.
-MAX_METADATA_BYTES = 60_000
+# Of one token, so that a BALANCE_UPDATE fits into a batch whatever its texts are: a token's
+# texts are written by whoever deploys it, and must not cut off whoever asks for it.
+MAX_METADATA_BYTES = 30_000
 _TEXTS = (
     "name",
     "symbol",
@@ -128,7 +129,7 @@ def triggered(party: Party, *, now_ms: int) -> bytes:
 def metadata(token: Token, price: Price | None) -> bytes:
     """Return the metadata of a token with its market data, all fields.
 
-    Where they would not fit into a message the longest texts are ``null``: half an
+    Where they would not fit into a batch the longest texts are ``null``: half an
     image or an address is worth nothing.
     """
     fields = _metadata_fields(token, price)

@@ -6,7 +6,7 @@ from edge.core.changes import Changed, Changes
 from edge.core.derived import price_of
 from edge.core.exact import exact_price
 from edge.core.extras import price_removed
-from edge.core.feed import Piece, fill
+from edge.core.feed import Piece, batch_bytes, fill
 from edge.core.forms import BASE, Form, with_field
 from edge.core.groups import Groups
 from edge.core.messages import is_simulated, price_batch, price_update
@@ -71,9 +71,10 @@ class Prices:
         return price_removed(key, now_ms=now_ms)
 
     def messages(
-        self, updates: Sequence[bytes], *, as_batch: bool, now_ms: int
+        self, updates: Sequence[bytes], form: Form, *, as_batch: bool, now_ms: int
     ) -> list[bytes]:
         """Return the updates one by one; in a batch, if there are any."""
+        del form  # parts of a batch are made as long as it has room
         if not as_batch:
             return list(updates)
         return [price_batch(updates, now_ms=now_ms)] if updates else []
@@ -90,10 +91,11 @@ class Prices:
     ) -> list[bytes]:
         """Take the next part of a batch of all, or updates as they come."""
         if outbox.sweep is not None:
+            limit_bytes = min(limit_bytes, batch_bytes(form, self._table))
             part = self._part(outbox.sweep, form.wording, limit_bytes)
             if outbox.sweep.is_done:
                 outbox.sweep = None
-            return self.messages(part, as_batch=True, now_ms=now_ms)
+            return self.messages(part, form, as_batch=True, now_ms=now_ms)
         piece = Piece(limit_bytes=limit_bytes)
         fill(piece, self, outbox, form, now_ms=now_ms)
         return [*piece.voids, *piece.updates]

@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import dataclass
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, NamedTuple, NoReturn, TypeAlias
 
 from edge.core.frames import MAX_MESSAGE_BYTES
 from edge.core.messages import BAD_FORMAT, UNKNOWN_TYPE, pong
@@ -76,8 +76,8 @@ def parse(text: str | bytes, party: Party) -> Said:
         return _BAD
     try:
         message = _DECODER.decode(text)
-        # RecursionError: thousands of nested arrays. ValueError: numbers of thousands of
-        # digits, NaN, what is too long to be sent back, and whatever is no JSON.
+        # RecursionError: thousands of nested arrays. ValueError: NaN, what is too long to
+        # be sent back, and whatever is no JSON.
         return _said(message, "contractIds" if party == "prices" else "userIds")
     except (ValueError, RecursionError):
         return _BAD
@@ -87,8 +87,33 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
+class _Number(NamedTuple):
+    """A number as the client wrote it: any size, any number of digits."""
+
+    text: str
+
+
 # Made once: to make it takes longer than to read a message.
-_DECODER = json.JSONDecoder(parse_constant=_no_constant)
+_DECODER = json.JSONDecoder(
+    parse_constant=_no_constant, parse_int=_Number, parse_float=_Number
+)
+
+
+def _json(value: Any) -> str:
+    """Return a value as JSON, its numbers as the client wrote them.
+
+    Escaped, so that a lone surrogate can be sent back too.
+    """
+    match value:
+        case _Number(text):
+            return text
+        case list():
+            return f"[{','.join(map(_json, value))}]"
+        case dict():
+            pairs = (f"{json.dumps(key)}:{_json(each)}" for key, each in value.items())
+            return f"{{{','.join(pairs)}}}"
+        case _:
+            return json.dumps(value)
 
 
 def _said(message: Any, ids_field: str) -> Said:
@@ -114,7 +139,7 @@ def _subscription(message: Any, ids_field: str) -> Said:
         return _BAD
     # An empty list means all; one of nothing but invalid ids means none of them.
     texts = tuple(each for each in ids if isinstance(each, str)) if ids else None
-    others = tuple(json.dumps(each) for each in ids or () if not isinstance(each, str))
+    others = tuple(_json(each) for each in ids or () if not isinstance(each, str))
     if message["type"] == "UNSUBSCRIBE":
         return Unsubscribe(texts, others)
     since = message.get("since")
@@ -127,7 +152,7 @@ def _hello(asked: Any) -> Said:
     if not isinstance(asked, list):
         return _BAD
     named = dict.fromkeys(
-        each if isinstance(each, str) else json.dumps(each) for each in asked
+        each if isinstance(each, str) else _json(each) for each in asked
     )
     return Hello(
         tuple(each for each in FEATURES if each in named),
@@ -138,9 +163,8 @@ def _hello(asked: Any) -> Said:
 def _echo(value: Any) -> bytes | None:
     if value is _ABSENT:
         return None
-    # Escaped, so that a lone surrogate can be sent back too.
-    echo = json.dumps(value, separators=(",", ":"), allow_nan=False).encode()
-    # Escapes and numbers without exponent are longer than what the client wrote.
+    echo = _json(value).encode()
+    # Escapes are longer than what the client wrote.
     if len(pong(echo)) > MAX_MESSAGE_BYTES:
         raise ValueError("too long to be sent back")
     return echo

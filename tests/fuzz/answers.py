@@ -1,6 +1,6 @@
 """What is due for one message of a client, whatever stands in it.
 
-Made from the description of the protocol. What changes meanwhile may come in between: an
+Made from the description of the protocol: a ``PONG`` has the very digits of its ``PING``. What changes meanwhile may come in between: an
 update is never wrong here; whether it is true is what the bystanders look at.
 """
 
@@ -20,6 +20,7 @@ _FEATURES = ("ack", "seq", "resume", "heartbeat", "exact", "shutdown")
 _NOTHING = object()
 # An answer is no longer than this; a longer echo is refused.
 _MAX_BYTES = 65_536
+_USUAL_DIGITS = 18
 
 
 Due = tuple[JsonObject, ...]  # the messages that must answer, each by what it must hold
@@ -72,10 +73,10 @@ class Speaker:
         if "timestamp" in said:
             pong["timestamp"] = said["timestamp"]
             try:
-                told = json.dumps(pong, separators=(",", ":"), allow_nan=False)
-            except ValueError:
+                told_bytes = len(told({"type": "PONG", "timestamp": said["timestamp"]}))
+            except RecursionError:
                 return self._error(BAD_FORMAT, "bad-format")
-            if len(told) > _MAX_BYTES:
+            if told_bytes > _MAX_BYTES:
                 return self._error(BAD_FORMAT, "bad-format")
         return (pong,)
 
@@ -88,9 +89,41 @@ class Speaker:
 
 def _parsed(message: bytes) -> Any:
     try:
-        return json.loads(message.decode(), parse_constant=_no_constant)
+        return parsed(message.decode())
     except (ValueError, RecursionError):
         return _NOTHING
+
+
+class Digits(str):
+    """A number as it was written, where nothing else says the same."""
+
+    __slots__ = ()
+
+
+def parsed(text: str) -> Any:
+    """Return JSON as values; raise ``ValueError`` for what is none."""
+    return json.loads(
+        text, parse_constant=_no_constant, parse_int=_integer, parse_float=Digits
+    )
+
+
+def _integer(text: str) -> int | Digits:
+    """Return a number that is usual as such: messages are counted by them."""
+    return int(text) if text.isdigit() and len(text) < _USUAL_DIGITS else Digits(text)
+
+
+def told(value: Any) -> str:
+    """Return values as the shortest JSON, escaped."""
+    match value:
+        case Digits():
+            return str(value)
+        case list():
+            return f"[{','.join(map(told, value))}]"
+        case dict():
+            pairs = (f"{json.dumps(name)}:{told(each)}" for name, each in value.items())
+            return f"{{{','.join(pairs)}}}"
+        case _:
+            return json.dumps(value)
 
 
 def _no_constant(name: str) -> NoReturn:

@@ -1,7 +1,6 @@
 """Plays one case against a running edge; tells what was wrong with what came of it."""
 
 import asyncio
-import json
 import random
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -9,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.fuzz import requests, streams
-from tests.fuzz.answers import UNASKED, JsonObject, Speaker, fits
+from tests.fuzz.answers import UNASKED, JsonObject, Speaker, fits, parsed
 from tests.fuzz.protocol import Breaks, Closes, Cut, Event, Message, Ping, read
 from tests.support.raw_ws import (
     CLOSE,
@@ -147,12 +146,12 @@ def judged(events: Sequence[Event], heard: Sequence[Heard], party: str) -> str |
     if isinstance(end, Breaks):
         wanted.append(_closed(end.code))
     elif not isinstance(end, Cut):
-        wanted.append(_closed(1_000))
+        wanted.append(_closed(end.code if end else 1_000))
     try:
         found = list(_answers(heard))
     except ValueError as error:
         return f"{error}"
-    if end == Closes(is_last=False):
+    if isinstance(end, Closes) and not end.is_last:
         wanted = wanted[: len(found)]
     for number, want in enumerate(wanted):
         got = found[number] if number < len(found) else "nothing more"
@@ -193,7 +192,7 @@ def _answers(heard: Sequence[Heard]) -> Iterator[JsonObject | Heard]:
 
 def _message(payload: bytes) -> JsonObject:
     try:
-        message: Any = json.loads(payload)
+        message: Any = parsed(payload.decode())
         named = isinstance(message, dict) and isinstance(message.get("type"), str)
     except ValueError:
         named, message = False, None

@@ -1,11 +1,9 @@
 """What any bytes of a client mean as WebSocket frames (RFC 6455), and what is due for them.
 
-Made from the RFC, not from the edge: each stream has exactly one right outcome. Where the
-edge is lenient so is this: a frame may stand without a mask, a length may be written longer
-than need be, and an empty fragment that begins a message is forgotten when a whole one comes.
-Where compression (RFC 7692) was agreed on, the bit for it is nothing on a control frame,
-a compressed message may be one byte longer, and one that is cut off is as long as it is:
-what is missing may spoil those after it.
+Made from the RFC, not from the edge: each stream has exactly one right outcome. The edge is
+lenient in one thing, and so is this: a length may be written longer than need be. Where
+compression (RFC 7692) was agreed on, each message is by itself, and one that is cut off is
+as long as it is.
 """
 
 import zlib
@@ -22,8 +20,8 @@ _MAX_CONTROL = 125
 PROTOCOL_ERROR, NOT_UTF_8, TOO_BIG = 1002, 1007, 1009
 # Codes that may stand in a close frame; above 2999 those of libraries and applications.
 _CLOSE_CODES = frozenset({*range(1000, 1004), *range(1007, 1015), *range(3000, 5000)})
-# Not to be sent, but taken: nobody is harmed by how a client names its leaving.
-_TAKEN_CODES = frozenset({1006, *range(5000, 65_536)})
+# How often a compressed message may say that a block is its last one.
+_MOST_ENDINGS = 8
 
 
 class Message(NamedTuple):
@@ -40,12 +38,13 @@ class Ping(NamedTuple):
 
 
 class Closes(NamedTuple):
-    """The client takes its leave: the edge does too.
+    """The client takes its leave: the edge does too, with the same code.
 
     One that goes on sending after that (``is_last`` is false) may hear nothing of it.
     """
 
     is_last: bool = True
+    code: int = 1000
 
 
 class Breaks(NamedTuple):
@@ -90,9 +89,6 @@ class Reading:
     opened: int | None = None
     parts: bytearray = field(default_factory=bytearray)
     is_packed: bool = False
-    inflater: "zlib._Decompress" = field(
-        default_factory=lambda: zlib.decompressobj(-zlib.MAX_WBITS)
-    )
 
     def events(self) -> Iterator[Event]:
         at = 0
@@ -103,7 +99,7 @@ class Reading:
                 return
             event = self._event(found)
             if isinstance(event, Closes):
-                event = Closes(found.end == len(self.stream))
+                event = Closes(found.end == len(self.stream), event.code)
             if event is not None:
                 yield event
             if isinstance(event, Closes | Breaks):
@@ -115,19 +111,20 @@ class Reading:
         head = self.stream[at : at + 14]
         if len(head) < 2:
             return Cut(at)
-        if _is_forbidden(head) or not self._takes_bit(head):
+        if _is_forbidden(head) or not self._takes_bit(head) or self._is_misplaced(head):
             return Breaks(PROTOCOL_ERROR)
         start, size = _length(head)
         if len(head) < start:
             return Cut(at)
+        if size >> 63:
+            return Breaks(PROTOCOL_ERROR)
         if head[0] & 0xF < _CONTROL and len(self.parts) + size > self.limit_bytes:
             return Breaks(TOO_BIG)
         return self._whole(at, at + start, size)
 
     def _whole(self, at: int, start: int, size: int) -> "_Frame | Cut":
-        stream, mask = self.stream, b"\0\0\0\0"
-        if stream[at + 1] & 0x80:
-            mask, start = stream[start : start + 4], start + 4
+        stream = self.stream
+        mask, start = stream[start : start + 4], start + 4
         end = start + size
         if len(stream) < end:
             return Cut(at)
@@ -146,8 +143,14 @@ class Reading:
 
     def _takes_bit(self, head: bytes) -> bool:
         """Tell whether the bit of compression may be as it is in a head."""
-        is_set, is_control = bool(head[0] & _PACKED), head[0] & 0xF >= _CONTROL
-        return not is_set or (self.packed and (is_control or self.opened is None))
+        return not head[0] & _PACKED or (
+            self.packed and head[0] & 0xF in (TEXT, BINARY)
+        )
+
+    def _is_misplaced(self, head: bytes) -> bool:
+        """Tell whether it is a part of nothing, or no part of what is open."""
+        opcode = head[0] & 0xF
+        return opcode < _CONTROL and (opcode == 0) is (self.opened is None)
 
     def _message(self, payload: bytes, opcode: int) -> Event:
         if self.is_packed:
@@ -155,33 +158,28 @@ class Reading:
                 payload = self._inflated(payload + _TRAILER)
             except zlib.error:
                 return Breaks(NOT_UTF_8)
-            if len(payload) > self.limit_bytes + 1:
+            if len(payload) > self.limit_bytes:
                 return Breaks(TOO_BIG)
         if opcode == TEXT and not _is_utf_8(payload):
             return Breaks(NOT_UTF_8)
         return Message(payload, opcode == TEXT)
 
-    def _inflated(self, payload: bytes) -> bytes:
+    def _inflated(self, rest: bytes) -> bytes:
         """Return what a message says, as far as one byte more than it may."""
-        most = self.limit_bytes + 2
-        said = self.inflater.decompress(payload, most)
-        while self.inflater.eof and self.inflater.unused_data and len(said) < most:
+        most, said = self.limit_bytes + 1, b""
+        for _ in range(_MOST_ENDINGS):
             # What ends with a last block is followed by a new beginning.
-            rest = self.inflater.unused_data
-            self.inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-            said += self.inflater.decompress(rest, most - len(said))
-        return said
+            inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+            said += inflater.decompress(rest, most - len(said))
+            rest = inflater.unused_data
+            if not rest or len(said) == most:
+                return said
+        raise zlib.error("no end")
 
     def _part(self, found: _Frame) -> Event | None:
         if self.opened is None:
-            self.is_packed = bool(found.first & _PACKED)
-        if self.opened is not None and not self.parts and _is_whole(found):
-            return self._message(found.payload, found.opcode)
-        if (found.opcode == 0) is (self.opened is None):
-            # A part of nothing, or no part of what is open.
-            return Breaks(PROTOCOL_ERROR)
-        if self.opened is None:
             self.opened = found.opcode
+            self.is_packed = bool(found.first & _PACKED)
         self.parts += found.payload
         if not found.is_final:
             return None
@@ -190,16 +188,13 @@ class Reading:
         return message
 
 
-def _is_whole(found: _Frame) -> bool:
-    return found.is_final and found.opcode in (TEXT, BINARY)
-
-
 def _is_forbidden(head: bytes) -> bool:
     """Tell whether the first two bytes can begin no frame."""
     first, size = head[0], head[1] & 0x7F
     opcode = first & 0xF
     cut_control = opcode >= _CONTROL and (not first & 0x80 or size > _MAX_CONTROL)
-    return bool(first & 0x30) or opcode not in _OPCODES or cut_control
+    is_bare = not head[1] & 0x80
+    return bool(first & 0x30) or opcode not in _OPCODES or cut_control or is_bare
 
 
 def _length(head: bytes) -> tuple[int, int]:
@@ -220,9 +215,9 @@ def _closing(payload: bytes) -> Event:
     if not payload:
         return Closes()
     code = int.from_bytes(payload[:2], "big")
-    if len(payload) < 2 or code not in _CLOSE_CODES | _TAKEN_CODES:
+    if len(payload) < 2 or code not in _CLOSE_CODES:
         return Breaks(PROTOCOL_ERROR)
-    return Closes() if _is_utf_8(payload[2:]) else Breaks(NOT_UTF_8)
+    return Closes(code=code) if _is_utf_8(payload[2:]) else Breaks(NOT_UTF_8)
 
 
 def _is_utf_8(text: bytes) -> bool:

@@ -34,7 +34,13 @@ _A = frame(TEXT, b"a", mask=b"mask")
         (_A + _A[:-1], [Message(b"a", True), Cut(len(_A))]),
         (frame(PONG, b"x") + frame(CLOSE, b"\x03\xe8bye") + _A, [Closes(False)]),
         (frame(PONG, b"x") + frame(CLOSE, b"\x03\xe8bye"), [Closes()]),
+        (frame(CLOSE, b"\x0f\xa1"), [Closes(code=4001)]),
         (frame(CLOSE, b"\x03"), [Breaks(1002)]),
+        (frame(CLOSE, b"\x03\xee"), [Breaks(1002)]),
+        (frame(CLOSE, b"\x13\x88"), [Breaks(1002)]),
+        (b"\x81\x01a", [Breaks(1002)]),
+        (b"\x81\xff" + b"\xff" * 8, [Breaks(1002)]),
+        (frame(TEXT, b"", fin=False) + _A, [Breaks(1002)]),
         (frame(CLOSE, b"\x03\xec"), [Breaks(1002)]),
         (frame(CLOSE, b"\x03\xe8\xff"), [Breaks(1007)]),
         (frame(TEXT, b"\xff"), [Breaks(1007)]),
@@ -60,7 +66,7 @@ _PACKED = frame(TEXT, _DEFLATED, packed=True)
         (_PACKED + _A, [Message(b"ab", True), Message(b"a", True)]),
         (
             frame(TEXT, _DEFLATED[:1], fin=False, packed=True)
-            + frame(PING, b"p", packed=True)
+            + frame(PING, b"p")
             + frame(0, _DEFLATED[1:]),
             [Ping(b"p"), Message(b"ab", True)],
         ),
@@ -69,10 +75,11 @@ _PACKED = frame(TEXT, _DEFLATED, packed=True)
             [Message(b"ab", True), Message(b"ab", True)],
         ),
         (frame(TEXT, b"x", fin=False) + frame(0, b"", packed=True), [Breaks(1002)]),
+        (frame(PING, b"p", packed=True), [Breaks(1002)]),
         (frame(TEXT, b"\xff\xff", packed=True), [Breaks(1007)]),
         (frame(TEXT, deflated(b"\xff"), packed=True), [Breaks(1007)]),
-        (frame(TEXT, deflated(b"x" * 101), packed=True), [Message(b"x" * 101, True)]),
-        (frame(TEXT, deflated(b"x" * 102), packed=True), [Breaks(1009)]),
+        (frame(TEXT, deflated(b"x" * 100), packed=True), [Message(b"x" * 100, True)]),
+        (frame(TEXT, deflated(b"x" * 101), packed=True), [Breaks(1009)]),
         (frame(TEXT, deflated(b"x" * 9_999), packed=True), [Breaks(1009)]),
     ],
 )
@@ -91,6 +98,7 @@ def test_a_stream_that_may_be_compressed_means(
         (b'{"type":"X"}', {"type": "ERROR", "message": f"{UNKNOWN_TYPE}; there are"}),
         (b'{"type":"PING","timestamp":[1]}', {"type": "PONG", "timestamp": [1]}),
         (b'{"type":"PING"}', {"type": "PONG"}),
+        (b'{"type":"PING","timestamp":1e999}', {"type": "PONG", "timestamp": "1e999"}),
         (b'{"type":"HELLO"}', {"type": "WELCOME", "features": [], "log": "x"}),
     ],
 )

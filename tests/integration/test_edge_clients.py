@@ -7,9 +7,9 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
-from aiohttp.web import WebSocketResponse
 from websockets.asyncio.client import connect
 
+from edge.websocket import Upgraded
 from tests.support.deaf import by_hand, closes
 from tests.support.serving import (
     CHA,
@@ -161,9 +161,7 @@ async def test_a_lost_client_is_freed_without_the_collector(tmp_path: Path) -> N
         try:
             # By its type: there are proxies of what is gone, which are not to be asked.
             (found,) = [
-                each
-                for each in gc.get_objects()
-                if issubclass(type(each), WebSocketResponse)
+                each for each in gc.get_objects() if issubclass(type(each), Upgraded)
             ]
             weakref.finalize(found, freed.set)
             del found

@@ -27,7 +27,7 @@ from runtime.clock import SystemClock
 from tests.support.edge_mutants import MUTANTS
 from tests.support.shared_data import ROOT
 
-_OF_A_CONNECTION = {Client, Member, web.BaseRequest, web.WebSocketResponse}
+_OF_A_CONNECTION = {Client, Member, web.BaseRequest, web.StreamResponse}
 _START_S = 30.0
 _END_S = 20.0
 _SAID_CHARACTERS = 20_000

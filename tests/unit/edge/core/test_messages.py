@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from edge.core import messages
-from edge.core.frames import MAX_MESSAGE_BYTES
+from edge.core.frames import MAX_BATCH_BYTES
 from edge.core.table import Table
 from schemas import wire
 from schemas.amounts import price_text
@@ -209,12 +209,12 @@ def test_market_data_is_joined_into_the_metadata() -> None:
 
 
 @pytest.mark.parametrize("letter", ["x", "\x01", "\U0001f600"])
-def test_any_token_fits_into_a_message(letter: str) -> None:
+def test_any_token_fits_into_a_batch(letter: str) -> None:
     longest = dict.fromkeys(_METADATA_TEXTS, letter * 8_192)
     table = a_table(token(CHA, decimals=6, **longest), balance(ANNE, CHA, 2**128 - 1))
     text = update_of(table.balances[ANNE][CHA], table)
     held_to(wire.BalanceUpdate, text)
-    assert len(messages.balance_batch([text], now_ms=NOW_MS)) <= MAX_MESSAGE_BYTES
+    assert len(messages.balance_batch([text], now_ms=NOW_MS)) <= MAX_BATCH_BYTES - 100
 
 
 def test_the_longest_text_gives_way_first() -> None:
@@ -223,11 +223,11 @@ def test_the_longest_text_gives_way_first() -> None:
             CHA,
             decimals=6,
             name="Charisma",
-            image="\x01" * 8_000,
-            description="\x01" * 7_000,
+            image="\x01" * 4_000,
+            description="\x01" * 3_000,
         )
     )
     said = json.loads(messages.metadata(table.tokens[CHA], None))
     assert said["image"] is None
     assert said["name"] == "Charisma"
-    assert said["description"] == "\x01" * 7_000
+    assert said["description"] == "\x01" * 3_000

@@ -49,7 +49,11 @@ BAD = Refused(BAD_FORMAT, "bad-format")
         ('{"type":"PING","timestamp":null}', Ping(b"null")),
         ('{"type":"PING","timestamp":[1, "\\ud800"]}', Ping(b'[1,"\\ud800"]')),
         ('{"type":"PING","timestamp":NaN}', BAD),
-        ('{"type":"PING","timestamp":1e999}', BAD),
+        ('{"type":"PING","timestamp":1e999}', Ping(b"1e999")),
+        ('{"type":"PING","timestamp":-1E+400}', Ping(b"-1E+400")),
+        ('{"type":"PING","timestamp":{"a":[1.50]}}', Ping(b'{"a":[1.50]}')),
+        (f'{{"type":"PING","timestamp":{"9" * 5_000}}}', Ping(b"9" * 5_000)),
+        ('{"type":"PING","timestamp":01}', BAD),
         ('{"type":"MANUAL_UPDATE","x":1}', ManualUpdate()),
         ('{"type":"HELLO"}', Hello((), ())),
         ('{"type":"HELLO","features":null}', BAD),
@@ -67,7 +71,7 @@ BAD = Refused(BAD_FORMAT, "bad-format")
         ("{", BAD),
         (b'{"type":"PING"}', BAD),
         ("[" * 50_000, BAD),
-        ("9" * 5_000, BAD),
+        ("9" * 5_000, UNKNOWN),
     ],
 )
 def test_a_message_of_a_client(text: str | bytes, said: Said) -> None:
@@ -80,10 +84,9 @@ def test_users_are_named_on_the_balances_party() -> None:
     )
 
 
-@pytest.mark.parametrize("value", ["é" * 20_000, [1e15] * 10_000])
-def test_what_would_grow_too_long_is_not_sent_back(value: object) -> None:
-    text = json.dumps({"type": "PING", "timestamp": value}, ensure_ascii=False)
-    assert parse(text.replace("1000000000000000.0", "1e15"), "prices") == BAD
+def test_what_would_grow_too_long_is_not_sent_back() -> None:
+    text = json.dumps({"type": "PING", "timestamp": "é" * 20_000}, ensure_ascii=False)
+    assert parse(text, "prices") == BAD
 
 
 @given(st.text() | st.binary())
