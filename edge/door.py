@@ -28,8 +28,9 @@ from edge.problems import SERVER, problem
 from runtime.metrics import OPEN_CONNECTIONS, REFUSED
 
 _logger = logging.getLogger("edge.door")
-# Those turned away that may wait at a time to be told why; more are cut off.
-_MOST_WAITING = 256
+# Those turned away that may wait at a time to be told why; more are cut off. They may not
+# take the files that are kept for ourselves.
+_MOST_WAITING, _WAITING_SHARE = 256, 8
 _SERVER_ERROR = 500
 # Files of our own: the log, its drivers, standard streams.
 _RESERVED_FILES = 512
@@ -52,6 +53,12 @@ class Door:
         self.origins = config.pages
         allowed = config.allowances
         most = most_connections(allowed.connections, files=files)
+        if 0 < most < allowed.connections:
+            _logger.warning(
+                "fewer connections than set: too few open files are allowed",
+                extra={"set": allowed.connections, "connections": most, "files": files},
+            )
+        self._most_waiting = min(_MOST_WAITING, files // _WAITING_SHARE)
         self._census = Census[str](most=most, most_each=allowed.connections_each)
         # Requests by way of proxies: the connections are counted already.
         self._passed_on = Census[str](most=0, most_each=allowed.connections_each)
@@ -79,7 +86,7 @@ class Door:
     @property
     def is_crowded(self) -> bool:
         """Whether too many wait to be told that they are turned away."""
-        return self._waiting > _MOST_WAITING
+        return self._waiting > self._most_waiting
 
     def leave(self, who: str | None, full: Full | None) -> None:
         """Count a connection out again."""

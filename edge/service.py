@@ -19,7 +19,7 @@ from edge.door import Door
 from edge.follower import Follower
 from edge.guard import Guard
 from edge.http import application
-from edge.listening import Listener, taking, tls_of
+from edge.listening import Listener, taking
 from edge.parts import Parts
 from edge.rounds import Rounds
 from eventlog.port import EventLog
@@ -199,16 +199,10 @@ async def _listening(parts: Parts, door: Door) -> AsyncIterator[Listener]:
         lingering_time=_SHORT_BODY_S,
         max_line_size=_MAX_LINE_BYTES,
     )
-    taken = taking(
-        serve,
-        config.host,
-        config.port,
-        shared=config.shares_port,
-        stall_s=config.stall_s,
-        tls=tls_of(config),
-    )
+    taken = taking(serve, config, clock=parts.clock)
     try:
         async with taken as listener:
+            parts.health.warn("accepting", listener.trouble)
             if not config.shares_port:
                 # At once: whoever comes too early is told why.
                 await listener.open()
