@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, cast
 
-import orjson
 from aiohttp import hdrs, web
 
 from edge.answering import carry_out
@@ -29,6 +28,7 @@ from edge.core.protocol import (
 )
 from edge.core.session import TOO_MANY_ERRORS, TOO_MANY_MESSAGES, Refused
 from edge.parts import MAY_REFRESH, WHO, Parts
+from edge.problems import problem
 from edge.waiting import sleep_or
 from runtime.clock import Clock
 from runtime.metrics import CLIENT_MESSAGES, CLOSED, REFUSED
@@ -46,7 +46,6 @@ _REST_BYTES = 16 * 1_048_576
 _INBOX_BYTES = 65_536
 _ids = itertools.count(1)
 _HEARD = {str: CLIENT_MESSAGES.labels("text"), bytes: CLIENT_MESSAGES.labels("binary")}
-_BAD_REQUEST, _UPGRADE_REQUIRED = 400, 426
 
 
 async def serve(request: web.Request, party: Party, parts: Parts) -> web.StreamResponse:
@@ -88,15 +87,15 @@ def _handshake(request: web.Request, *, deflate: bool) -> dict[str, str] | web.R
     asked = request.headers
     connection = ",".join(asked.getall(hdrs.CONNECTION, ())).lower()
     if "upgrade" not in map(str.strip, connection.split(",")):
-        return _refused(_BAD_REQUEST, "an upgrade needs Connection: Upgrade")
+        return problem(400, "bad-request", "an upgrade needs Connection: Upgrade")
     accepted = accept_key(asked.get(hdrs.SEC_WEBSOCKET_KEY, ""))
     if accepted is None:
-        return _refused(_BAD_REQUEST, "Sec-WebSocket-Key is not 16 bytes in base64")
+        said = "Sec-WebSocket-Key is not 16 bytes in base64"
+        return problem(400, "bad-request", said)
     if asked.get(hdrs.SEC_WEBSOCKET_VERSION, "").strip() != VERSION:
         said = f"only version {VERSION} of WebSocket is spoken"
-        refused = _refused(_UPGRADE_REQUIRED, said)
-        refused.headers[hdrs.SEC_WEBSOCKET_VERSION] = VERSION
-        return refused
+        spoken: dict[str, str] = {hdrs.SEC_WEBSOCKET_VERSION: VERSION}
+        return problem(426, "bad-request", said, spoken)
     headers: dict[str, str] = {
         hdrs.UPGRADE: "websocket",
         hdrs.CONNECTION: "Upgrade",
@@ -106,11 +105,6 @@ def _handshake(request: web.Request, *, deflate: bool) -> dict[str, str] | web.R
     if deflate and is_offered(offers):
         headers[hdrs.SEC_WEBSOCKET_EXTENSIONS] = AGREED
     return headers
-
-
-def _refused(status: int, message: str) -> web.Response:
-    body = orjson.dumps({"error": "handshake", "message": message})
-    return web.Response(status=status, body=body, content_type="application/json")
 
 
 class Upgraded(web.StreamResponse):

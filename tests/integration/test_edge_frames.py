@@ -185,7 +185,7 @@ async def test_a_handshake_that_is_none_is_refused(
     async with serving(tmp_path) as running, running.http() as http:
         answer = await http.get("/prices", headers=sound | head)
     assert answer.status_code == status
-    assert answer.json()["error"] == "handshake"
+    assert answer.json()["error"] == "bad-request"
     assert answer.headers.get("Sec-WebSocket-Version") == (
         "13" if status == 426 else None
     )
