@@ -39,6 +39,16 @@ def _add_verify(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--jobs", type=int, metavar="N", help="processes at a time; default the cores"
     )
+    parser.add_argument(
+        "--against",
+        metavar="FILE",
+        help="also 1 if the log does not contain the heads in FILE, lines that "
+        "`audit head` printed earlier",
+    )
+    _add_json(parser)
+
+
+def _add_head(parser: argparse.ArgumentParser) -> None:
     _add_json(parser)
 
 
@@ -139,6 +149,11 @@ def _add_json(parser: argparse.ArgumentParser) -> None:
 _Options = Callable[[argparse.ArgumentParser], None]
 _ACTIONS: tuple[tuple[str, str, _Options], ...] = (
     ("verify", "derive everything again and compare", _add_verify),
+    (
+        "head",
+        "how far the log goes and what that hashes to, in one line to keep elsewhere",
+        _add_head,
+    ),
     ("as-of", "the public table as it stood at a moment", _add_as_of),
     ("explain", "why a key has its value, what came of an observation", _add_explain),
     (

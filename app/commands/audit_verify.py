@@ -2,8 +2,9 @@
 
 import argparse
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from time import perf_counter
 from typing import Any
 
@@ -12,24 +13,52 @@ import orjson
 from app.audits import Progress, answering, opened_to_ask
 from app.commands.service import overrides
 from app.configs import accepted_gaps
-from app.errors import AS_DERIVED, DIFFERENT
+from app.errors import AS_DERIVED, DIFFERENT, NotAnswered, RequestError
 from app.settings import read
 from app.shards import Job, on_shards, plan
+from audit.core.heads import Compared, NotAHead, heads_in
+from audit.heads import compared
 from audit.verify import ShardReport, VerifyConfig, verify_shard
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Verify the shards asked for; 0 if all is as derived, else 1."""
+    """Verify the shards asked for; 0 if all is as derived and kept heads are there."""
     with answering():
         started_s = perf_counter()
         planned = plan(overrides(arguments), arguments)
+        heads = _against(overrides(arguments), arguments.against)
         reports = on_shards(
             _verified, planned, processes=arguments.jobs, doing="verifying"
         )
         took_s = perf_counter() - started_s
-    print(as_json(reports) if arguments.json else in_words(reports, took_s=took_s))
-    different = any(report.difference for report in reports)
-    return DIFFERENT if different else AS_DERIVED
+    if arguments.json:
+        print(as_json(reports, heads))
+    else:
+        print(in_words(reports, heads, took_s=took_s))
+    return _exit_code(reports, heads)
+
+
+def _exit_code(reports: Sequence[ShardReport], heads: Sequence[Compared]) -> int:
+    if any(r.difference for r in reports) or any(head.differs for head in heads):
+        return DIFFERENT
+    are_all = all(head.is_contained for head in heads)
+    return AS_DERIVED if are_all else NotAnswered.exit_code
+
+
+def _against(overrides: Mapping[str, object], path: str | None) -> Sequence[Compared]:
+    """Compare the log with the heads in a file, if one is named."""
+    if path is None:
+        return ()
+    try:
+        heads = heads_in(Path(path).read_text(encoding="utf-8"))
+    except (OSError, NotAHead, UnicodeDecodeError) as error:
+        raise RequestError(f"--against {path}: {error}") from None
+
+    async def compare() -> list[Compared]:
+        async with opened_to_ask(read(overrides)) as (log, identity):
+            return [await compared(log, identity, head) for head in heads]
+
+    return asyncio.run(compare())
 
 
 def _verified(job: Job, progress: Progress) -> ShardReport:
@@ -48,9 +77,12 @@ def _verified(job: Job, progress: Progress) -> ShardReport:
 # ---- what came of it
 
 
-def in_words(reports: Sequence[ShardReport], *, took_s: float) -> str:
-    """Say what was verified, shard by shard, and what differs."""
+def in_words(
+    reports: Sequence[ShardReport], heads: Sequence[Compared] = (), *, took_s: float
+) -> str:
+    """Say what was verified, shard by shard, what differs, and which heads are there."""
     lines = [_in_words(report) for report in reports]
+    lines += [line for head in heads for line in _head_in_words(head)]
     total = sum(report.observations for report in reports)
     different = [report for report in reports if report.difference]
     end = f"{total:,} observations in {took_s:.1f} s ({total / took_s:,.0f} a second)"
@@ -59,6 +91,8 @@ def in_words(reports: Sequence[ShardReport], *, took_s: float) -> str:
         if different
         else ("the log is what the fold makes of it")
     )
+    if missing := sum(not head.is_contained for head in heads):
+        verdict += f"; {missing} of {len(heads)} heads are not found in it"
     return "\n".join([*lines, f"{verdict}; {end}"])
 
 
@@ -81,12 +115,31 @@ def _in_words(report: ShardReport) -> str:
     return f"{said}\n{shard}: {report.difference}" if report.difference else said
 
 
-def as_json(reports: Sequence[ShardReport]) -> str:
+def _head_in_words(found: Compared) -> Iterator[str]:
+    cut = found.head.cut
+    if found.is_contained:
+        yield f"the log contains the head of {cut}"
+    for why in found.differs:
+        yield f"the log does not contain the head of {cut}: {why}"
+    for why in found.gone:
+        yield f"the log cannot tell if it contains the head of {cut}: {why}"
+
+
+def as_json(reports: Sequence[ShardReport], heads: Sequence[Compared] = ()) -> str:
     """Return all reports for a program."""
     return orjson.dumps(
         {
-            "different": any(report.difference for report in reports),
+            "different": _exit_code(reports, heads) == DIFFERENT,
             "shards": [_as_json(report) for report in reports],
+            "heads": [
+                {
+                    "cut": f"{found.head.cut}",
+                    "contained": found.is_contained,
+                    "differs": found.differs,
+                    "gone": found.gone,
+                }
+                for found in heads
+            ],
         }
     ).decode()
 

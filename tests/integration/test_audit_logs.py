@@ -1,6 +1,7 @@
 """The audit on real logs: history as it was written, cut anywhere, and tampered with."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -11,6 +12,7 @@ import pytest
 from audit.as_of import cut_at, table_at
 from audit.config import WatchConfig
 from audit.core.difference import Check, Difference
+from audit.heads import compared, head_now
 from audit.journal import last_commit
 from audit.snapshots import snapshots
 from audit.verify import VerifyConfig, verify_shard
@@ -86,6 +88,18 @@ async def test_real_history_verifies_and_can_be_cut_anywhere(place: Place) -> No
             assert (from_there.difference, from_there.last) == (None, report.last)
             assert from_there.start > 0
         await cuts_are_right(log, cuts=_CUTS[place.kind])
+        await heads_are_contained(log)
+
+
+async def heads_are_contained(log: EventLog) -> None:
+    head = await head_now(log, IDENTITY)
+    assert head.cut == await cut_at(log, IDENTITY, 9_999_999_999_999)
+    await fold(log, list(observations())[:9])
+    later = await head_now(log, IDENTITY)
+    assert later != head
+    assert (await compared(log, IDENTITY, head)).is_contained
+    swapped = replace(head, chains=head.chains[::-1])
+    assert (await compared(log, IDENTITY, swapped)).differs
 
 
 async def cuts_are_right(log: EventLog, *, cuts: int) -> None:

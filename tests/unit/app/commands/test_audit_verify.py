@@ -6,10 +6,12 @@ from pathlib import Path
 import pytest
 
 from app.cli import main
-from app.commands.audit_verify import as_json, in_words
+from app.commands.audit_verify import _exit_code, as_json, in_words
+from audit.core.cuts import Cut
 from audit.core.difference import Check, Difference
+from audit.core.heads import Compared, Head
 from audit.verify import ShardReport
-from schemas.topics import JOURNAL, PRICES_RAW
+from schemas.topics import JOURNAL, LATEST, PRICES_RAW
 from tests.support.folded import a_folded_file, tamper
 
 LOG = Path("log.sqlite")
@@ -146,3 +148,60 @@ def test_a_log_without_topics_is_no_log(
     Path("empty.sqlite").touch()
     assert main(["audit", "verify", "--log", "empty.sqlite"]) == 3
     assert "has no topics yet" in capsys.readouterr().err
+
+
+# ---- against heads that were kept
+
+
+def a_head(capsys: pytest.CaptureFixture[str], *options: str) -> str:
+    assert main(["audit", "head", *options]) == 0
+    return said(capsys)
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)], ids=["line", "json"])
+def test_a_log_contains_the_head_that_it_has(
+    log: Path, capsys: pytest.CaptureFixture[str], options: tuple[str, ...]
+) -> None:
+    head = a_head(capsys, *options)
+    assert len(head.splitlines()) == 1
+    Path("heads").write_text(f"# of today\n{head}")
+    assert main(["audit", "verify", "--jobs", "1", "--against", "heads"]) == 0
+    lines = said(capsys).splitlines()
+    assert lines[-2].startswith("the log contains the head of cut:01234567:")
+
+
+def test_a_relabelled_log_does_not_contain_the_head(
+    log: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("heads").write_text(a_head(capsys))
+    tamper(log, LATEST, b'"world":"simulated"', b'"world":"live"')
+    assert main(["audit", "verify", "--jobs", "1", "--against", "heads"]) == 1
+    told = said(capsys)
+    assert "does not contain the head of cut:01234567:" in told
+    assert "1 of 1 heads are not found in it" in told
+    options = ["--jobs", "1", "--json", "--against", "heads"]
+    assert main(["audit", "verify", *options]) == 1
+    found = json.loads(said(capsys))
+    assert (found["different"], found["heads"][0]["contained"]) == (True, False)
+
+
+def test_a_head_that_the_log_no_longer_tells_of_is_3(
+    log: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    head = Head(Cut("01234567", (0,)), "a" * 64, ("b" * 64,))
+    gone = Compared(head, (), ("shard 0 no longer holds commit 4",))
+    assert _exit_code([RIGHT], [gone]) == 3
+    assert "cannot tell if it contains the head" in in_words(
+        [RIGHT], [gone], took_s=1.0
+    )
+
+
+@pytest.mark.parametrize("content", [None, b"nonsense", b"\xff\xfe"])
+def test_a_file_without_a_head_is_a_wrong_request(
+    log: Path, capsys: pytest.CaptureFixture[str], content: bytes | None
+) -> None:
+    if content is not None:
+        Path("heads").write_bytes(content)
+    assert main(["audit", "verify", "--jobs", "1", "--against", "heads"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "--against heads: " in line
