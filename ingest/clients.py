@@ -32,6 +32,12 @@ class Clients:
         ]
         return f"left alone after failures: {', '.join(down)}" if down else None
 
+    def limits(self) -> str | None:
+        """Return which hosts cannot be asked as often as is set, and why."""
+        said = ((client.name, client.slowness()) for client in self._every())
+        slow = [f"{name}: {why}" for name, why in said if why is not None]
+        return "; ".join(slow) or None
+
     def clock_trouble(self) -> str | None:
         """Return how far our clock is off by what most hosts say, if it is."""
         said = [c.clock_ahead_s for c in self._every() if c.clock_ahead_s is not None]

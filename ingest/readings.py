@@ -115,7 +115,8 @@ class Readings:
                 await sleep_or(self._clock, alone_s, self._due)
                 continue
             now_s = self._clock.monotonic_s()
-            self._schedule.allow(self._client.rate_s)
+            self._schedule.allow(self._client.planned_rate_s)
+            self._client.need(SOURCE, self._schedule.needed_rate_s)
             doubtful = SOURCE in self._client.left_alone()
             take = self._schedule.take_probe if doubtful else self._schedule.take
             reading = take(now_s=now_s)

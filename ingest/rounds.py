@@ -78,8 +78,11 @@ class PriceRounds:
         try:
             async with asyncio.TaskGroup() as group:
                 for source in self._sources:
+                    source.need(self._config.price_interval_s)
                     group.create_task(self._poll(source), name=f"prices {source.name}")
         finally:
+            for source in self._sources:
+                source.need(None)
             self._watch.release(SourceKind.PRICES)
 
     async def _poll(self, source: PriceSource) -> None:
@@ -162,8 +165,10 @@ class TokenRounds:
         """Poll all sources of metadata, for ever."""
         try:
             await self._restore(log, partitions)
+            self._charisma.need(tokens.CHARISMA, 1 / self._config.token_interval_s)
             await self._poll_all()
         finally:
+            self._charisma.need(tokens.CHARISMA, 0.0)
             self._watch.release(SourceKind.TOKENS)
 
     async def _poll_all(self) -> None:

@@ -137,6 +137,7 @@ class _Ingest:
         health.add("group", self._group_state)
         health.add("registry", self._registry_state)
         health.warn("upstreams", self._upstreams.trouble)
+        health.warn("limits", self._upstreams.limits)
         health.warn("silent", self._tools.watch.trouble)
         health.warn("old values", self._tools.watch.old_values)
         health.warn("clock", self._upstreams.clock_trouble)

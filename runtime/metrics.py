@@ -120,6 +120,12 @@ BUDGET_LEFT = _INGEST.gauge(
     ("host", "window"),
     alert="near 0: polling is stretched; get a key or watch fewer users",
 )
+UPSTREAM_SLOWED = _INGEST.gauge(
+    "stacks_feed_upstream_slowed",
+    "1 while a limit, of a host or of the settings, keeps sources from their intervals",
+    ("host",),
+    alert="1 for more than a few minutes: `/health/ready` of ingest says which limit",
+)
 BREAKER_OPEN = _INGEST.gauge(
     "stacks_feed_upstream_breaker_open",
     "1 while a source is left alone after repeated failures",

@@ -103,8 +103,18 @@ class Schedule:
         calls = len(self._users) * len(self._subnets) - self._held
         return max(self._pace.cold_s, calls / (self._rate_s * _COLD_SHARE))
 
+    @property
+    def needed_rate_s(self) -> float:
+        """How large a budget must be, in requests a second, to keep to the pace."""
+        calls = len(self._users) + self._held
+        return calls / (self._pace.interval_s * _POLL_SHARE)
+
     def allow(self, rate_s: float) -> None:
-        """Take how many requests a second the budget allows in the long run."""
+        """Take how many requests a second the settings allow in the long run.
+
+        What an upstream allows for the moment is no matter of planning: a moment that
+        was put off for hours would not come sooner when it allows more again.
+        """
         self._rate_s = rate_s
 
     def watch(self, users: Iterable[UserId], *, now_s: float) -> None:

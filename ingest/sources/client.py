@@ -38,6 +38,7 @@ from runtime.metrics import (
     REQUEST_SECONDS,
     REQUESTS,
     UPSTREAM_REJECTS,
+    UPSTREAM_SLOWED,
 )
 
 _logger = logging.getLogger("ingest.client")
@@ -49,6 +50,7 @@ _LEAST_WAIT_S = 0.001
 # Of an answer that is none the status says it all. Its body is read, as far as this,
 # only so that the connection can be used again.
 _DRAINED_BYTES, _DRAIN_S = 65_536, 1.0
+_READ = frozenset({Verdict.READ, Verdict.UNCHANGED})
 
 
 class SourceDown(Exception):
@@ -161,6 +163,9 @@ class UpstreamClient:
         self._probed: set[str] = set()
         # Of each source the subjects that failed since it last answered.
         self._failing: dict[str, set[str]] = {}
+        # Of each source the requests a second that it needs to keep to its interval.
+        self._needs: dict[str, float] = {}
+        self._is_slow = self._is_limited = False
         self.clock_ahead_s: float | None = None
         # What was said once of a source: that it is deprecated; that it refuses our key.
         self._deprecated: set[str] = set()
@@ -174,8 +179,25 @@ class UpstreamClient:
 
     @property
     def rate_s(self) -> float:
-        """Requests a second that the budget allows in the long run."""
-        return self._budget.limits.rate_s
+        """Requests a second that the budget allows in the long run, as things are."""
+        return self._budget.rate_s
+
+    @property
+    def planned_rate_s(self) -> float:
+        """Requests a second that the settings allow in the long run."""
+        return self._budget.setting.rate_s
+
+    def need(self, source: str, rate_s: float) -> None:
+        """Take how many requests a second a source needs to keep to its interval."""
+        if self._needs.get(source) != rate_s:
+            self._needs[source] = rate_s
+            self._note_slowness()
+
+    def slowness(self) -> str | None:
+        """Return why sources are asked less often than they should be, if so."""
+        needed_s = sum(self._needs.values())
+        now_s = self._clock.monotonic_s()
+        return budgets.slowness(self._budget, needed_s, now_s=now_s)
 
     def left_alone(self) -> Mapping[str, str]:
         """Return the sources that are left alone until one request succeeds, and why."""
@@ -385,7 +407,10 @@ class UpstreamClient:
 
     def _learn(self, ask: Ask, raw: _Raw) -> None:
         now_s = self._clock.monotonic_s()
-        self._budget = budgets.learn(self._budget, raw.headers, now_s=now_s)
+        # An error page of a proxy in between says nothing, not that there is no limit.
+        if verdict(raw.status) in _READ or budgets.says_limits(raw.headers):
+            self._budget = budgets.learn(self._budget, raw.headers, now_s=now_s)
+            self._note_slowness()
         BUDGET_LEFT.labels(self.name, "minute").set(self._budget.minute)
         if self._budget.month is not None:
             BUDGET_LEFT.labels(self.name, "month").set(self._budget.month)
@@ -406,8 +431,10 @@ class UpstreamClient:
         found = verdict(raw.status)
         match found:
             case Verdict.READ:
+                self._unlimited()
                 return found
             case Verdict.UNCHANGED if "if-none-match" in ask.headers:
+                self._unlimited()
                 return found
             case Verdict.LIMITED:
                 self._block(raw)
@@ -423,6 +450,11 @@ class UpstreamClient:
             declined=is_about_subject(raw.status),
         )
 
+    def _unlimited(self) -> None:
+        if self._is_limited:
+            self._is_limited = False
+            _logger.info("host takes requests again", extra={"host": self.name})
+
     def _tell_key(self, source: str, status: int) -> None:
         """Say that a key is refused, once until the source answers again."""
         if source not in self._key_refused:
@@ -435,9 +467,22 @@ class UpstreamClient:
         for_s *= 1 + self._draw() / 10
         now_s = self._clock.monotonic_s()
         self._budget = budgets.block(self._budget, now_s=now_s, for_s=for_s)
-        _logger.warning(
-            "host limits us", extra={"host": self.name, "wait_s": round(for_s, 1)}
-        )
+        if not self._is_limited:
+            self._is_limited = True
+            _logger.warning(
+                "host limits us", extra={"host": self.name, "wait_s": round(for_s, 1)}
+            )
+        self._note_slowness()
+
+    def _note_slowness(self) -> None:
+        """Log when a limit begins to slow us, and when it no longer does."""
+        why = self.slowness()
+        UPSTREAM_SLOWED.labels(self.name).set(why is not None)
+        if why is not None and not self._is_slow:
+            _logger.warning("limit slows us", extra={"host": self.name, "why": why})
+        if why is None and self._is_slow:
+            _logger.info("limit slows us no more", extra={"host": self.name})
+        self._is_slow = why is not None
 
     def _failed(self, ask: Ask, trouble: _Trouble) -> None:
         source = ask.source

@@ -31,6 +31,10 @@ class PriceSource:
         self._client, self._network = client, network
         self._limit = internal_limit
 
+    def need(self, interval_s: float | None) -> None:
+        """Take how often the source is to be read; ``None``: not at all."""
+        self._client.need(self.name, 1 / interval_s if interval_s else 0.0)
+
     async def read(self) -> list[PriceObserved]:
         """Read all prices of the source now; raises ``SourceDown``.
 

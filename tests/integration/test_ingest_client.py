@@ -22,10 +22,11 @@ from ingest.sources.client import (
     http_client,
 )
 from ingest.sources.moments import MomentSource
+from runtime.clock import Clock, SystemClock
 from runtime.metrics import UPSTREAM_REJECTS
 from tests.support.clock import ManualClock
 from tests.support.ingesting import admin_of, client_of, no_jitter, simulated, upstream
-from tests.support.replaying import Answer, Reply, replaying
+from tests.support.replaying import Answer, Reply, replaying, scripted
 from tests.support.tasks import beside
 
 STATUS = Ask("hiro", "/extended")
@@ -265,8 +266,10 @@ def broken(body: bytes) -> object | Unusable:
 
 
 @asynccontextmanager
-async def client_at(url: str, **changes: Any) -> AsyncIterator[UpstreamClient]:
-    clock = ManualClock()
+async def client_at(
+    url: str, *, clock: Clock | None = None, **changes: Any
+) -> AsyncIterator[UpstreamClient]:
+    clock = clock or ManualClock()
     async with http_client() as http:
         yield UpstreamClient(
             "hiro",
@@ -440,3 +443,101 @@ async def test_an_etag_that_may_not_be_sent_back_is_not_kept(
     client = await replying(200, {"etag": tag})
     answer = await client.ask(STATUS, anything)
     assert answer.etag == (tag if kept else None)
+
+
+@asynccontextmanager
+async def scripted_client(
+    *files: str, clock: ManualClock, limits: Limits
+) -> AsyncIterator[UpstreamClient]:
+    """A client of an upstream that answers from files of the test data."""
+    async with replaying(scripted([*files, "base"])) as server, http_client() as http:
+        yield UpstreamClient(
+            "stxtools",
+            upstream(server.url, limits=limits),
+            http=http,
+            clock=clock,
+            moments=MomentSource(clock),
+            draw=no_jitter,
+        )
+
+
+TOKENS = Ask("stxtools", "/tokens")
+
+
+async def test_a_cost_of_a_trillion_requests_costs_a_burst() -> None:
+    clock = ManualClock()
+    async with (
+        scripted_client("cost-of-a-trillion", clock=clock, limits=Limits(60)) as client,
+        asyncio.TaskGroup() as group,
+    ):
+        await client.ask(TOKENS, anything)
+        second = group.create_task(client.ask(TOKENS, anything))
+        await clock.until_asleep()
+        await clock.advance(8.0)
+        assert (await second).said
+
+
+@pytest.mark.parametrize(
+    ("file", "ask"),
+    [
+        ("limit-of-one-once", TOKENS),
+        ("month-of-a-thousand-once", Ask("hiro", "/extended/v1/address/x/balances")),
+    ],
+)
+async def test_a_limit_that_is_said_once_counts_until_the_next_answer(
+    file: str, ask: Ask, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    clock = ManualClock()
+    async with scripted_client(file, clock=clock, limits=Limits(60)) as client:
+        client.need(ask.source, 1 / 5)
+        await client.ask(ask, anything)
+        said = client.slowness()
+        assert said is not None
+        assert said.startswith("it allows 1 requests a minute, 12 are needed")
+        # One goes out of what the bucket still holds, and its answer widens it again.
+        assert (await client.ask(ask, anything)).said
+        assert client.rate_s == client.planned_rate_s
+        assert client.slowness() is None
+    told = [record.message for record in caplog.records if "slows" in record.message]
+    assert told == ["limit slows us", "limit slows us no more"]
+
+
+async def test_a_proxy_that_says_nothing_of_limits_does_not_lift_them() -> None:
+    answers = iter(
+        [
+            Reply(200, [("RateLimit-Limit", "30")], b"{}"),
+            Reply(502, [], b"<html>"),
+            Reply(200, [], b"{}"),
+        ]
+    )
+    async with (
+        replaying(lambda _: next(answers)) as server,
+        client_at(server.url) as client,
+    ):
+        await client.ask(STATUS, anything)
+        narrow = client.rate_s
+        assert narrow < client.planned_rate_s
+        with pytest.raises(SourceDown):
+            await client.ask(STATUS, anything)
+        assert client.rate_s == narrow
+        await client.ask(STATUS, anything)
+        assert client.rate_s == client.planned_rate_s
+
+
+async def test_a_host_that_limits_us_is_said_once_and_when_it_ends(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO")
+    limited, good = Reply(429, [("Retry-After", "0")]), Reply(body=b"{}")
+    answers = iter([limited, limited, good])
+    async with (
+        replaying(lambda _: next(answers)) as server,
+        client_at(server.url, clock=SystemClock()) as client,
+    ):
+        for _ in range(2):
+            with pytest.raises(SourceDown, match="429"):
+                await client.ask(STATUS, anything)
+        await client.ask(STATUS, anything)
+    told = [line.message for line in caplog.records if line.name == "ingest.client"]
+    assert told == ["host limits us", "host takes requests again"]

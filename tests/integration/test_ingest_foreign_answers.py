@@ -15,7 +15,7 @@ from ingest.core.schedule import Pace
 from runtime.clock import SystemClock
 from runtime.health import Health
 from runtime.metrics import UPSTREAM_REJECTS
-from schemas.balances import AccountRead
+from schemas.balances import AccountConfirmed, AccountRead
 from schemas.base import encode
 from schemas.demand import Refresh, RefreshKind
 from schemas.ids import UserId
@@ -23,7 +23,14 @@ from schemas.prices import PriceObserved
 from schemas.tokens import TokenFields, TokenObserved
 from schemas.topics import DEMAND
 from tests.support.ingesting import Seen, a_log, lease, put, started, upstream
-from tests.support.replaying import Replaying, replaying, scripted
+from tests.support.replaying import (
+    Answer,
+    Asked,
+    Replaying,
+    Reply,
+    replaying,
+    scripted,
+)
 
 DEPLOYER = "SPQ0C021RA5G5WXSKT7K7F1EBBR4HJ7S25MY0XGB"
 ALFA, BETA = f"{DEPLOYER}.alfa-token", f"{DEPLOYER}.beta-token"
@@ -74,9 +81,12 @@ class Fed:
 
 
 @asynccontextmanager
-async def fed(folder: Path, *files: str, **changes: Any) -> AsyncIterator[Fed]:
+async def fed(
+    folder: Path, *files: str, answer: Answer | None = None, **changes: Any
+) -> AsyncIterator[Fed]:
     """Run ingest against the answers of some files; ``base`` answers the rest."""
-    async with replaying(scripted([*files, "base"])) as server, a_log(folder) as log:
+    answer = answer or scripted([*files, "base"])
+    async with replaying(answer) as server, a_log(folder) as log:
         at = upstream(server.url)
         settings: dict[str, Any] = {
             "instance": "test",
@@ -197,6 +207,33 @@ async def test_no_request_carries_a_cookie(tmp_path: Path) -> None:
         await ingest.next_prices(*SOURCES)
         await ingest.next_prices(*SOURCES)
         assert not any("cookie" in one.headers for one in ingest.upstream.asked)
+
+
+async def test_a_limit_below_what_the_interval_needs_is_a_warning(
+    tmp_path: Path,
+) -> None:
+    narrow = Reply(200, [("RateLimit-Limit", "1")], b'{".stx": 0.5}')
+    good = scripted(["base"])
+
+    def answer(asked: Asked) -> Reply:
+        return narrow if asked.path.startswith("/api/prices") else good(asked)
+
+    async with fed(tmp_path, answer=answer, price_interval_s=30.0) as ingest:
+        await ingest.prices("kraxel")
+        warnings = ingest.health.report().warnings
+        assert "kraxel: it allows 1 requests a minute, 2 are" in warnings["limits"]
+        assert "internal" not in warnings["limits"]
+
+
+async def test_a_limit_of_a_month_that_is_said_once_puts_off_no_reading(
+    tmp_path: Path,
+) -> None:
+    pace = Pace(interval_s=0.1)
+    async with fed(tmp_path, "month-of-a-thousand-once", pace=pace) as ingest:
+        now_ms = SystemClock().now_ms()
+        await lease(ingest.log, [USER], edge="e", until_ms=now_ms + 300_000)
+        await ingest.seen.next(AccountRead)
+        await ingest.seen.next(AccountConfirmed, 3)
 
 
 async def test_an_account_is_read_beside_them(tmp_path: Path) -> None:

@@ -213,6 +213,9 @@ def test_the_interval_is_a_floor_that_the_budget_stretches() -> None:
     # Six tenths of two requests a second are for polls: 600 users take 500 s.
     schedule.allow(2.0)
     assert schedule.interval_s == 500.0
+    schedule.allow(schedule.needed_rate_s)
+    assert schedule.interval_s == 300.0
+    schedule.allow(2.0)
     schedule.hold(users[0], ONE)
     schedule.hold(users[0], ONE)
     assert schedule.interval_s > 500.0
