@@ -30,6 +30,7 @@ from ingest.core.silence import Cause, Failure
 from ingest.source_watch import SourceWatch
 from ingest.sources.guard import guarded, log_bug
 from ingest.sources.moments import MomentSource
+from ingest.waiting import sleep_or
 from runtime.clock import Clock
 from runtime.metrics import (
     BREAKER_OPEN,
@@ -170,7 +171,7 @@ class UpstreamClient:
         # What was said once of a source: that it is deprecated; that it refuses our key.
         self._deprecated: set[str] = set()
         self._key_refused: set[str] = set()
-        self._turn = asyncio.Lock()
+        self._turn, self._learnt = asyncio.Lock(), asyncio.Event()
         self._slots = asyncio.Semaphore(_CONNECTIONS)
 
     def report_to(self, watch: SourceWatch) -> None:
@@ -343,7 +344,8 @@ class UpstreamClient:
                 if wait_s <= 0:
                     break
                 # What is left of a request may be too little to move a clock by.
-                await self._clock.sleep(max(wait_s, _LEAST_WAIT_S))
+                wait_s = max(wait_s, _LEAST_WAIT_S)
+                await sleep_or(self._clock, wait_s, self._learnt)
             self._budget = budgets.spend(self._budget, now_s=now_s)
 
     async def _send(self, ask: Ask) -> _Raw:
@@ -409,7 +411,11 @@ class UpstreamClient:
         now_s = self._clock.monotonic_s()
         # An error page of a proxy in between says nothing, not that there is no limit.
         if verdict(raw.status) in _READ or budgets.says_limits(raw.headers):
+            before = self._budget.limits
             self._budget = budgets.learn(self._budget, raw.headers, now_s=now_s)
+            if self._budget.limits != before:
+                # Requests that wait by the old limits may go out sooner now.
+                self._learnt.set()
             self._note_slowness()
         BUDGET_LEFT.labels(self.name, "minute").set(self._budget.minute)
         if self._budget.month is not None:

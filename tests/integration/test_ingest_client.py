@@ -503,6 +503,41 @@ async def test_a_limit_that_is_said_once_counts_until_the_next_answer(
     assert told == ["limit slows us", "limit slows us no more"]
 
 
+async def test_a_request_that_waits_by_a_narrow_limit_goes_out_when_an_answer_widens_it() -> (
+    None
+):
+    clock = ManualClock()
+    widen = asyncio.Event()
+    asked = 0
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        nonlocal asked
+        asked += 1
+        if asked == 2:
+            await widen.wait()
+        headers = {"ratelimit-limit": "1"} if asked == 1 else {}
+        return httpx.Response(200, headers=headers, content=b"{}")
+
+    client = UpstreamClient(
+        "hiro",
+        upstream("http://upstream"),
+        http=httpx.AsyncClient(transport=httpx.MockTransport(answer)),
+        clock=clock,
+        moments=MomentSource(clock),
+        draw=no_jitter,
+    )
+    await client.ask(STATUS, anything)
+    async with asyncio.TaskGroup() as group:
+        second = group.create_task(client.ask(STATUS, anything))
+        third = group.create_task(client.ask(STATUS, anything))
+        await clock.until_asleep()
+        widen.set()
+        await second
+        # By the limit of one a minute it would wait for another minute.
+        await clock.advance(1.0)
+        await third
+
+
 async def test_a_proxy_that_says_nothing_of_limits_does_not_lift_them() -> None:
     answers = iter(
         [
