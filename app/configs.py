@@ -322,6 +322,7 @@ def edge_config(settings: Settings) -> "EdgeConfig":
         message_bytes=settings.message_bytes,
         deflate=settings.deflate,
         client_buffer_bytes=settings.client_buffer_bytes,
+        answer_bytes=settings.answer_bytes,
         stall_s=settings.client_stall_s,
         heartbeat_s=settings.heartbeat_s,
         tombstones_s=settings.resume_s,

@@ -7,10 +7,12 @@ from pydantic import BaseModel, Field, SecretStr, ValidationInfo, field_validato
 
 if TYPE_CHECKING:
     from edge.config import Access, Allowances
+    from edge.core.limits import Rate
 
 _Number = Annotated[int, Field(ge=0)]
 _Measure = Annotated[float, Field(ge=0, le=1_000_000)]
 _PRODUCTION_CONNECTIONS_EACH = 200
+_PRODUCTION_HTTP_BYTES_PER_S = 4_194_304
 _MINUTE_S = 60.0
 
 
@@ -46,6 +48,23 @@ class EdgeLimits(BaseModel):
         None,
         description="Open connections of one address, of IPv6 one /64; default 200 in "
         "production, else 0",
+    )
+    http_bytes_per_s: _Number | None = Field(
+        None,
+        description="Bytes of answers to HTTP requests made for one address in the long run, "
+        "before compression; a request counts as 1 KiB at least, one that opens a stream or "
+        "a WebSocket as 32 KiB. Beyond it requests get 429 with `Retry-After`; default "
+        "4194304 in production, else 0",
+    )
+    http_burst_bytes: _Number = Field(
+        67_108_864,
+        description="The same that may be made at once; 0 is no limit",
+    )
+    answer_bytes: _Number = Field(
+        67_108_864,
+        description="Bytes of all answers to GET that slow readers have not taken yet, each "
+        "answer counted once however many read it; above it the one under way for longest "
+        "is cut off",
     )
     refresh_per_address_s: _Measure = Field(
         10,
@@ -166,10 +185,20 @@ def allowances(
         connections_each=each if said_each is None else said_each,
         refreshes_each=Rate(1 / refresh_s) if refresh_s else NO_LIMIT,
         watched=watched,
+        http_bytes_each=_http_bytes(limits, in_production=in_production),
         new_watched_each=Rate(
             limits.watch_per_address / _MINUTE_S, limits.watch_per_address
         ),
     )
+
+
+def _http_bytes(limits: EdgeLimits, *, in_production: bool) -> "Rate":
+    from edge.core.limits import NO_LIMIT, Rate  # noqa: PLC0415 - each process loads its service alone
+
+    default = _PRODUCTION_HTTP_BYTES_PER_S if in_production else 0
+    per_s = default if limits.http_bytes_per_s is None else limits.http_bytes_per_s
+    burst = limits.http_burst_bytes
+    return Rate(per_s, burst) if per_s and burst else NO_LIMIT
 
 
 def access(given: EdgeAccess) -> "Access":

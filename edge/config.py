@@ -17,8 +17,8 @@ class Allowances:
     """What clients may do. 0 is no limit; by default there is none.
 
     Of one client: ids in a message and by name in all, messages, mistakes. ``…_each`` is
-    of one address: its connections, its requests for a reading (of one kind), and users
-    that nobody watched before. ``connections`` and ``watched`` are in all.
+    of one address: its connections, its requests for a reading (of one kind), users that
+    nobody watched before, and the bytes of answers made for it. ``connections`` and ``watched`` are in all.
     """
 
     ids_per_message: int = 0
@@ -30,6 +30,7 @@ class Allowances:
     refreshes_each: Rate = NO_LIMIT
     watched: int = 0
     new_watched_each: Rate = NO_LIMIT
+    http_bytes_each: Rate = NO_LIMIT
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,9 @@ class EdgeConfig:
     what is new after that waits as keys, of which it gets the newest values when it reads
     on. One that takes nothing for ``stall_s`` is dropped.
 
+    Answers to GET that are still being read hold at most ``answer_bytes`` in all, those that
+    several readers share counted once; 0 is no limit.
+
     A connection that is idle for ``keepalive_s``, or takes longer to send the head of a
     request, is closed.
 
@@ -91,6 +95,7 @@ class EdgeConfig:
     message_bytes: int = 65_536
     deflate: bool = False
     client_buffer_bytes: int = 262_144
+    answer_bytes: int = 67_108_864
     ping_s: float = 20.0
     stall_s: float = 30.0
     heartbeat_s: float = 5.0

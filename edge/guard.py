@@ -8,22 +8,28 @@ edge: starting, full, stopping, and when it refuses.
 
 import hmac
 from collections.abc import Awaitable, Callable
+from math import ceil
 
 from aiohttp import hdrs, web
 
 from edge import sse
-from edge.core.limits import Full
+from edge.core.limits import Full, Spending
 from edge.core.negotiation import prefers_events
 from edge.core.origins import vary
 from edge.door import Door
-from edge.parts import MAY_REFRESH, WHO, Parts
+from edge.parts import MADE_BYTES, MAY_REFRESH, WHO, Parts
 from edge.problems import SERVER, problem, too_soon
-from edge.uploads import answer_without_body
+from edge.sending import LongAnswer, sliced
+from edge.uploads import see_off, still_sends
 from runtime.metrics import REFUSED
+from schemas.answers import ErrorWord
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 RETRY_S = 10
+# What a request costs beside the bytes that are made to answer it, and what one costs
+# that opens a stream or a WebSocket: about the first messages on it.
+_REQUEST_BYTES, _STREAM_BYTES = 1_024, 32_768
 _METRICS = "/metrics"
 # A full edge must still be watched.
 _ALWAYS = frozenset(("/health/live", "/health/ready", _METRICS))
@@ -40,6 +46,7 @@ class Guard:
 
     def __init__(self, parts: Parts, door: Door) -> None:
         self._parts, self._door = parts, door
+        self._spending = Spending[str](parts.config.allowances.http_bytes_each)
 
     def middleware(self) -> Callable[..., Awaitable[web.StreamResponse]]:
         """Return it as aiohttp calls it."""
@@ -48,8 +55,13 @@ class Guard:
         async def guarded(
             request: web.Request, handler: _Handler
         ) -> web.StreamResponse:
-            answer = await self._pass(request, handler)
-            return await answer_without_body(request, answer, self._parts.clock)
+            with self._door.passing(request) as (who, full):
+                request[WHO] = who
+                answer = sliced(await self._answer(request, handler, full))
+                if full is not None:
+                    answer.force_close()
+                await self._send(request, answer)
+                return answer
 
         return guarded
 
@@ -64,20 +76,51 @@ class Guard:
         if origins.depends_on_origin:
             headers[hdrs.VARY] = vary(headers.get(hdrs.VARY), on=hdrs.ORIGIN)
 
-    async def _pass(
+    async def _answer(
+        self, request: web.Request, handler: _Handler, full: Full | None
+    ) -> web.StreamResponse:
+        if _is_always_answered(request):
+            return await self._admitted(request, handler)
+        if full is not None:
+            status, why = _TOLD[full]
+            said: ErrorWord = "too-many-connections"
+            return await self._turn_away(request, status, said, why, retry_s=RETRY_S)
+        who, clock = request[WHO], self._parts.clock
+        wait_s = self._spending.wait_s(who, now_s=clock.monotonic_s())
+        if wait_s > 0:
+            REFUSED.labels("requests").inc()
+            why = "your address asks for more than it may"
+            retry_s = ceil(wait_s)
+            return await self._turn_away(
+                request, 429, "too-many-requests", why, retry_s=retry_s
+            )
+        if is_upgrade(request) or prefers_events(_accepted(request)):
+            # It lasts: paid for when it begins.
+            self._spending.spend(who, _STREAM_BYTES, now_s=clock.monotonic_s())
+            return await self._admitted(request, handler)
+        answer = await self._admitted(request, handler)
+        cost = _REQUEST_BYTES + request.get(MADE_BYTES, answer.content_length or 0)
+        self._spending.spend(who, cost, now_s=clock.monotonic_s())
+        return answer
+
+    async def _admitted(
         self, request: web.Request, handler: _Handler
     ) -> web.StreamResponse:
-        with self._door.passing(request) as (who, full):
-            if full is not None and not _is_always_answered(request):
-                return await self._turn_away(request, full)
-            access = self._parts.config.access
-            request[WHO] = who
-            request[MAY_REFRESH] = shows(access.refresh_token, request)
-            refused = self._refused(request)
-            answer = await _serve(request, handler) if refused is None else refused
-            if full is not None:
-                answer.force_close()
-            return answer
+        request[MAY_REFRESH] = shows(self._parts.config.access.refresh_token, request)
+        refused = self._refused(request)
+        return await _serve(request, handler) if refused is None else refused
+
+    async def _send(self, request: web.Request, answer: web.StreamResponse) -> None:
+        """Send what aiohttp would not send as it should; it sends the rest."""
+        if answer.prepared:  # a stream, or a WebSocket, that has ended
+            return
+        sends_on = still_sends(request)
+        if sends_on:
+            answer.force_close()
+        if isinstance(answer, LongAnswer):
+            await self._parts.answers.send(request, answer)
+        if sends_on:
+            await see_off(request, answer, self._parts.clock)
 
     def _refused(self, request: web.Request) -> web.Response | None:
         if is_upgrade(request) and not self._door.origins.admits(*_page(request)):
@@ -89,14 +132,18 @@ class Guard:
             return unauthorized()
         return None
 
-    async def _turn_away(self, request: web.Request, full: Full) -> web.StreamResponse:
-        status, why = _TOLD[full]
-        accepted = ",".join(request.headers.getall(hdrs.ACCEPT, ()))
-        if request.method == hdrs.METH_GET and prefers_events(accepted):
+    async def _turn_away(
+        self,
+        request: web.Request,
+        status: int,
+        error: ErrorWord,
+        why: str,
+        *,
+        retry_s: int,
+    ) -> web.StreamResponse:
+        if request.method == hdrs.METH_GET and prefers_events(_accepted(request)):
             return await sse.send_away(request, why, self._parts)
-        answer = too_soon(status, "too-many-connections", why, retry_s=RETRY_S)
-        answer.force_close()
-        return answer
+        return too_soon(status, error, why, retry_s=retry_s)
 
 
 def is_upgrade(request: web.Request) -> bool:
@@ -124,6 +171,10 @@ async def _serve(request: web.Request, handler: _Handler) -> web.StreamResponse:
         return await handler(request)
     except web.HTTPException as raised:  # aiohttp's own, as of a handshake that is none
         return problem(raised.status, "bad-request", raised.text or raised.reason)
+
+
+def _accepted(request: web.Request) -> str:
+    return ",".join(request.headers.getall(hdrs.ACCEPT, ()))
 
 
 def _is_always_answered(request: web.Request) -> bool:

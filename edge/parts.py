@@ -12,6 +12,7 @@ from edge.config import EdgeConfig
 from edge.core.hub import Hub
 from edge.demand import Demand
 from edge.follower import Follower
+from edge.sending import Answers
 from runtime.clock import Clock
 from runtime.health import Health
 from runtime.metrics import (
@@ -27,6 +28,8 @@ from runtime.metrics import (
 # Of a request: from which address, or network of a household, and may it ask for a reading.
 WHO = web.RequestKey("who", str)
 MAY_REFRESH = web.RequestKey("may_refresh", bool)
+# How many bytes were made to answer it, where these are not the bytes of the answer.
+MADE_BYTES = web.RequestKey("made_bytes", int)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,7 @@ class Parts:
     clients: Clients
     demand: Demand
     follower: Follower
+    answers: Answers
     health: Health = field(default_factory=lambda: Health("edge"))
     draw: Callable[[], float] = random.random
     # Long answers are compressed one after the other, beside the loop.
@@ -56,6 +60,7 @@ class Parts:
     def measure(self) -> None:
         """Set the metrics that are not kept up to date all the time."""
         self.clients.count_sent()
+        self.answers.measure()
         HELD_BACK.set(self.hub.held_back)
         TABLE_KEYS.set(self.hub.keys)
         CLIENTS_BEHIND.set(self.hub.behind)

@@ -16,8 +16,9 @@ from edge.core.packed import MIN_BYTES
 from edge.core.queries import BadQuery, Query, read_query
 from edge.core.session import Subscribe
 from edge.guard import is_upgrade, unauthorized
-from edge.parts import MAY_REFRESH, WHO, Parts
+from edge.parts import MADE_BYTES, MAY_REFRESH, WHO, Parts
 from edge.problems import JSON, NEVER_KEPT, VARY_NEGOTIATED, problem, too_soon
+from edge.sending import answer_of
 from runtime.metrics import RESUMES
 from schemas.demand import RefreshKind
 from schemas.wire import Party
@@ -99,7 +100,7 @@ class PartyResource:
         body = triggered(self.party, now_ms=parts.clock.now_ms())
         return web.Response(body=body, headers={**JSON, **NEVER_KEPT})
 
-    async def _read(self, query: Query, request: web.Request) -> web.Response:
+    async def _read(self, query: Query, request: web.Request) -> web.StreamResponse:
         if _wants_events(request):  # HEAD: a GET was sent a stream
             return web.Response(headers=sse.HEADERS)
         parts = self.parts
@@ -109,7 +110,7 @@ class PartyResource:
             return await self._changes(asked, query.since, request)
         return await self._snapshot(asked, request)
 
-    async def _snapshot(self, asked: Asked, request: web.Request) -> web.Response:
+    async def _snapshot(self, asked: Asked, request: web.Request) -> web.StreamResponse:
         """Answer with what stands in the table, unless the client has just that."""
         hub = self.parts.hub
         headers = {**VARY_NEGOTIATED, hdrs.CACHE_CONTROL: _KEEPING[asked.party]}
@@ -124,7 +125,7 @@ class PartyResource:
 
     async def _changes(
         self, asked: Asked, since: str, request: web.Request
-    ) -> web.Response:
+    ) -> web.StreamResponse:
         """Answer with what changed since a cursor."""
         parts, cursor = self.parts, parse_cursor(since)
         if cursor is None:
@@ -137,16 +138,17 @@ class PartyResource:
 
     async def _encoded(
         self, body: Body, headers: dict[str, str], request: web.Request
-    ) -> web.Response:
+    ) -> web.StreamResponse:
         head = body.head
+        request[MADE_BYTES] = body.size_bytes
         is_short = len(head.head) < MIN_BYTES
         if is_short or not prefers_gzip(request.headers.get(hdrs.ACCEPT_ENCODING)):
-            return web.Response(body=body.json, headers={**JSON, **headers})
+            return answer_of(body.pieces(), {**JSON, **headers})
         if len(head.head) > _LONG_BYTES and not head.is_packed:
             async with self.parts.packing:
                 await asyncio.to_thread(head.pack)
         encoded: dict[str, str] = {hdrs.CONTENT_ENCODING: "gzip"}
-        return web.Response(body=body.gzip, headers={**JSON, **headers, **encoded})
+        return answer_of(body.pieces(gzip=True), {**JSON, **headers, **encoded})
 
 
 def _wants_events(request: web.Request) -> bool:

@@ -22,6 +22,7 @@ from edge.http import application
 from edge.listening import Listener, taking
 from edge.parts import Parts
 from edge.rounds import Rounds
+from edge.sending import Answers
 from eventlog.port import EventLog
 from runtime.clock import Clock
 from runtime.health import Health
@@ -133,6 +134,7 @@ def _parts(
             clock=clock,
             draw=draw,
         ),
+        answers=Answers(config, clock=clock),
         health=health or Health("edge"),
         draw=draw,
     )

@@ -25,26 +25,7 @@ async def expects_nothing(request: web.Request) -> None:
     """Let whoever asks before it sends a body (``Expect``) wait for the answer alone."""
 
 
-async def answer_without_body(
-    request: web.Request, answer: web.StreamResponse, clock: Clock
-) -> web.StreamResponse:
-    """Send the answer to a request whose body is still to come, and end the connection.
-
-    Any other is left to be sent as usual.
-    """
-    if not _is_long(request) or answer.prepared:
-        return answer
-    answer.force_close()
-    with suppress(ConnectionError):
-        await answer.prepare(request)
-        await answer.write_eof()
-        await _see_off(request, clock)
-    # So that aiohttp too reads nothing more.
-    request.protocol.force_close()
-    return answer
-
-
-def _is_long(request: web.Request) -> bool:
+def still_sends(request: web.Request) -> bool:
     """Tell whether more of a body may come than is worth waiting for."""
     if not request.can_read_body or request.content.is_eof():
         return False
@@ -53,13 +34,19 @@ def _is_long(request: web.Request) -> bool:
     return declared is None or declared > _SHORT_BYTES or is_asked_first
 
 
-async def _see_off(request: web.Request, clock: Clock) -> None:
-    transport = request.transport
-    if transport is None:  # gone already
-        return
-    rest = _Rest(transport)
-    await sleep_or(clock, _REST_S, rest.ended)
-    transport.abort()
+async def see_off(
+    request: web.Request, answer: web.StreamResponse, clock: Clock
+) -> None:
+    """Send the answer to a request whose body is still to come, and end the connection."""
+    with suppress(ConnectionError):
+        await answer.prepare(request)
+        await answer.write_eof()
+        if (transport := request.transport) is not None:
+            rest = _Rest(transport)
+            await sleep_or(clock, _REST_S, rest.ended)
+            transport.abort()
+    # So that aiohttp too reads nothing more.
+    request.protocol.force_close()
 
 
 class _Rest(asyncio.Protocol):

@@ -389,6 +389,13 @@ REFUSED = _EDGE.counter(
     ("reason",),
     alert="`connections of all`: the edge is full",
 )
+ANSWERS = _EDGE.gauge(
+    "stacks_feed_answers_under_way", "Long answers to GET that are still being read"
+)
+ANSWER_BYTES = _EDGE.gauge(
+    "stacks_feed_answer_bytes",
+    "Bytes of the answers under way, those that several readers share counted once",
+)
 OPEN_CONNECTIONS = _EDGE.gauge(
     "stacks_feed_open_connections",
     "Connections to the edge's port, of any kind",

@@ -209,8 +209,9 @@ ANSWERS: dict[str, Any] = {
         "WWW-Authenticate",
     ),
     "TooMany": _problem(
-        "Too many connections from the client's address. A stream of events is answered "
-        "as when the edge is not available.",
+        "Too many connections from the client's address, or more answers than it may have "
+        "(`too-many-requests`). A stream of events is answered as when the edge is not "
+        "available.",
         _example("too-many-connections", "too many connections from your address"),
         "Retry-After",
     ),

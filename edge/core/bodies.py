@@ -1,6 +1,7 @@
 """What GET answers, and the tag of it."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 from edge.core.balances import Balances
@@ -17,6 +18,9 @@ from edge.core.table import PRICE, Held, Table
 from schemas.ids import UserId
 from schemas.wire import Party
 
+# Below so many changed values, and below such a part of all, they are told alone.
+_FEW, _PART_OF_ALL = 100, 4
+
 
 class Body(NamedTuple):
     """An answer in two parts: ``head`` is that of many answers, ``tail`` of this alone."""
@@ -27,12 +31,18 @@ class Body(NamedTuple):
     @property
     def json(self) -> bytes:
         """The answer as it is."""
-        return self.head.head + self.tail
+        return b"".join(self.pieces())
 
     @property
-    def gzip(self) -> bytes:
-        """The answer compressed."""
-        return self.head.gzip(self.tail)
+    def size_bytes(self) -> int:
+        """How long the answer is as it is."""
+        return len(self.head.head) + len(self.tail)
+
+    def pieces(self, *, gzip: bool = False) -> tuple[bytes, bytes]:
+        """Return the answer in two pieces, the first of which many answers share."""
+        if gzip:
+            return self.head.gzip_pieces(self.tail)
+        return self.head.head, self.tail
 
 
 class Asked(NamedTuple):
@@ -93,6 +103,10 @@ class Bodies:
         removed: list[bytes] = []
         if why is not None:
             head = self._head(asked, now_ms)
+        elif self._is_most(asked, cursor):
+            # The answer with everything is there already, or the next can use it.
+            head = self._head(asked, now_ms)
+            removed = self._withdrawn(cursor, now_ms)
         else:
             updates = []
             for void, update in self._new(asked, cursor, now_ms):
@@ -108,6 +122,22 @@ class Bodies:
             now_ms=now_ms,
         )
         return Body(head, tail)
+
+    def _is_most(self, asked: Asked, cursor: Cursor) -> bool:
+        """Tell whether so many balances changed that all are as well told.
+
+        Each answer to what changed is made for one client alone. A position that was never
+        handed out must not have the whole table made anew for everybody who makes one up.
+        """
+        if asked != ("balances", None):
+            return False
+        places = self._table.balance_places
+        few = max(_FEW, places.values // _PART_OF_ALL)
+        return sum(1 for _ in islice(places.new(cursor.by_partition), few + 1)) > few
+
+    def _withdrawn(self, cursor: Cursor, now_ms: int) -> list[bytes]:
+        gone = self._table.balance_places.gone(cursor.by_partition)
+        return [self._balances.removed(held, now_ms=now_ms) for held in gone]
 
     def _new(
         self, asked: Asked, cursor: Cursor, now_ms: int

@@ -99,6 +99,57 @@ class Buckets(Generic[_Key]):
             self._by_key.popitem(last=False)
 
 
+class Spending(Generic[_Key]):
+    """What each who asks has spent, where a cost is known only after it was caused.
+
+    Who has anything left may ask, and may end below zero: then it waits until the rate has
+    made up for it. At most ``most`` are kept; whoever comes on top of them shares one
+    account.
+    """
+
+    def __init__(self, rate: Rate, *, most: int = MOST_BUCKETS) -> None:
+        self._rate, self._most = rate, most
+        # What is left to each, and when that was so; who spent last stands last.
+        self._left: OrderedDict[_Key | None, tuple[float, float]] = OrderedDict()
+
+    def __len__(self) -> int:
+        """Return how many are kept."""
+        return len(self._left)
+
+    def wait_s(self, key: _Key, *, now_s: float) -> float:
+        """Return for how long a key may not ask; 0 when it may."""
+        if not self._rate.is_limit:
+            return 0.0
+        left = self._now_left(self._account(key), now_s)
+        return max(0.0, (1.0 - left) / self._rate.per_s)
+
+    def spend(self, key: _Key, amount: float, *, now_s: float) -> None:
+        """Take an amount from what is left to a key."""
+        if not self._rate.is_limit:
+            return
+        self._drop_full(now_s)
+        account = self._account(key)
+        left = self._now_left(account, now_s) - amount
+        self._left[account] = left, now_s
+        self._left.move_to_end(account)
+
+    def _account(self, key: _Key) -> _Key | None:
+        is_kept = key in self._left or len(self._left) < self._most
+        return key if is_kept else None
+
+    def _now_left(self, account: _Key | None, now_s: float) -> float:
+        most = self._rate.most
+        left, at_s = self._left.get(account, (most, now_s))
+        return min(most, left + max(0.0, now_s - at_s) * self._rate.per_s)
+
+    def _drop_full(self, now_s: float) -> None:
+        for _ in range(min(len(self._left), _DROPPED_AT_ONCE)):
+            account = next(iter(self._left))
+            if self._now_left(account, now_s) < self._rate.most:
+                return
+            del self._left[account]
+
+
 class Full(Enum):
     """Whose share is used up."""
 

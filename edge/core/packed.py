@@ -5,12 +5,14 @@ and end on a byte; the end is put behind them as it is, in a block that is not c
 """
 
 import zlib
+from collections.abc import Iterator
 
 # Below this, an answer is sent sooner than compressed.
 MIN_BYTES = 1_024
 _LEVEL = 6
 _HEAD = b"\x1f\x8b\x08\0\0\0\0\0\0\xff"
-_STORED_LAST = b"\x01"
+_STORED, _STORED_LAST = b"\x00", b"\x01"
+_STORED_BYTES = 65_535
 _32_BITS = 0xFFFFFFFF
 
 
@@ -38,12 +40,20 @@ class Packed:
         self._checksum = zlib.crc32(self.head)
         self._packed = packed
 
-    def gzip(self, tail: bytes) -> bytes:
-        """Return the answer that ends with ``tail``, which is at most 65,535 bytes."""
+    def gzip_pieces(self, tail: bytes) -> tuple[bytes, bytes]:
+        """Return the answer that ends with ``tail``; all answers share the first piece."""
         self.pack()
-        size = len(tail)
-        lengths = size.to_bytes(2, "little") + (size ^ 0xFFFF).to_bytes(2, "little")
         checksum = zlib.crc32(tail, self._checksum)
-        length = (len(self.head) + size) & _32_BITS
+        length = (len(self.head) + len(tail)) & _32_BITS
         end = checksum.to_bytes(4, "little") + length.to_bytes(4, "little")
-        return b"".join((self._packed or b"", _STORED_LAST, lengths, tail, end))
+        return self._packed or b"", b"".join((*_stored(tail), end))
+
+
+def _stored(text: bytes) -> Iterator[bytes]:
+    """Yield a text as the last blocks of a stream, as it is."""
+    for start in range(0, max(len(text), 1), _STORED_BYTES):
+        block = text[start : start + _STORED_BYTES]
+        yield _STORED_LAST if start + _STORED_BYTES >= len(text) else _STORED
+        yield len(block).to_bytes(2, "little")
+        yield (len(block) ^ 0xFFFF).to_bytes(2, "little")
+        yield block

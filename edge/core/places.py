@@ -49,6 +49,11 @@ class Places(Generic[_Key]):
         """Return how many withdrawn keys are remembered, overtaken ones included."""
         return len(self._oldest_gone)
 
+    @property
+    def values(self) -> int:
+        """How many keys hold a value."""
+        return sum(map(len, self._offsets.values()))
+
     def put(self, key: _Key, place: Place) -> None:
         """Note the newest record of a key."""
         offsets = self._offsets.setdefault(place.partition, {})

@@ -40,6 +40,9 @@ def test_by_default_a_client_may_do_what_any_client_does() -> None:
 def test_in_production_addresses_have_their_share() -> None:
     assert allowed(environment="production").connections_each == 200
     assert allowed(connections_per_address=7).connections_each == 7
+    in_production = allowed(environment="production").http_bytes_each
+    assert in_production == Rate(4_194_304, 67_108_864)
+    assert allowed(http_bytes_per_s=5, http_burst_bytes=9).http_bytes_each == Rate(5, 9)
 
 
 def test_zero_is_no_limit() -> None:
@@ -50,14 +53,17 @@ def test_zero_is_no_limit() -> None:
         errors_per_minute=0,
         refresh_per_address_s=0,
         watch_per_address=0,
+        http_bytes_per_s=0,
     )
     assert (none.ids_per_message, none.ids_per_client) == (0, 0)
     rates = (none.messages, none.errors, none.refreshes_each, none.new_watched_each)
-    assert not any(rate.is_limit for rate in rates)
+    assert not any(rate.is_limit for rate in (*rates, none.http_bytes_each))
 
 
 def test_zero_messages_at_once_is_no_limit_either() -> None:
     assert not allowed(messages_burst=0).messages.is_limit
+    nothing_at_once = allowed(http_bytes_per_s=5, http_burst_bytes=0)
+    assert not nothing_at_once.http_bytes_each.is_limit
 
 
 def test_tokens_and_networks_reach_the_edge_and_tokens_are_not_shown() -> None:

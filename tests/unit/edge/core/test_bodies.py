@@ -11,7 +11,7 @@ from edge.core.bodies import Asked, Bodies
 from edge.core.cursor import Refusal, parse_cursor
 from edge.core.hub import Hub
 from edge.core.places import Place
-from schemas.ids import STX, ContractId
+from schemas.ids import STX, ContractId, UserId
 from schemas.wire import Party
 from tests.support.edge_clients import Desk
 from tests.support.edge_table import (
@@ -245,4 +245,53 @@ def test_what_cannot_be_told_is_everything() -> None:
 def test_the_answer_compressed_is_the_answer() -> None:
     bodies = a_desk().hub.bodies
     body = bodies.body(bodies.asked("prices", None), now_ms=NOW_MS)
-    assert gzip.decompress(body.gzip) == body.json
+    assert gzip.decompress(b"".join(body.pieces(gzip=True))) == body.json
+
+
+MANY = [UserId(f"{ANNE}.user-{number}") for number in range(400)]
+
+
+def held_by_many() -> Desk:
+    desk = a_desk()
+    desk.put(*(balance(user, CHA, 1) for user in MANY))
+    return desk
+
+
+def told(answer: dict[str, Any]) -> dict[str, int]:
+    """Return what a client has that takes an answer: forgets what is void, then takes values."""
+    return {each["userId"]: each["balance"] for each in answer["balances"]}
+
+
+def test_when_most_balances_changed_all_are_told_from_what_is_made_already() -> None:
+    desk = held_by_many()
+    before = desk.hub.cursor()
+    desk.put(*(balance(user, CHA, 2, version=2) for user in MANY[:300]))
+    desk.put(gone(balance(MANY[399], CHA, 1)))
+    answer = since(desk, "balances", None, before)
+    assert answer["recovered"] is True
+    assert "why" not in answer
+    assert told(answer) == {
+        ANNE: 5,
+        **dict.fromkeys(MANY[:300], 2),
+        **dict.fromkeys(MANY[300:399], 1),
+    }
+    assert [each["userId"] for each in answer["removed"]] == [MANY[399]]
+    # Made once for all who ask, whatever positions they name.
+    bodies = desk.hub.bodies
+    whole = bodies.asked("balances", None)
+    heads = set()
+    for position in range(3):
+        cursor = parse_cursor(f"{before}".rpartition(".")[0] + f".{position:x}")
+        assert cursor is not None
+        heads.add(id(bodies.since(whole, cursor, None, now_ms=NOW_MS).head))
+    heads.add(id(bodies.body(whole, now_ms=NOW_MS).head))
+    assert len(heads) == 1
+
+
+def test_when_few_balances_changed_they_alone_are_told() -> None:
+    desk = held_by_many()
+    before = desk.hub.cursor()
+    desk.put(*(balance(user, CHA, 2, version=2) for user in MANY[:99]))
+    answer = since(desk, "balances", None, before)
+    assert told(answer) == dict.fromkeys(MANY[:99], 2)
+    assert answer["removed"] == []

@@ -11,6 +11,7 @@ from edge.core.limits import (
     Conduct,
     Full,
     Rate,
+    Spending,
 )
 
 SLOW = Rate(per_s=0.5, burst=2)
@@ -138,3 +139,52 @@ def test_messages_and_mistakes_are_counted_apart() -> None:
     conduct = Conduct(Rate(1.0, 2), Rate(0.1, 1), now_s=0.0)
     assert [conduct.speaks(now_s=0.0) for _ in range(3)] == [True, True, False]
     assert [conduct.errs(now_s=0.0) for _ in range(2)] == [True, False]
+
+
+def test_who_spent_more_than_it_had_waits_until_that_is_made_up_for() -> None:
+    spending = Spending[str](Rate(per_s=10, burst=100))
+    assert spending.wait_s("a", now_s=0.0) == 0.0
+    spending.spend("a", 250, now_s=0.0)
+    assert spending.wait_s("a", now_s=0.0) == 15.1
+    assert spending.wait_s("a", now_s=15.0) > 0
+    assert spending.wait_s("a", now_s=15.1) == 0.0
+    # Others have their own.
+    assert spending.wait_s("b", now_s=0.0) == 0.0
+
+
+def test_what_is_left_grows_no_further_than_the_burst() -> None:
+    spending = Spending[str](Rate(per_s=10, burst=100))
+    spending.spend("a", 50, now_s=0.0)
+    spending.spend("a", 100, now_s=1_000.0)
+    assert spending.wait_s("a", now_s=1_000.0) == 0.1
+    # A clock that steps back takes nothing away, and gives nothing.
+    assert spending.wait_s("a", now_s=0.0) == 0.1
+
+
+def test_who_has_all_again_is_forgotten() -> None:
+    spending = Spending[str](Rate(per_s=1, burst=10))
+    spending.spend("a", 5, now_s=0.0)
+    spending.spend("b", 5, now_s=4.0)
+    spending.spend("c", 5, now_s=6.0)
+    assert len(spending) == 2
+    spending.spend("b", 1, now_s=7.0)
+    spending.spend("d", 1, now_s=11.5)
+    assert len(spending) == 1
+
+
+def test_beyond_so_many_all_others_share_one_account() -> None:
+    spending = Spending[int](Rate(per_s=1, burst=10), most=2)
+    for each in range(5):
+        spending.spend(each, 6, now_s=0.0)
+    assert len(spending) == 3
+    assert [spending.wait_s(each, now_s=0.0) > 0 for each in range(6)] == [
+        *(False, False),
+        *(True, True, True, True),
+    ]
+
+
+def test_without_a_limit_nothing_is_kept() -> None:
+    spending = Spending[str](NO_LIMIT)
+    spending.spend("a", 1_000_000, now_s=0.0)
+    assert spending.wait_s("a", now_s=0.0) == 0.0
+    assert len(spending) == 0
