@@ -6,6 +6,7 @@ from itertools import chain
 from typing import NoReturn
 
 from audit.commits import Commits, oldest_needed, open_commits
+from audit.core.appended import AppendTimes, Early
 from audit.core.difference import Difference, DifferenceFound
 from audit.core.ends import LatestCheck, check_left_over
 from audit.core.held import StateCheck
@@ -53,7 +54,8 @@ class ShardReport:
 
     Verified are the commits after ``start``, which is that of a snapshot or 0, up to
     ``last``. Where that is the end, ``waiting`` observations are not yet folded. ``later`` keys of the public table have changed since. ``snapshots`` were
-    compared on the way.
+    compared on the way. ``early`` are commits with append times that a clock must have
+    been set back for, if nobody changed them.
     """
 
     shard: int
@@ -64,6 +66,7 @@ class ShardReport:
     later: int
     snapshots: int
     difference: Difference | None = None
+    early: Early | None = None
 
 
 async def verify_shard(
@@ -100,6 +103,7 @@ class _Verifying:
         self._later = self._compared = 0
         self._snapshots: dict[int, list[FoundSnapshot]] = {}
         self._oldest: Mapping[str, int] = {}
+        self._times = AppendTimes(shard, at_once=log.one_time_a_commit)
 
     async def run(self) -> None:
         # In this order: what was written before the journal's end is all in its commits.
@@ -130,6 +134,7 @@ class _Verifying:
             later=self._later,
             snapshots=self._compared,
             difference=difference,
+            early=self._times.early,
         )
 
     async def _waiting(self) -> int:
@@ -189,6 +194,7 @@ class _Verifying:
                 if stretch.start < self._oldest.get(topic, 0):
                     self._is_gone(topic)
             verifier.check(read)
+            self._times.check(read)
             self._progress(sum(stretch.count for stretch in read.said.inputs.values()))
             for found in self._snapshots.get(verifier.commit, ()):
                 await self._compare(found, commits.places)
@@ -221,6 +227,7 @@ class _Verifying:
         latest.end(number)
         self._later = latest.later
         state.end(number)
+        self._times.end(state.own_position)
 
     async def _check_claims(
         self,

@@ -7,6 +7,7 @@ from uuid import uuid4
 
 from audit.commits import Commits, oldest_needed, open_commits
 from audit.config import WatchConfig
+from audit.core.appended import AppendTimes
 from audit.core.commits import CommitRead
 from audit.core.difference import DifferenceFound
 from audit.core.pace import Mark, is_due
@@ -40,6 +41,7 @@ class Watching:
         self._config, self._clock, self._notice = config, clock, notice
         self._places: Mapping[str, int] | None = None
         self._verifier: Verifier | None = None
+        self._times = AppendTimes(shard, at_once=log.one_time_a_commit)
         self._last: Mark | None = None
         self._failures = 0
 
@@ -122,6 +124,7 @@ class Watching:
     ) -> None:
         try:
             verifier.check(read)
+            self._times.check(read)
         except DifferenceFound as error:
             metrics.AUDIT_DIFFERENCE.labels(self._shard).set(read.said.commit)
             logger.critical("difference found", extra={"difference": f"{error}"})

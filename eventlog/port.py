@@ -313,6 +313,14 @@ class EventLog(Protocol):
         """What to call this log in a message: a URL without secrets."""
         ...
 
+    @property
+    def one_time_a_commit(self) -> bool:
+        """Whether all records of a commit have the same append time.
+
+        On a broker each partition has a clock of its own.
+        """
+        ...
+
     async def create(self, topics: Sequence[TopicSpec]) -> tuple[str, ...]:
         """Create the topics that do not exist; return their names. Never alters one."""
         ...

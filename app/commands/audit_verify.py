@@ -112,6 +112,13 @@ def _in_words(report: ShardReport) -> str:
         (report.later, f"{report.later:,} keys of `latest` changed since"),
     ]
     said = "; ".join([done, *(note for count, note in notes if count)])
+    if report.early is not None:
+        commits, first, early_ms = report.early
+        said += (
+            f"\n{shard}: {commits:,} commits were appended before the newest observation that "
+            f"they read, the first is commit {first}, by {early_ms / 1_000:,.3f} s: a clock "
+            "was set back, or somebody changed append times"
+        )
     return f"{said}\n{shard}: {report.difference}" if report.difference else said
 
 
@@ -148,6 +155,7 @@ def _as_json(report: ShardReport) -> dict[str, Any]:
     difference = report.difference
     return {
         **asdict(report),
+        "early": report.early and report.early._asdict(),
         "difference": difference
         and {**asdict(difference), "check": difference.check.value},
     }

@@ -15,6 +15,7 @@ class Check(Enum):
     RANGE = "input range"
     RAW = "raw hash"
     LOG_TIME = "log time"
+    APPEND_TIME = "append time"
     DECISIONS = "decisions"
     PUBLISHED = "published digest"
     CHANGES = "changes"

@@ -30,6 +30,8 @@ class StateCheck:
         self._found: dict[bytes, LogRecord | None] = {}
         self._position: LogRecord | None = None
         self._ours_end = 0
+        # The position of the very commit after which the state is held, if it stands there.
+        self.own_position: LogRecord | None = None
 
     def read(self, records: Sequence[LogRecord]) -> None:
         """Take in what is next in ``state``."""
@@ -47,6 +49,8 @@ class StateCheck:
         if isinstance(said, Malformed) or said.commit > self._state.position.commit:
             return
         self._ours_end = record.offset
+        is_own = said.commit == self._state.position.commit
+        self.own_position = record if is_own else None
 
     def end(self, newest: int) -> None:
         """Compare, when all of ``state`` was read.

@@ -27,7 +27,10 @@ _MS = 1_000
 
 def time_text(time_ms: int) -> str:
     """Return a moment in UTC, to the millisecond."""
-    at = datetime.fromtimestamp(time_ms // _MS, UTC)
+    try:
+        at = datetime.fromtimestamp(time_ms // _MS, UTC)
+    except (OverflowError, ValueError):  # in no year that a calendar has
+        return f"{time_ms} ms after 1970"
     return f"{at:%Y-%m-%d %H:%M:%S}.{time_ms % _MS:03}Z"
 
 

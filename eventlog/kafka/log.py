@@ -46,6 +46,11 @@ class KafkaLog:
         """What to call this log in a message."""
         return self._config.where
 
+    @property
+    def one_time_a_commit(self) -> bool:
+        """Return False: each partition has a leader with a clock of its own."""
+        return False
+
     async def create(self, topics: Sequence[TopicSpec]) -> tuple[str, ...]:
         """Create the topics that do not exist; return their names."""
         return await self._topics.create(topics)

@@ -44,6 +44,11 @@ class SqliteLog:
         """What to call this log in a message."""
         return self._config.where
 
+    @property
+    def one_time_a_commit(self) -> bool:
+        """Return True: they are written in one transaction of the file."""
+        return True
+
     async def create(self, topics: Sequence[TopicSpec]) -> tuple[str, ...]:
         """Create the topics that do not exist; return their names."""
 

@@ -48,6 +48,16 @@ async def test_a_commit_stands_in_the_shards_partition_of_each_topic(
     assert not any(found.values())
 
 
+async def test_a_log_says_whether_a_commit_has_one_append_time(log: EventLog) -> None:
+    async with log.own(1) as writer:
+        await writer.commit(
+            {RAW.name: [entry("a"), entry("b")], TABLE.name: [entry("c")]}
+        )
+    found = await read_all(log, [raw(1), table(1)])
+    times = {record.time_ms for records in found.values() for record in records}
+    assert len(times) == 1 or not log.one_time_a_commit
+
+
 async def test_commits_follow_one_another_in_order(log: EventLog) -> None:
     async with log.own(0) as writer:
         for number in range(10):

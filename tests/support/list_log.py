@@ -27,6 +27,7 @@ class ListLog:
     """
 
     where = "a list"
+    one_time_a_commit = True
 
     def __init__(self, partitions: int) -> None:
         self.partitions = partitions

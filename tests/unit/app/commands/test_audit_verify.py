@@ -1,17 +1,21 @@
 """`audit verify`: words, JSON, exit codes, processes."""
 
 import json
+import sqlite3
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from app.cli import main
 from app.commands.audit_verify import _exit_code, as_json, in_words
+from audit.core.appended import Early
 from audit.core.cuts import Cut
 from audit.core.difference import Check, Difference
 from audit.core.heads import Compared, Head
 from audit.verify import ShardReport
-from schemas.topics import JOURNAL, LATEST, PRICES_RAW
+from schemas.topics import CHANGES, JOURNAL, LATEST, PRICES_RAW
 from tests.support.folded import a_folded_file, tamper
 
 LOG = Path("log.sqlite")
@@ -205,3 +209,47 @@ def test_a_file_without_a_head_is_a_wrong_request(
     assert main(["audit", "verify", "--jobs", "1", "--against", "heads"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert "--against heads: " in line
+
+
+# ---- append times
+
+
+@pytest.mark.parametrize("topic", [CHANGES, JOURNAL])
+def test_append_times_that_were_moved_in_the_file_are_found(
+    log: Path, capsys: pytest.CaptureFixture[str], topic: str
+) -> None:
+    with closing(sqlite3.connect(log)) as db, db:
+        db.execute(
+            "UPDATE records SET time = time - 3600000 WHERE id >> 40 IN (SELECT p.id"
+            " FROM partitions p JOIN topics t ON p.topic = t.id WHERE t.name = ?)",
+            (topic,),
+        )
+    assert main(["audit", "verify", "--jobs", "1"]) == 1
+    assert "append time differs in commit 1 of shard" in said(capsys)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE records SET value = CAST(REPLACE(CAST(value AS TEXT),"
+        """ '"logTime":1', '"logTime":2') AS BLOB) WHERE key LIKE 'watermark%'""",
+        "DELETE FROM records WHERE id >> 40 IN (SELECT p.id FROM partitions p"
+        " JOIN topics t ON p.topic = t.id WHERE t.name = 'demand')",
+    ],
+    ids=["watermarks", "demand"],
+)
+def test_watermarks_and_demand_are_no_history(log: Path, statement: str) -> None:
+    with closing(sqlite3.connect(log)) as db, db:
+        db.execute(statement)
+    assert main(["audit", "verify", "--jobs", "1"]) == 0
+
+
+def test_commits_that_were_appended_early_are_told() -> None:
+    report = replace(RIGHT, early=Early(2, 7, 3_600_000))
+    (_, line, _) = in_words([report], took_s=1.0).splitlines()
+    assert line.startswith(
+        "shard 0: 2 commits were appended before the newest observation that they read, "
+        "the first is commit 7, by 3,600.000 s: "
+    )
+    (told,) = json.loads(as_json([report]))["shards"]
+    assert told["early"] == {"commits": 2, "first": 7, "early_ms": 3_600_000}
