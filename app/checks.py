@@ -3,13 +3,12 @@
 import math
 import shutil
 from collections.abc import AsyncIterator, Mapping, Sequence
-from email.utils import parsedate_to_datetime
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from app.bootstrap import open_log
-from app.configs import place_of, urls, wanted_log
+from app.configs import ingest_config, place_of, urls, wanted_log
 from app.errors import OPERATIONAL, OperatorError, in_one_line
 from app.places import File
 from app.ports import check_free
@@ -17,10 +16,13 @@ from app.retention import Standing, standings
 from app.settings import Settings
 from app.topics import Shown, check_identity, in_words, show
 from eventlog.port import EventLog
+from ingest.core.headers import http_date_s, shown
 from runtime.clock import Clock
 
 if TYPE_CHECKING:
     from httpx import AsyncClient, Response
+
+    from ingest.standing import PriceMoments
 
 _DAY_MS = 86_400_000
 _HOUR_MS = 3_600_000
@@ -30,6 +32,9 @@ _CLOCK_TOLERANCE_S = 2.0
 # Further behind than this ingest holds back.
 _BEHIND_S = 30.0
 _LEAST_DAYS, _GIB = 7, 2**30
+# A source without a price for so many of its intervals is silent.
+_SILENT_INTERVALS = 2
+_OK = 200
 # A small answer of each upstream that has a Date header and needs no key.
 _PROBES = {
     "hiro": "/extended",
@@ -98,6 +103,8 @@ async def _log(settings: Settings, *, clock: Clock) -> AsyncIterator[Finding]:
                 )
                 yield retention(stand)
                 yield newest(await _newest_ms(log, partitions), now_ms=clock.now_ms())
+                moments = await _price_moments(log, partitions)
+                yield prices(moments, settings, now_ms=clock.now_ms())
             place = place_of(settings)
             if isinstance(place, File):
                 yield _growth(place.path, shown, now_ms=clock.now_ms())
@@ -165,6 +172,41 @@ async def _newest_ms(log: EventLog, partitions: int) -> int:
     from ingest.standing import newest_moment_of  # noqa: PLC0415 - only where asked for
 
     return await newest_moment_of(log, range(partitions))
+
+
+async def _price_moments(log: EventLog, partitions: int) -> "PriceMoments":
+    from ingest.standing import newest_prices  # noqa: PLC0415 - only where asked for
+
+    return await newest_prices(log, range(partitions))
+
+
+def prices(moments: "PriceMoments", settings: Settings, *, now_ms: int) -> Finding:
+    """Say how old the prices in the log are, and which source has given none for long."""
+    if moments.since_ms is None:
+        return Finding("prices", Health.WELL, "none observed yet")
+    config = ingest_config(settings)
+    limit_s = max(_SILENT_INTERVALS * config.price_interval_s, config.silence_floor_s)
+    ages_s = {
+        source: max(0.0, (now_ms - moment_ms) / 1_000)
+        for source, moment_ms in moments.newest_ms.items()
+    }
+    looked_s = max(0.0, (now_ms - moments.since_ms) / 1_000)
+    found = f"observed {min(ages_s.values()):,.0f} s ago"
+    silent = [
+        f"{source} for {ages_s[source]:,.0f} s"
+        if source in ages_s
+        else f"{source} for more than {looked_s:,.0f} s"
+        for source in config.price_sources
+        if ages_s.get(source, looked_s) > limit_s
+    ]
+    if not silent:
+        return Finding("prices", Health.WELL, found)
+    advice = (
+        "start ingest; if it runs, its /health/ready says which source is silent, why, "
+        "and what to do"
+    )
+    said = f"{found}; none of {', none of '.join(silent)}"
+    return Finding("prices", Health.LOOK, said, advice)
 
 
 def newest(newest_ms: int, *, now_ms: int) -> Finding:
@@ -254,7 +296,10 @@ def judged(
     """Judge an upstream by its status, and this machine's clock by its ``Date``."""
     found = f"{url}: {status}"
     advice = _STATUS_ADVICE.get(status)
-    if advice is None and status >= 400:  # noqa: PLR2004 - where HTTP's errors begin
+    if status in _REDIRECTS:
+        found += f", moved to {shown(headers.get('location', 'nowhere'))}"
+        advice = f"set STACKS_FEED_{name.upper()}_URL to where it is now"
+    elif advice is None and status != _OK:
         advice = "its own trouble; values stay as they are until it answers again"
     if advice is not None:
         return Finding(name, Health.WRONG, found, advice)
@@ -265,10 +310,12 @@ def judged(
     return Finding(name, Health.WELL, found)
 
 
+_REDIRECTS = range(300, 400)
 _STATUS_ADVICE = {
     401: "the key is refused; correct STACKS_FEED_HIRO_API_KEY",
     403: "access is refused; check the key and whether this address is blocked",
     404: "nothing there; correct the URL of this upstream",
+    405: "nothing to read there; correct the URL of this upstream",
     410: "this endpoint is gone for good; try STACKS_FEED_ACCOUNTS_API=v3",
     429: "rate-limited; wait, get a key, or lower STACKS_FEED_HIRO_PER_MINUTE",
 }
@@ -276,9 +323,6 @@ _STATUS_ADVICE = {
 
 def _ahead_s(headers: Mapping[str, str], *, now_ms: int) -> float | None:
     """Return how far this clock is ahead of the upstream's; ``None`` if it says none."""
-    try:
-        said = parsedate_to_datetime(headers["date"])
-    except (KeyError, ValueError, TypeError):
-        return None
+    said_s = http_date_s(headers.get("date", ""))
     # The header has whole seconds: half a second is its middle.
-    return now_ms / 1_000 - said.timestamp() - 0.5
+    return None if said_s is None else now_ms / 1_000 - said_s - 0.5

@@ -9,11 +9,21 @@ import pytest
 
 from app import checks, configs, settings
 from app.bootstrap import apply_topics, open_log
-from app.checks import Finding, Health, findings, growth, judged, newest, retention
+from app.checks import (
+    Finding,
+    Health,
+    findings,
+    growth,
+    judged,
+    newest,
+    prices,
+    retention,
+)
 from app.configs import urls
 from app.ports import free_port
 from app.retention import Standing
 from eventlog.port import Entry
+from ingest.standing import PriceMoments
 from processor.core.retention import Gap
 from schemas.base import encode
 from schemas.ids import STX
@@ -97,6 +107,10 @@ async def test_an_upstream_that_cannot_be_reached_is_wrong() -> None:
     ("status", "health", "advice"),
     [
         (200, Health.WELL, ""),
+        (204, Health.WRONG, "trouble"),
+        (301, Health.WRONG, "set STACKS_FEED_HIRO_URL to where it is now"),
+        (404, Health.WRONG, "correct the URL"),
+        (405, Health.WRONG, "correct the URL"),
         (401, Health.WRONG, "STACKS_FEED_HIRO_API_KEY"),
         (410, Health.WRONG, "STACKS_FEED_ACCOUNTS_API"),
         (429, Health.WRONG, "rate-limited"),
@@ -219,6 +233,63 @@ async def test_the_newest_observation_is_looked_for_in_the_log() -> None:
     async with open_log(read, clock=ManualClock(NOW_MS)) as log:
         await log.append(PRICES_RAW, [(0, Entry(STX.encode(), encode(seen)))])
     assert (await found())["newest"].found == "observed 0 s ago"
+
+
+def test_a_redirect_is_told_with_where_it_leads() -> None:
+    headers = {"location": "https://hiro.example/\n"}
+    finding = judged("hiro", "http://h", 308, headers, now_ms=NOW_MS)
+    assert finding.found == "http://h: 308, moved to https://hiro.example/?"
+
+
+@pytest.mark.parametrize(
+    ("ages_s", "said", "health"),
+    [
+        pytest.param({}, "none observed yet", Health.WELL, id="none"),
+        pytest.param(
+            {"kraxel": 2, "stxtools": 59, "internal": 3},
+            "observed 2 s ago",
+            Health.WELL,
+            id="all are heard",
+        ),
+        pytest.param(
+            {"kraxel": 61, "stxtools": 60, "internal": 3},
+            "observed 3 s ago; none of kraxel for 61 s",
+            Health.LOOK,
+            id="one is silent",
+        ),
+        pytest.param(
+            {"stxtools": 3, "internal": 700},
+            "observed 3 s ago; none of kraxel for more than 700 s, "
+            "none of internal for 700 s",
+            Health.LOOK,
+            id="one was not heard as far as was looked",
+        ),
+    ],
+)
+def test_the_age_of_the_prices_of_each_source_is_told(
+    ages_s: dict[str, int], said: str, health: Health
+) -> None:
+    newest_ms = {name: NOW_MS - age_s * 1_000 for name, age_s in ages_s.items()}
+    moments = PriceMoments(newest_ms, min(newest_ms.values(), default=None))
+    finding = prices(moments, settings.read({}, env_file=None), now_ms=NOW_MS)
+    assert (finding.found, finding.health) == (said, health)
+    assert ("/health/ready" in finding.advice) is (health is Health.LOOK)
+
+
+async def test_an_upstream_that_fell_silent_is_a_finding() -> None:
+    read = settings.read({}, env_file=None)
+    await apply_topics(read, clock=ManualClock(NOW_MS))
+    assert (await found())["prices"].found == "none observed yet"
+    async with open_log(read, clock=ManualClock(NOW_MS)) as log:
+        for source, age_ms in (("kraxel", 84_000), ("stxtools", 1_000)):
+            seen = PriceObserved(
+                contract_id=STX, source=source, usd="1", observed_at=NOW_MS - age_ms
+            )
+            await log.append(PRICES_RAW, [(0, Entry(STX.encode(), encode(seen)))])
+        await log.append(PRICES_RAW, [(0, Entry(b"odd", b"{"))])
+    finding = (await found())["prices"]
+    assert finding.health is Health.LOOK
+    assert "none of kraxel for 84 s, none of internal for more than 84" in finding.found
 
 
 def test_every_upstream_has_a_probe() -> None:
