@@ -22,7 +22,8 @@ _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 def documents() -> Mapping[str, bytes]:
     """Return the text of each file by its name, sorted.
 
-    A record is described as it is written: every field present. A message of a client is
+    A record is described as it is written: every field present, but those that were added
+    to its version later. A message of a client is
     described as it is read, all others as they are sent.
     """
     found = {_file_name(model): _document(model) for model in _models()}
@@ -64,10 +65,10 @@ def _file_name(model: type[BaseModel]) -> str:
 
 
 class _AsWritten(GenerateJsonSchema):
-    """A record always has all its fields, whatever their defaults."""
+    """A record has all its fields, whatever their defaults, but those added later."""
 
-    def field_is_required(self, *_: Any, **__: Any) -> bool:
-        return True
+    def field_is_required(self, field: Any, *_: Any, **__: Any) -> bool:
+        return "serialization_exclude_if" not in field
 
 
 class AsSent(GenerateJsonSchema):

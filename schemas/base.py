@@ -41,7 +41,8 @@ def camel(name: str) -> str:
 class Event(BaseModel):
     """A record of the log; its ``schema`` field names its kind and version.
 
-    Every field is always present in JSON, ``null`` where there is nothing. A field that is
+    Every field is always present in JSON, ``null`` where there is nothing; one that was added
+    to a version later is left out instead (``exclude_if``). A field that is
     not declared, or of another type, is refused.
     """
 

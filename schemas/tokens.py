@@ -14,7 +14,9 @@ class TokenFields(Event):
     """What can be known of a token; ``null`` means that nobody said.
 
     ``type`` is ``SUBNET`` for a token of a subnet, whose ``base`` is the mainnet token it
-    stands for.
+    stands for. ``lastUpdated`` is when the source itself last changed its record; it was
+    added later, and is absent where nobody said, so that records written before keep their
+    bytes when they are derived again.
     """
 
     name: Text | None = None
@@ -33,6 +35,7 @@ class TokenFields(Event):
     external_pool_id: Text | None = None
     engine_contract_id: Text | None = None
     verified: bool | None = None
+    last_updated: Millis | None = Field(None, exclude_if=lambda said: said is None)
 
 
 class TokenObserved(Event):

@@ -102,6 +102,10 @@ def _observed(
     ]
 
 
+def _undated(fields: TokenFields) -> TokenFields:
+    return fields.model_copy(update={"last_updated": None})
+
+
 @dataclass(slots=True)
 class Said:
     """The last word of each source on each token, to write only what is new."""
@@ -110,14 +114,17 @@ class Said:
 
     def note(self, one: TokenObserved) -> None:
         """Take note of a word that is in the log."""
-        self._words[one.source, one.contract_id] = one.fields
+        self._words[one.source, one.contract_id] = _undated(one.fields)
 
     def news(self, seen: Iterable[TokenObserved]) -> list[TokenObserved]:
-        """Return those that say something else than the last word of their source."""
+        """Return those that say something else than the last word of their source.
+
+        A record that was only dated anew is no news: a registry may do so every minute.
+        """
         return [
             one
             for one in seen
-            if self._words.get((one.source, one.contract_id)) != one.fields
+            if self._words.get((one.source, one.contract_id)) != _undated(one.fields)
         ]
 
     def doubt(self) -> None:

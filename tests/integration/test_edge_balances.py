@@ -36,7 +36,7 @@ METADATA = {
     "symbol": "CHA",
     "decimals": 6,
     "type": "SIP10",
-    "identifier": None,
+    "identifier": CHA,
     "description": None,
     "image": None,
     "token_uri": None,

@@ -123,6 +123,20 @@ async def test_what_was_said_before_is_no_news() -> None:
         assert not said.asked(seen[0].contract_id)
 
 
+async def test_a_record_that_was_only_dated_anew_is_no_news() -> None:
+    async with simulated() as simulator, client_of(simulator, "tokens") as client:
+        said, seen = Said(), await read_charisma(client, MAIN)
+        assert {one.fields.last_updated for one in seen} == {
+            simulator.stage.moved_at_ms
+        }
+        for one in seen:
+            said.note(one)
+        simulator.stage.moved_at_ms += 60_000
+        later = await read_charisma(client, MAIN)
+        assert later[0].fields != seen[0].fields
+        assert said.news(later) == []
+
+
 async def test_after_a_doubt_all_is_said_again_but_what_contracts_said() -> None:
     async with (
         simulated() as simulator,

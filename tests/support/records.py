@@ -98,6 +98,7 @@ fields = build(
     total_supply=maybe(amounts),
     base=maybe(contract_ids),
     lp_rebate_percent=maybe(ratios),
+    last_updated=maybe(st.integers(0, 2**53 - 1)),
     verified=maybe(st.booleans()),
 )
 ranges = build(InputRange, start=counts, end=counts, count=counts, sha256=hashes)

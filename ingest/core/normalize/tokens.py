@@ -57,6 +57,8 @@ class _Record(Upstream):
 
 
 _Row = TypeVar("_Row", bound=_Record)
+# 2009 and 2100: what is outside is no moment of a record.
+_FIRST_MS, _LAST_MS = 1_230_768_000_000, 4_102_444_800_000
 
 
 class _Charisma(_Record):
@@ -65,6 +67,7 @@ class _Charisma(_Record):
     identifier: Any = None
     image: Any = None
     base: Any = None
+    lastUpdated: Any = None  # noqa: N815
     tokenAContract: Any = None  # noqa: N815
     tokenBContract: Any = None  # noqa: N815
     lpRebatePercent: Any = None  # noqa: N815
@@ -95,6 +98,7 @@ def _charisma(row: _Charisma, network: Network) -> _Own:
             "identifier": text(row.identifier),
             "image": text(row.image),
             "base": _base(row.base, network),
+            "last_updated": _moment(row.lastUpdated),
             "token_a_contract": text(row.tokenAContract),
             "token_b_contract": text(row.tokenBContract),
             "lp_rebate_percent": _percent(row.lpRebatePercent),
@@ -200,6 +204,15 @@ def _supply(said: Any) -> str | None:
 def _base(said: Any, network: Network) -> ContractId | None:
     # The registry has written "undefined" where it knew none.
     return parse_contract_id(said, network) if isinstance(said, str) else None
+
+
+def _moment(said: Any) -> int | None:
+    """Return milliseconds since 1970, which are a number or a text of digits.
+
+    Moments before 2009, when there was no chain, are counted in another unit or not set.
+    """
+    moment = whole(said)
+    return moment if moment is not None and _FIRST_MS <= moment <= _LAST_MS else None
 
 
 def _percent(said: Any) -> str | None:

@@ -198,6 +198,7 @@ TOKEN_FIELDS = (
     optional("externalPoolId", TEXT),
     optional("engineContractId", TEXT),
     optional("verified", boolean),
+    optional("lastUpdated", COUNT),
 )
 TOKEN_OBSERVED = (
     schema("token.observed/1"),
@@ -224,6 +225,9 @@ def read(topic: str, value: bytes | None) -> dict[str, Any]:
     seen = filled(model, parsed)
     if topic == "tokens.raw":
         seen["fields"] = filled(TOKEN_FIELDS, seen["fields"])
+        # The one field that is left out where there is nothing.
+        if seen["fields"]["lastUpdated"] is None:
+            del seen["fields"]["lastUpdated"]
     elif seen["market"] is not None:
         seen["market"] = filled(MARKET, seen["market"])
     return seen

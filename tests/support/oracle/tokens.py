@@ -50,6 +50,6 @@ class Tokens:
         merged: dict[str, Any] = dict(words[order[0]]["fields"])
         for source in order[1:]:
             for name, said in words[source]["fields"].items():
-                if merged[name] is None:
+                if merged.get(name) is None:
                     merged[name] = said
         return merged

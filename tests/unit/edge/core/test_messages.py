@@ -25,6 +25,8 @@ from tests.support.edge_table import (
     CHA_SUBNET,
     MARKET,
     NOW_MS,
+    SEEN_MS,
+    WELSH,
     a_table,
     balance,
     identity,
@@ -206,6 +208,24 @@ def test_market_data_is_joined_into_the_metadata() -> None:
     said = json.loads(messages.metadata(table.tokens[CHA], table.prices[CHA]))
     assert (said["price"], said["change24h"], said["marketCap"]) == (2.5, -1.25, 1e6)
     assert (said["change7d"], said["verified"]) == (None, True)
+
+
+def test_a_token_without_a_name_of_its_own_or_a_date_has_those_of_the_contract_and_ours() -> (
+    None
+):
+    table = a_table(
+        token(CHA, identifier="charisma", last_updated=1_760_000_000_000),
+        token(WELSH),
+    )
+    named, bare = (
+        json.loads(messages.metadata(table.tokens[contract], None))
+        for contract in (CHA, WELSH)
+    )
+    assert (named["identifier"], named["lastUpdated"]) == (
+        "charisma",
+        1_760_000_000_000,
+    )
+    assert (bare["identifier"], bare["lastUpdated"]) == (WELSH, SEEN_MS)
 
 
 @pytest.mark.parametrize("letter", ["x", "\x01", "\U0001f600"])

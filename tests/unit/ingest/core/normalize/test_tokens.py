@@ -50,7 +50,32 @@ def test_a_whole_record_is_read() -> None:
         total_supply="2431847752407",
         lp_rebate_percent="0.3",
         verified=True,
+        last_updated=1_750_913_233_229,
     )
+
+
+@pytest.mark.parametrize(
+    ("said", "moment"),
+    [
+        (1_760_000_000_000, 1_760_000_000_000),
+        ("1760000000001", 1_760_000_000_001),
+        (1_760_000_000, None),
+        (0, None),
+        (10**40, None),
+        (-1, None),
+        ("2025-10-09T08:53:20Z", None),
+        (True, None),
+        (None, None),
+    ],
+)
+def test_the_moment_of_a_record_is_milliseconds_of_this_century_or_not_said(
+    said: Any, moment: int | None
+) -> None:
+    assert fields(lastUpdated=said).last_updated == moment
+
+
+def test_an_empty_identifier_is_one_that_nobody_said() -> None:
+    assert fields(identifier="").identifier is None
 
 
 @pytest.mark.parametrize(
