@@ -36,14 +36,15 @@ class PushConfig:
     """Hiro's WebSocket: ``url`` ``None`` switches it off.
 
     A connection without a block for ``pulse_s`` is taken for dead: their server can
-    drop a subscription and keep the socket open.
+    drop a subscription and keep the socket open. It is a hint and no more: however it
+    fails, it is tried again, and nothing else notices.
     """
 
     url: str | None = "wss://api.hiro.so/extended/v1/ws"
     connections: int = 20
     pulse_s: float = 300.0
     open_timeout_s: float = 10.0
-    max_message_bytes: int = 4 * 1_048_576
+    max_message_bytes: int = 1_048_576
 
 
 @dataclass(frozen=True, slots=True)

@@ -225,6 +225,11 @@ PUSH_CONNECTIONS = _INGEST.gauge(
     "Open push connections to upstream",
     alert="0 while push is on: changes are seen only by polling",
 )
+PUSH_LOSSES = _INGEST.counter(
+    "stacks_feed_push_losses_total",
+    "Push connections that failed or were not made; each is tried again",
+    alert="grows for hours: hints are missing, accounts are polled all the same",
+)
 HINTS = _INGEST.counter(
     "stacks_feed_push_hints_total",
     "Hints received by push that triggered a reading, by kind",

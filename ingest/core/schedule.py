@@ -13,6 +13,7 @@ from schemas.ids import ContractId, UserId
 # rest is for hints and new users.
 _POLL_SHARE, _COLD_SHARE = 0.6, 0.2
 _RETRY_BASE_S, _RETRY_CAP_S = 1.0, 60.0
+_HINTS_IN_A_ROW = 4
 
 
 class Reason(IntEnum):
@@ -82,7 +83,7 @@ class Schedule:
         self._queues: dict[Reason, _Queue] = {reason: [] for reason in Reason}
         self._tickets = count()
         self._flying: set[UserId] = set()
-        self._held = 0
+        self._held = self._hints_in_a_row = 0
         self._refreshing: set[UserId] = set()
         self._refresh_again = False
 
@@ -161,12 +162,19 @@ class Schedule:
             self._want(user, Reason.REFRESH, due_s=now_s)
 
     def take(self, *, now_s: float) -> Reading | None:
-        """Hand out the most urgent reading that is due; ``None`` when there is none."""
-        for queue in self._queues.values():
-            self._tidy(queue)
-            if queue and queue[0][0] <= now_s:
-                return self._begin(heapq.heappop(queue)[2], now_s)
-        return None
+        """Hand out the most urgent reading that is due; ``None`` when there is none.
+
+        Hints come from outside, as many as somebody likes to send: after some in a row
+        a poll that is due gets its turn.
+        """
+        due = [reason for reason in Reason if self._is_due(reason, now_s)]
+        if not due:
+            return None
+        reason = due[0]
+        if self._hints_in_a_row >= _HINTS_IN_A_ROW and Reason.POLL in due:
+            reason = Reason.POLL
+        self._hints_in_a_row = self._hints_in_a_row + 1 if reason is Reason.HINT else 0
+        return self._begin(heapq.heappop(self._queues[reason])[2], now_s)
 
     def take_probe(self, *, now_s: float) -> Reading | None:
         """Hand out the reading that is due and failed least, to try if others would fail.
@@ -274,6 +282,11 @@ class Schedule:
         known.ticket = next(self._tickets)
         entry = (known.due_s, known.ticket, user)
         heapq.heappush(self._queues[known.reason], entry)
+
+    def _is_due(self, reason: Reason, now_s: float) -> bool:
+        queue = self._queues[reason]
+        self._tidy(queue)
+        return bool(queue) and queue[0][0] <= now_s
 
     def _tidy(self, queue: _Queue) -> None:
         """Drop entries at the head that no longer count."""

@@ -6,9 +6,12 @@ from collections.abc import Callable, Sequence
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
+from websockets.protocol import Event
 
 from ingest.config import PushConfig
 from ingest.core.backoff import delay_s
+from ingest.core.flood import Flood
+from ingest.core.headers import shown
 from ingest.core.normalize.body import Unusable
 from ingest.core.normalize.push import (
     Frame,
@@ -19,14 +22,22 @@ from ingest.core.normalize.push import (
     frame,
     subscriptions,
 )
-from ingest.sources.guard import guarded
+from ingest.sources.guard import guarded, log_bug
 from runtime.clock import Clock
-from runtime.metrics import HINTS, PUSH_CONNECTIONS, UPSTREAM_REJECTS
+from runtime.metrics import HINTS, PUSH_CONNECTIONS, PUSH_LOSSES, UPSTREAM_REJECTS
+from runtime.trouble import Trouble
 from schemas.ids import UserId
 
 _logger = logging.getLogger("ingest.push")
 _SOURCE = "push"
 _BASE_S, _CAP_S = 1.0, 60.0
+# An address that is refused will be again, unless it was a mistake.
+_REFUSED_S = 3_600.0
+# What one connection may send: a block every few seconds, and what touches an address.
+_MAX_BYTES, _MAX_FRAMES, _WINDOW_S = 2 * 1_048_576, 2_000, 10.0
+_PIECE_BYTES = 4_096
+_MAX_UNSENT_BYTES = 65_536
+_MAX_QUEUED = 2
 _BLOCKS, _ADDRESS = 1, 2
 
 
@@ -45,9 +56,16 @@ class PushPool:
         hint: Callable[[UserId], None],
         clock: Clock,
         draw: Callable[[], float],
+        read: Callable[[bytes], Frame] = frame,
     ) -> None:
-        self._config, self._hint = config, hint
+        self._config, self._hint, self._read = config, hint, read
         self._clock, self._draw = clock, draw
+        self._trouble = Trouble(
+            _logger,
+            "push connection lost",
+            "push connections stand",
+            monotonic_s=clock.monotonic_s,
+        )
         self._wanted: list[UserId] = []
         self._changed = asyncio.Event()
 
@@ -77,21 +95,67 @@ class PushPool:
                 tasks[user] = group.create_task(self._keep(user), name="push")
 
     async def _keep(self, user: UserId) -> None:
-        """Stay connected for one user; end only when the address is refused."""
+        """Stay connected for one user, through whatever the other side does."""
         attempt, missed = 0, False
         while True:
-            connection = _Connection(user, self._config, self._hint, missed=missed)
-            try:
-                await connection.run(str(self._config.url))
-            except (OSError, TimeoutError, WebSocketException) as error:
-                _logger.info("push connection lost", extra={"why": str(error)})
-            if connection.refused:
-                return
+            connection = _Connection(
+                user, self._config, self._hint, self._read, missed=missed
+            )
+            began_s = self._clock.monotonic_s()
+            await self._connect(connection)
             # What happened from here to the next subscription nobody will tell us.
             missed = missed or connection.subscribed
-            attempt = 0 if connection.alive else attempt + 1
+            # One that comes and goes in moments is waited for longer each time.
+            lasted = self._clock.monotonic_s() - began_s >= _CAP_S
+            attempt = 0 if connection.alive and lasted else attempt + 1
             wait_s = delay_s(attempt, draw=self._draw(), base_s=_BASE_S, cap_s=_CAP_S)
-            await self._clock.sleep(wait_s)
+            await self._clock.sleep(_REFUSED_S if connection.refused else wait_s)
+
+    async def _connect(self, connection: "_Connection") -> None:
+        """Run a connection to its end, which is no more than a line in the log."""
+        try:
+            await connection.run(str(self._config.url), stands=self._trouble.over)
+        except (OSError, TimeoutError, WebSocketException) as error:
+            self._lose(connection.why or str(error) or type(error).__name__)
+        except Exception as error:  # noqa: BLE001 - this is the guard
+            # A bug, of the library or of ours: it must not cost prices and balances.
+            log_bug(_SOURCE, error)
+            self._lose(type(error).__name__)
+
+    def _lose(self, why: str) -> None:
+        PUSH_LOSSES.inc()
+        self._trouble.happened(why=shown(why))
+
+
+class _NoRedirects(connect):
+    """Connects where it was told to, or not at all."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        """Take every answer but the right one for a failure."""
+        return exc
+
+
+class _Socket(ClientConnection):
+    """A socket that is cut off when the other side floods it, or does not read."""
+
+    flood: Flood | None = None
+
+    def data_received(self, data: bytes) -> None:
+        """Take what came in small pieces, so that a flood is noticed in the middle."""
+        flood = self.flood = self.flood or Flood(_MAX_BYTES, _MAX_FRAMES, _WINDOW_S)
+        flood.take_bytes(len(data), now_s=self.loop.time())
+        for at in range(0, len(data), _PIECE_BYTES):
+            unsent = self.transport.get_write_buffer_size()
+            if flood.is_flooded or unsent > _MAX_UNSENT_BYTES:
+                self.transport.abort()
+                return
+            super().data_received(data[at : at + _PIECE_BYTES])
+
+    def process_event(self, event: Event) -> None:
+        """Count every frame, and the handshake."""
+        if self.flood is not None:
+            self.flood.take_frame(now_s=self.loop.time())
+        super().process_event(event)
 
 
 class _Connection:
@@ -102,21 +166,32 @@ class _Connection:
         user: UserId,
         config: PushConfig,
         hint: Callable[[UserId], None],
+        read: Callable[[bytes], Frame],
         *,
         missed: bool,
     ) -> None:
-        self._user, self._config, self._hint = user, config, hint
-        self._missed = missed
+        self._user, self._config = user, config
+        self._hint, self._read, self._missed = hint, read, missed
+        self._stands: Callable[[], None] | None = None
         self._pulse_at_s = 0.0
         self.subscribed = self.alive = self.refused = False
+        self.why: str | None = None
 
-    async def run(self, url: str) -> None:
-        """Connect, subscribe, pass hints on. Raises when the connection is no good."""
-        async with connect(
+    async def run(self, url: str, *, stands: Callable[[], None]) -> None:
+        """Connect, subscribe, pass hints on. Raises when the connection is no good.
+
+        ``stands`` is called once the address is subscribed to.
+        """
+        self._stands = stands
+        async with _NoRedirects(
             url,
             open_timeout=self._config.open_timeout_s,
             max_size=self._config.max_message_bytes,
+            max_queue=_MAX_QUEUED,
+            # Nothing they send is inflated: a small frame stands for no large one.
+            compression=None,
             close_timeout=1.0,
+            create_connection=_Socket,
         ) as socket:
             PUSH_CONNECTIONS.inc()
             try:
@@ -125,20 +200,27 @@ class _Connection:
                 await self._listen(socket)
             finally:
                 PUSH_CONNECTIONS.dec()
+                self._explain(socket)
+
+    def _explain(self, socket: ClientConnection) -> None:
+        flood = socket.flood if isinstance(socket, _Socket) else None
+        if flood is not None and flood.is_flooded:
+            self.why = "it sends more than it can have to say"
 
     async def _listen(self, socket: ClientConnection) -> None:
         self._pulsed()
         while not self.refused:
             # No block for so long, whatever else came: the subscriptions are gone.
             async with asyncio.timeout_at(self._pulse_at_s):
-                text = await socket.recv()
-            self._take(text)
+                # As bytes: text that is no UTF-8 costs its frame, not the connection.
+                content = await socket.recv(decode=False)
+            self._take(content)
 
     def _pulsed(self) -> None:
         self._pulse_at_s = asyncio.get_running_loop().time() + self._config.pulse_s
 
-    def _take(self, text: str | bytes) -> None:
-        said: Frame = guarded(_SOURCE, lambda: frame(text))
+    def _take(self, content: bytes) -> None:
+        said: Frame = guarded(_SOURCE, lambda: self._read(content))
         match said:
             case Pulse():
                 self.alive = True
@@ -161,6 +243,8 @@ class _Connection:
         if number != _ADDRESS:
             return
         self.subscribed = True
+        if self._stands is not None:
+            self._stands()
         if self._missed:
             HINTS.labels("reconnect").inc()
             self._hint(self._user)

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import hashlib
 import json
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
@@ -124,6 +125,36 @@ async def _asked(reader: asyncio.StreamReader) -> Asked:
     headers = {name.lower(): value.strip() for name, _, value in pairs}
     await reader.readexactly(int(headers.get("content-length", "0")))
     return Asked(method, path, headers)
+
+
+def accepted(asked: Asked, *sent: bytes, more: Sequence[Header] = ()) -> Reply:
+    """Take the handshake of a WebSocket, then send these bytes and no more."""
+    key = asked.headers["sec-websocket-key"].encode()
+    token = base64.b64encode(hashlib.sha1(key + _WEBSOCKET).digest()).decode()  # noqa: S324 - RFC 6455
+    headers = [
+        ("Upgrade", "websocket"),
+        ("Connection", "Upgrade"),
+        ("Sec-WebSocket-Accept", token),
+        *more,
+    ]
+    lines = [f"{name}: {value}" for name, value in headers]
+    head = "\r\n".join(["HTTP/1.1 101 Switching Protocols", *lines, "", ""])
+    return Reply(raw=head.encode() + b"".join(sent), stall=True)
+
+
+_WEBSOCKET = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+TEXT, BINARY, PING, CONTINUATION = 0x1, 0x2, 0x9, 0x0
+
+
+def ws_frame(content: bytes, opcode: int = TEXT, *, fin: bool = True) -> bytes:
+    """Return a frame as a server sends it."""
+    first = bytes([opcode | 0x80 if fin else opcode])
+    size = len(content)
+    if size < 126:
+        return first + bytes([size]) + content
+    if size < 65_536:
+        return first + b"\x7e" + size.to_bytes(2) + content
+    return first + b"\x7f" + size.to_bytes(8) + content
 
 
 def scripted(names: Iterable[str]) -> Answer:

@@ -326,3 +326,17 @@ def test_no_user_is_ever_in_flight_twice_and_none_is_lost(
     while play.take():
         pass
     assert set(play.flying) == play.watched
+
+
+def test_hints_without_end_do_not_keep_polls_waiting() -> None:
+    hinted = [UserId(f"hinted-{at}") for at in range(10)]
+    schedule = a_schedule(*hinted, ANN)
+    for user in (*hinted, ANN):
+        assert read(schedule, 0.0).user == user
+    handed_out: list[UserId] = []
+    for _ in range(10):
+        for user in hinted:
+            schedule.hint(user, now_s=1_000.0)
+        handed_out.append(read(schedule, 1_000.0).user)
+    assert handed_out.count(ANN) == 1
+    assert handed_out.index(ANN) == 4
