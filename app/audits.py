@@ -11,6 +11,7 @@ from app.errors import NotAnswered, OperatorError, RequestError
 from app.settings import Settings
 from app.topics import read_identity
 from audit.core.cuts import NotACut
+from audit.core.differing import WrongSetting
 from audit.errors import IndexUnusable, IndexWrong, WrongMoment
 from eventlog.port import LogError
 from processor.core.generations import UnknownGeneration
@@ -38,7 +39,7 @@ def answering() -> Iterator[None]:
     """
     try:
         yield
-    except (NotACut, WrongMoment) as error:
+    except (NotACut, WrongMoment, WrongSetting) as error:
         raise RequestError(f"{error}") from None
     except (UnknownGeneration, IndexUnusable, IndexWrong, LogError) as error:
         raise NotAnswered(f"{error}") from error

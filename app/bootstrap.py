@@ -277,7 +277,12 @@ async def _run_audit(
     async with asyncio.TaskGroup() as group:
         keeping = keep_index(opened.log, opened.identity, path, clock)
         group.create_task(keeping, name="audit index")
-        await run(opened.log, watch_config(settings), clock, health=health)
+        await run(
+            opened.log,
+            watch_config(settings, identity=opened.identity),
+            clock,
+            health=health,
+        )
 
 
 def _tell_build() -> None:

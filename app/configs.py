@@ -16,7 +16,7 @@ from runtime.crash import crash_at
 from runtime.supervisor import STOP_DEADLINE_S
 from runtime.trouble import Trouble
 from schemas.journal import FoldSettings
-from schemas.log import World
+from schemas.log import LogIdentity, World
 
 if TYPE_CHECKING:
     from audit.config import WatchConfig
@@ -263,6 +263,8 @@ def fold_settings(settings: Settings) -> FoldSettings:
         price_max_age_ms=round(settings.price_max_age_s * 1_000),
         price_deviation=settings.price_deviation,
         future_tolerance_ms=round(settings.future_tolerance_s * 1_000),
+        price_frozen_ms=round(settings.price_frozen_s * 1_000),
+        price_jump_factor=settings.price_jump_factor,
     )
 
 
@@ -283,13 +285,14 @@ def accepted_gaps(settings: Settings) -> frozenset[str]:
     return frozenset(filter(None, settings.accept_loss.split(",")))
 
 
-def watch_config(settings: Settings) -> "WatchConfig":
-    """Return what the audit must be told that follows the log."""
+def watch_config(settings: Settings, *, identity: LogIdentity) -> "WatchConfig":
+    """Return what the audit must be told that follows a log."""
     from audit.config import WatchConfig  # noqa: PLC0415 - each process loads its service alone
 
     return WatchConfig(
         instance=instance_name(settings),
         accepted=accepted_gaps(settings),
+        identity=identity.digest,
         snapshot_interval_ms=round(settings.snapshot_interval_s * 1_000),
         snapshot_observations=settings.snapshot_observations,
     )

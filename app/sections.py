@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field, SecretStr, ValidationInfo, field_validato
 from app.edge_limits import EdgeAccess, EdgeLimits
 from runtime.crash import crash_at
 from schemas.ids import Network
+from schemas.journal import JumpFactor
 
 Port = Annotated[int, Field(ge=0, le=65_535)]
 Seconds = Annotated[float, Field(gt=0, le=30 * 86_400)]
@@ -229,13 +230,23 @@ class Processor(BaseModel):
     """Processor."""
 
     price_max_age_s: Annotated[float, Field(ge=0)] = Field(
-        900, description="A source this far behind the newest drops out of the median"
+        900, description="A quote this far behind the newest does not count"
     )
     price_deviation: Annotated[str, Field(pattern=r"^(?:0|0\.[0-9]{0,17}[1-9]|1)$")] = (
         Field(
             "0",
             description="Relative change above which a price is published; 0 is any",
         )
+    )
+    price_frozen_s: Annotated[float, Field(ge=0)] = Field(
+        3_600,
+        description="A source that repeats one price for longer than this, while another "
+        "source changes its own, does not count; 0 is off",
+    )
+    price_jump_factor: JumpFactor = Field(
+        10,
+        description="A price that is more than this factor above or below the one before "
+        "waits until it is confirmed; 0 is off",
     )
     future_tolerance_s: Annotated[float, Field(ge=0)] = Field(
         60, description="An observation this far past its append time is refused"

@@ -11,13 +11,15 @@ class WatchConfig:
 
     A verified snapshot is written when log time comes into another interval, and after
     so many observations. ``accepted`` names gaps in the raw topics that the operator has
-    accepted. Parts of a commit that are not visible yet are waited for ``settle_s``, a
+    accepted. ``identity`` is the digest of the log's identity, with which commits are
+    compared that name it; ``None``: they are not. Parts of a commit that are not visible yet are waited for ``settle_s``, a
     new commit ``wait_s`` at a time. Every ``look_s`` it is told how far the journal is.
     """
 
     instance: str
     generations: Generations = field(default_factory=lambda: GENERATIONS)
     accepted: frozenset[str] = frozenset()
+    identity: str | None = None
     snapshot_interval_ms: int = 86_400_000
     snapshot_observations: int = 5_000_000
     settle_s: float = 10.0

@@ -11,9 +11,15 @@ from audit.errors import HistoryGone
 from audit.snapshots import nearest
 from eventlog.port import EventLog, Partition
 from processor.core.batch import Batch
-from processor.core.generations import GENERATIONS, UNLIMITED, Generations, fold_of
+from processor.core.generations import (
+    GENERATIONS,
+    UNLIMITED,
+    Generations,
+    fold_of,
+    log_of,
+    settings_for,
+)
 from processor.core.shard_state import ShardState
-from schemas.journal import FoldSettings
 from schemas.topics import CHANGES, JOURNAL
 
 # Told how many observations were folded since the last time.
@@ -46,8 +52,9 @@ async def diff_shard(
     """Compare what a shard published with what it would have.
 
     Says nothing about whether the log is as the fold made it: that is for ``verify``.
-    Raises ``HistoryGone``, ``UnknownGeneration``, and ``DifferenceFound`` for a journal
-    record that cannot be read.
+    Raises ``HistoryGone``, ``UnknownGeneration``, ``WrongSetting`` for a setting that the
+    generation does not have, and ``DifferenceFound`` for a journal record that cannot be
+    read.
     """
     state, places = await _begin(log, shard, before=config.first)
     comparison = Comparison()
@@ -90,14 +97,19 @@ async def _begin(
 
 def _folded(state: ShardState, read: CommitRead, config: DiffConfig) -> Batch:
     said = read.said
-    is_other = said.commit >= config.first
-    settings: FoldSettings = said.settings
-    generation = said.generation
-    if is_other:
-        settings = changed_settings(settings, config.changed)
+    settings, generation = said.settings, said.generation
+    if said.commit >= config.first:
         generation = config.generation or generation
+        settings = settings_for(generation, settings)
+        settings = changed_settings(settings, config.changed, generation=generation)
     state.read_on({topic: stretch.start for topic, stretch in said.inputs.items()})
     fold = fold_of(
         config.generations, generation, shard=state.shard, commit=said.commit
     )
-    return fold(state, list(read.inputs), settings=settings, limits=UNLIMITED)
+    return fold(
+        state,
+        list(read.inputs),
+        settings=settings,
+        limits=UNLIMITED,
+        log=log_of(said),
+    )

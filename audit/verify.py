@@ -38,13 +38,16 @@ class VerifyConfig:
 
     ``first`` and ``last`` are commits; ``last`` ``None`` is to the end, and then the public
     table and the state are compared too. ``accepted`` names gaps in the raw topics that
-    the operator has accepted. ``settle_s`` is how long is waited for parts of a commit.
+    the operator has accepted. ``identity`` is the digest of the log's identity, with which
+    commits are compared that name it; ``None``: they are not. ``settle_s`` is how long is
+    waited for parts of a commit.
     """
 
     first: int = 1
     last: int | None = None
     generations: Generations = field(default_factory=lambda: GENERATIONS)
     accepted: frozenset[str] = frozenset()
+    identity: str | None = None
     settle_s: float = 2.0
 
 
@@ -113,7 +116,10 @@ class _Verifying:
         self._start = self._standing.state.position.commit
         self._observed = self._standing.observations
         verifier = Verifier(
-            self._standing, self._config.generations, accepted=self._config.accepted
+            self._standing,
+            self._config.generations,
+            accepted=self._config.accepted,
+            identity=self._config.identity,
         )
         async with open_commits(
             self._log, self._shard, start=places, settle_s=self._config.settle_s

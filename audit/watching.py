@@ -97,7 +97,12 @@ class Watching:
             "audit begins", extra={"shard": self._shard, "commit": position.commit}
         )
         config = self._config
-        return Verifier(standing, config.generations, accepted=config.accepted)
+        return Verifier(
+            standing,
+            config.generations,
+            accepted=config.accepted,
+            identity=config.identity,
+        )
 
     async def _newest(self) -> Standing:
         oldest = await oldest_needed(self._log, self._shard)

@@ -27,7 +27,8 @@ async def run(
 ) -> None:
     """Serve the shards that the group gives this instance, until cancelled.
 
-    ``identity`` is that of the log; the owner of shard 0 keeps a copy of it in ``state``.
+    ``identity`` is that of the log: every commit names it, and the owner of shard 0 keeps
+    a copy of it in ``state``.
     Trouble with the log is waited out. Raises, in an exception group, what stops a shard
     for good (see ``Shard.run``): then no shard is served any more.
     """

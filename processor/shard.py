@@ -19,7 +19,7 @@ from eventlog.port import (
 )
 from eventlog.sharing import Notice
 from processor.config import ProcessorConfig
-from processor.core.batch import Batch, fold_batch
+from processor.core.batch import NO_LOG, Batch, fold_batch
 from processor.core.shard_state import ShardState
 from processor.inbox import Inbox
 from processor.restore import Restored
@@ -218,7 +218,11 @@ class Shard:
         config = self._config
         while inputs:
             batch = fold_batch(
-                self._state, inputs, settings=config.fold, limits=config.limits
+                self._state,
+                inputs,
+                settings=config.fold,
+                limits=config.limits,
+                log=self._identity.digest if self._identity else NO_LOG,
             )
             inputs = batch.rest(inputs)
             config.on_step("folded")

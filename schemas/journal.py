@@ -1,9 +1,9 @@
 """What was decided, where a value comes from, and the record of one commit."""
 
 from enum import Enum
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple, TypeAlias
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from schemas.base import Count, Event, Millis, Sha256, SourceName
 
@@ -31,12 +31,22 @@ class Origin(NamedTuple):
     offset: int
 
 
-class FoldSettings(Event):
-    """The settings that decide what is published; each commit names those it used."""
+def _is_jump_factor(factor: int) -> int:
+    if factor == 1:
+        raise ValueError("a factor of 1 would make every change a jump")
+    return factor
+
+
+# 0 is off. At most a million, so that a price times the factor has at most 50 digits.
+JumpFactor = Annotated[int, Field(ge=0, le=1_000_000), AfterValidator(_is_jump_factor)]
+
+
+class FoldSettingsV1(Event):
+    """The settings that decide what generation 1 of the fold publishes."""
 
     price_max_age_ms: Count = Field(
         900_000,
-        description="A source this far behind the newest drops out of the median",
+        description="A quote this far behind the newest does not count",
     )
     price_deviation: Annotated[str, Field(pattern=r"^(?:0|0\.[0-9]{0,17}[1-9]|1)$")] = (
         Field("0", description="Relative change above which a price is published")
@@ -47,6 +57,21 @@ class FoldSettings(Event):
     token_sources: tuple[SourceName, ...] = Field(
         ("contract", "charisma", "hiro", "known"),
         description="Whose word on a token's metadata goes first",
+    )
+
+
+class FoldSettings(FoldSettingsV1):
+    """The settings that decide what is published; each commit names those it used."""
+
+    price_frozen_ms: Count = Field(
+        3_600_000,
+        description="A source that repeats one price for longer than this, while another "
+        "source changes its own, does not count; 0 is off",
+    )
+    price_jump_factor: JumpFactor = Field(
+        10,
+        description="A price that is more than this factor above or below the one before "
+        "waits until it is confirmed; 0 is off",
     )
 
 
@@ -77,12 +102,11 @@ class OutputDigest(Event):
 class Commit(Event):
     """One transaction of one shard: what it read, decided and wrote.
 
-    ``log_time`` is the running maximum of the append times of all that the shard has
-    read. ``previous`` is the SHA-256 of the record before (of its value's bytes), for the
-    first ``GENESIS``.
+    This is what all versions of the record have in common. ``log_time`` is the running
+    maximum of the append times of all that the shard has read. ``previous`` is the SHA-256
+    of the record before (of its value's bytes), for the first ``GENESIS``.
     """
 
-    schema_: Literal["commit/1"] = Field("commit/1", alias="schema")
     shard: Count
     commit: Version
     log_time: Millis
@@ -90,9 +114,30 @@ class Commit(Event):
     decisions: dict[str, Count]
     published: OutputDigest
     rejects: OutputDigest
-    settings: FoldSettings
+    settings: FoldSettingsV1
     generation: Version
     previous: Sha256
+
+
+class CommitV1(Commit):
+    """A commit of generation 1 of the fold."""
+
+    schema_: Literal["commit/1"] = Field("commit/1", alias="schema")
+
+
+class CommitV2(Commit):
+    """A commit of generation 2 of the fold, or of a later one.
+
+    ``log`` is the SHA-256 of the canonical bytes of the log's identity record
+    (``log:identity``), so that the history of one log does not pass for that of another.
+    """
+
+    schema_: Literal["commit/2"] = Field("commit/2", alias="schema")
+    settings: FoldSettings
+    log: Sha256
+
+
+AnyCommit: TypeAlias = Annotated[CommitV1 | CommitV2, Field(discriminator="schema_")]
 
 
 class Position(Event):

@@ -1,11 +1,12 @@
 """Records about the log itself: its identity, its terms, and how far each shard has read."""
 
 from enum import Enum
+from hashlib import sha256
 from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field
 
-from schemas.base import Count, Event, Millis
+from schemas.base import Count, Event, Millis, encode
 from schemas.ids import Network
 
 # More owners than this within the life of a cursor: the oldest terms are dropped, and
@@ -32,6 +33,11 @@ class LogIdentity(Event):
     world: Annotated[World, Field(strict=False)]
     partitions: Annotated[int, Field(ge=1, le=1_024)]
     created_at: Millis
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of the canonical bytes; every commit of the log names it."""
+        return sha256(encode(self)).hexdigest()
 
 
 class Watermark(Event):

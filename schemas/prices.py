@@ -39,7 +39,10 @@ class PriceObserved(Event):
 
 
 class Price(Event):
-    """The price of one token: the median of its fresh sources."""
+    """The price of one token, as derived from the quotes of its sources.
+
+    ``origins`` are the quotes that it was derived from, in the order of their sources.
+    """
 
     schema_: Literal["price/1"] = Field("price/1", alias="schema")
     contract_id: ContractIdField

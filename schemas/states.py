@@ -4,7 +4,7 @@ An origin is kept as its offset alone: topic and partition follow from the key a
 where the record stands.
 """
 
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field
 
@@ -18,6 +18,8 @@ from schemas.tokens import TokenFields
 # What keeps a state and a published value below the largest record.
 MAX_SOURCES = 64
 MAX_SUBNETS = 1_000
+# So many changes of its own value a source must have seen to prove another one frozen.
+MAX_CHANGES = 3
 
 POSITION_KEY = b"position"
 BARRIER_KEY = b"barrier"
@@ -55,7 +57,7 @@ class Moment(NamedTuple):
 
 
 class PriceWord(Event):
-    """The last word of one source on one token's price."""
+    """The last word of one source on one token's price, in the state of generation 1."""
 
     moment: Moment
     usd: PriceText
@@ -63,13 +65,56 @@ class PriceWord(Event):
     offset: Count
 
 
-class PriceState(Event):
-    """``price:ID``: the last word of each source, and the last published price."""
+class PriceStateV1(Event):
+    """``price:ID`` in generation 1: the last word of each source, and what was published."""
 
     schema_: Literal["price.state/1"] = Field("price.state/1", alias="schema")
     words: dict[SourceName, PriceWord]
     usd: PriceText | None
     version: Count
+
+
+class QuoteState(Event):
+    """The last quote of one source for one token, and how its value has moved.
+
+    ``time`` decides whether it is fresh. ``since`` is the ``observedAt`` of the first
+    quote of the source's current run of equal values; ``changes`` are those at which the
+    last changes of its value were observed, at most ``MAX_CHANGES``, oldest first.
+    """
+
+    moment: Moment
+    usd: PriceText
+    market: Market | None
+    offset: Count
+    time: Millis
+    since: Millis
+    changes: Annotated[tuple[Millis, ...], Field(max_length=MAX_CHANGES)]
+
+
+class SuspectState(Event):
+    """A jump that waits to be confirmed: which source said what, and when."""
+
+    source: SourceName
+    usd: PriceText
+    moment: Moment
+
+
+class PriceState(Event):
+    """``price:ID``: the last quote of each source, and what was published.
+
+    ``observed_at`` is that of the last published value, or not earlier. ``reference`` is
+    the price last published or confirmed while at least two quotes counted. ``agreed``
+    tells whether two counting quotes have ever been within the jump factor of each other.
+    """
+
+    schema_: Literal["price.state/2"] = Field("price.state/2", alias="schema")
+    quotes: dict[SourceName, QuoteState]
+    usd: PriceText | None
+    version: Count
+    observed_at: Millis
+    reference: PriceText | None
+    agreed: bool
+    suspect: SuspectState | None
 
 
 class TokenState(Event):
@@ -127,7 +172,7 @@ class MainnetState(Event):
     own: OwnStanding | None
 
 
-class SubnetState(Event):
+class SubnetStateV1(Event):
     """The part of a balance that lies in one subnet contract."""
 
     balance: Amount
@@ -136,10 +181,31 @@ class SubnetState(Event):
     offset: Count
 
 
-class BalanceState(Event):
-    """``balance:USER:ID``: the parts of one balance; the version outlives them."""
+class SubnetState(SubnetStateV1):
+    """The part of a balance in one subnet contract, and whether it is published.
+
+    It is not (``held`` is false) until a balance above 0 was read in that subnet.
+    """
+
+    held: bool
+
+
+class BalanceStateV1(Event):
+    """``balance:USER:ID`` in generation 1: the parts of a balance, all of them published."""
 
     schema_: Literal["balance.state/1"] = Field("balance.state/1", alias="schema")
     mainnet: MainnetState | None
-    subnets: dict[ContractIdField, SubnetState]
+    subnets: dict[ContractIdField, SubnetStateV1]
     version: Version
+
+
+class BalanceState(Event):
+    """``balance:USER:ID``: the parts of one balance; the version outlives them.
+
+    The version is 0 until something was published.
+    """
+
+    schema_: Literal["balance.state/2"] = Field("balance.state/2", alias="schema")
+    mainnet: MainnetState | None
+    subnets: dict[ContractIdField, SubnetState]
+    version: Count

@@ -18,7 +18,6 @@ from audit.core.differing import (
     Comparison,
     Example,
     How,
-    WrongSetting,
     settings_in,
 )
 from audit.diff import DiffConfig, diff_shard
@@ -43,10 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _changed(arguments: argparse.Namespace) -> dict[str, object]:
-    try:
-        changed = settings_in(arguments.set or ())
-    except WrongSetting as error:
-        raise RequestError(f"{error}") from None
+    changed = settings_in(arguments.set or ())
     if not changed and arguments.generation is None:
         raise RequestError("name what is to be otherwise: --set or --generation")
     return changed

@@ -63,12 +63,15 @@ def _against(overrides: Mapping[str, object], path: str | None) -> Sequence[Comp
 
 def _verified(job: Job, progress: Progress) -> ShardReport:
     settings = read(job.overrides)
-    config = VerifyConfig(
-        first=job.range.first, last=job.range.last, accepted=accepted_gaps(settings)
-    )
 
     async def verify() -> ShardReport:
-        async with opened_to_ask(settings) as (log, _):
+        async with opened_to_ask(settings) as (log, identity):
+            config = VerifyConfig(
+                first=job.range.first,
+                last=job.range.last,
+                accepted=accepted_gaps(settings),
+                identity=identity.digest,
+            )
             return await verify_shard(log, job.shard, config=config, progress=progress)
 
     return asyncio.run(verify())

@@ -5,12 +5,21 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from processor.core.batch import Batch
-from processor.core.generations import UNLIMITED, Fold, Generations, fold_of
+from processor.core.generations import (
+    UNLIMITED,
+    Fold,
+    Generations,
+    fold_of,
+    log_of,
+)
 from processor.core.journal import InputRecord
+from processor.core.observations import read_price
+from processor.core.prices import Judgement, Quote, TokenPrice, judge
+from processor.core.rules import Rules
 from processor.core.shard_state import ShardState
 from schemas.balances import BalanceObserved
 from schemas.base import Malformed, decoder
-from schemas.journal import Commit, Decision
+from schemas.journal import Commit, Decision, FoldSettings
 from schemas.prices import PriceObserved
 from schemas.rejects import Reject
 from schemas.tokens import TokenObserved
@@ -43,7 +52,8 @@ class Step:
 
     ``decision`` is ``None`` where it says nothing about the key; ``reject`` is what went
     to ``rejects``. ``published`` are all keys with their new values. ``words`` are what
-    each source is held to have said after it: its price, and when.
+    each source is held to have said after it: its price, and when. ``judgement`` is how a
+    quote was judged, from generation 2 of the fold on.
     """
 
     observation: Observation
@@ -52,6 +62,7 @@ class Step:
     reject: Reject | None
     published: Mapping[bytes, bytes | None]
     words: Mapping[str, tuple[str, int]] = field(default_factory=dict)
+    judgement: Judgement | None = None
 
 
 def observed(topic: str, shard: int, record: InputRecord) -> Observation:
@@ -82,7 +93,11 @@ class Alone:
         owner = record.key or b""
         before = state.open(topic, owner)
         batch = self._fold_of(commit)(
-            state, [(topic, [record])], settings=commit.settings, limits=UNLIMITED
+            state,
+            [(topic, [record])],
+            settings=commit.settings,
+            limits=UNLIMITED,
+            log=log_of(commit),
         )
         batch.apply()
         seen = observed(topic, state.shard, record)
@@ -93,6 +108,7 @@ class Alone:
             _refusal(batch),
             {k or b"": value for k, value, _ in batch.entries[CHANGES]},
             self._words(owner) if topic == PRICES_RAW else {},
+            _judged(record, before, batch) if topic == PRICES_RAW else None,
         )
 
     def carry(self, topic: str, records: Sequence[InputRecord], commit: Commit) -> None:
@@ -102,7 +118,13 @@ class Alone:
         """
         fold = self._fold_of(commit)
         inputs = [(topic, records)]
-        fold(self._state, inputs, settings=commit.settings, limits=UNLIMITED).apply()
+        fold(
+            self._state,
+            inputs,
+            settings=commit.settings,
+            limits=UNLIMITED,
+            log=log_of(commit),
+        ).apply()
 
     def _fold_of(self, commit: Commit) -> Fold:
         return fold_of(
@@ -113,8 +135,18 @@ class Alone:
         )
 
     def _words(self, owner: bytes) -> dict[str, tuple[str, int]]:
-        words = self._state.open(PRICES_RAW, owner).words
-        return {name: (word.usd, word.observed_at) for name, word in words.items()}
+        token: TokenPrice = self._state.open(PRICES_RAW, owner)
+        quotes = token.quotes.items()
+        return {name: (quote.usd, quote.observed_at) for name, quote in quotes}
+
+
+def _judged(record: InputRecord, before: TokenPrice, batch: Batch) -> Judgement | None:
+    """Return how the quote in a record was judged; ``None`` if it was not applied."""
+    settings, quote = batch.record.settings, read_price(record)
+    is_judged = isinstance(settings, FoldSettings) and not batch.entries[REJECTS]
+    if not is_judged or not isinstance(quote, Quote):
+        return None
+    return judge(before, quote, Rules.of(settings, shard=batch.record.shard))
 
 
 def _whole(batch: Batch) -> Decision:

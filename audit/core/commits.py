@@ -7,7 +7,7 @@ from typing import Protocol
 
 from processor.core.journal import InputRecord
 from schemas.base import Malformed, decoder
-from schemas.journal import Commit, Origin
+from schemas.journal import AnyCommit, Commit, Origin
 from schemas.rejects import Reject
 from schemas.topics import JOURNAL
 
@@ -16,7 +16,7 @@ from .difference import Check, Difference, DifferenceFound
 COMMIT_HEADER = "commit"
 _reject = decoder(Reject)
 # Each is asked for twice: as the one that follows, and when it is its turn.
-_commit = lru_cache(maxsize=4)(decoder(Commit))
+_commit = lru_cache(maxsize=4)(decoder(AnyCommit))
 
 
 class LogRecord(InputRecord, Protocol):

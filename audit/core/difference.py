@@ -12,6 +12,7 @@ class Check(Enum):
     JOURNAL = "journal"
     COMMIT_NUMBER = "commit number"
     CHAIN = "chain"
+    IDENTITY = "identity"
     RANGE = "input range"
     RAW = "raw hash"
     LOG_TIME = "log time"

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from processor.core.batch import Output
 from schemas.amounts import EXACT
 from schemas.base import camel
-from schemas.journal import FoldSettings
+from schemas.journal import FoldSettings, FoldSettingsV1
 
 # Of each kind of difference so many are kept.
 EXAMPLES = 5
@@ -221,7 +221,16 @@ def _typed(name: str, value: str) -> object:
 
 
 def changed_settings(
-    settings: FoldSettings, changed: Mapping[str, object]
-) -> FoldSettings:
-    """Return settings with some of them changed."""
+    settings: FoldSettingsV1, changed: Mapping[str, object], *, generation: int
+) -> FoldSettingsV1:
+    """Return settings of a generation with some of them changed; raise ``WrongSetting``.
+
+    It is raised for a setting that this generation of the fold does not have.
+    """
+    for name in changed:
+        if name not in type(settings).model_fields:
+            raise WrongSetting(
+                f"generation {generation} of the fold has no setting {camel(name)}; "
+                "--generation chooses one that has"
+            )
     return settings.model_copy(update=dict(changed))

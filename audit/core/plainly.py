@@ -3,6 +3,7 @@
 from base64 import b64encode
 from typing import Any
 
+from processor.core.prices import Judgement
 from schemas.base import Malformed
 from schemas.journal import Commit
 from schemas.latest import decode_latest
@@ -82,6 +83,40 @@ def step_facts(step: Step) -> Plain:
             for key, value in step.published.items()
         },
         "words": {name: list(word) for name, word in step.words.items()},
+        "judgement": step.judgement and _judgement(step.judgement),
+    }
+
+
+def _judgement(judged: Judgement) -> Plain:
+    """Return how a quote was judged together with those of the other sources."""
+    chosen, suspect, apart = judged.chosen, judged.suspect, judged.apart
+    return {
+        "quotes": {
+            quote.source: {
+                "usd": quote.usd,
+                "observedAt": quote.observed_at,
+                "time": quote.time,
+                "since": quote.since,
+                "offset": quote.offset,
+                "counts": ignored is None,
+                "ignored": ignored and ignored.value,
+            }
+            for quote, ignored in judged.quotes
+        },
+        "before": judged.before,
+        "reference": judged.reference,
+        "value": judged.usd,
+        "source": chosen and chosen.source,
+        "isJump": judged.is_jump,
+        "confirmedBy": judged.confirmation and judged.confirmation.value,
+        "suspectBefore": suspect
+        and {
+            "source": suspect.source,
+            "usd": suspect.usd,
+            "moment": list(suspect.moment),
+        },
+        "disagreement": apart and [quote.source for quote in apart],
+        "agreed": judged.agreed,
     }
 
 

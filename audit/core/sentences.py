@@ -11,9 +11,9 @@ from .alone import Observation, Step
 from .difference import shown
 from .explained import Change, Explanation, Stretch
 from .telling import (
-    median_of,
     observed_at,
     place_text,
+    price_text,
     reason_text,
     refusal_text,
     said_text,
@@ -76,7 +76,9 @@ def _cause(found: Explanation, value: Change, step: Step) -> str:
     after = decode_latest(found.key.key, value.value or b"")
     if not isinstance(after, Price):
         return said
-    words = median_of(step.words, found.commits[step.commit].settings)
+    words = price_text(step, found.commits[step.commit].settings)
+    if step.judgement is not None:
+        return f"{said}; {words}"
     earlier = decode_latest(found.key.key, before or b"")
     if not isinstance(earlier, Price):
         return f"{said}; {words} is {after.usd}"
@@ -171,5 +173,9 @@ def fate_in_sentences(
     elif step.published:
         for key, value in step.published.items():
             yield f"published {shown(key)}: {value_text(key, value)}"
+        if step.judgement is not None:
+            yield price_text(step, commit.settings)
     else:
-        yield f"{step.decision.value if step.decision else 'nothing'}: nothing was published"
+        decision = step.decision.value if step.decision else "nothing"
+        why = f"; {price_text(step, commit.settings)}" if step.judgement else ""
+        yield f"{decision}: nothing was published{why}"

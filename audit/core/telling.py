@@ -1,9 +1,10 @@
 """One observation, one decision, one value: each as words of a sentence."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from processor.core.prices import Confirmation, Ignored, Judgement, Quote
 from schemas.balances import (
     AccountConfirmed,
     AccountRead,
@@ -12,7 +13,7 @@ from schemas.balances import (
     UserForgotten,
 )
 from schemas.base import Malformed
-from schemas.journal import Commit, Decision, FoldSettings
+from schemas.journal import Commit, Decision, FoldSettings, FoldSettingsV1
 from schemas.latest import decode_latest
 from schemas.prices import Price, PriceObserved
 from schemas.rejects import Reason, Reject
@@ -23,6 +24,7 @@ from .alone import Observation, Step
 from .subjects import Key
 
 _MS = 1_000
+_SEVERAL = 2
 
 
 def time_text(time_ms: int) -> str:
@@ -133,11 +135,13 @@ def reason_text(step: Step, commit: Commit, *, before: bytes | None, key: Key) -
             return "the same of the same moment and source is already held"
         case Decision.STALE:
             return _stale(step)
-        case Decision.SUSPECT:
+        case Decision.SUSPECT if step.judgement is None:
             return (
                 "an amount that no balance can have (below 0 or above 2^128-1): "
                 "what was held stays"
             )
+        case Decision.SUSPECT:
+            return price_text(step, commit.settings)
         case _:
             return refusal_text(step.reject, commit.settings)
 
@@ -150,12 +154,14 @@ def _stale(step: Step) -> str:
 
 
 def _unchanged(
-    step: Step, settings: FoldSettings, before: bytes | None, key: Key
+    step: Step, settings: FoldSettingsV1, before: bytes | None, key: Key
 ) -> str:
     if step.observation.topic == BALANCES_RAW:
-        return "the balance is what it was"
+        return _same_balance(step.observation.said, before, key)
     if step.observation.topic != PRICES_RAW:
         return "what is known of the token, taken together, is what it was"
+    if step.judgement is not None:
+        return price_text(step, settings)
     price = decode_latest(key.key, before or b"")
     usd = price.usd if isinstance(price, Price) else "nothing"
     words = median_of(step.words, settings)
@@ -167,7 +173,17 @@ def _unchanged(
     )
 
 
-def median_of(words: Mapping[str, tuple[str, int]], settings: FoldSettings) -> str:
+def _same_balance(said: Any, before: bytes | None, key: Key) -> str:
+    if isinstance(said, SubnetRead) and before is not None:
+        published = decode_latest(key.key, before)
+        if isinstance(published, Balance) and said.subnet_id in published.subnets:
+            return "the balance is what it was"
+    if isinstance(said, SubnetRead) and said.balance == "0":
+        return "the user has never held anything in this subnet, so there is nothing to tell"
+    return "the balance is what it was"
+
+
+def median_of(words: Mapping[str, tuple[str, int]], settings: FoldSettingsV1) -> str:
     """Return which words the median is of, those that are fresh."""
     newest = max((at for _, at in words.values()), default=0)
     fresh = {
@@ -179,10 +195,133 @@ def median_of(words: Mapping[str, tuple[str, int]], settings: FoldSettings) -> s
         ((source, usd),) = fresh.items()
         return f"{source}'s {usd}, the only fresh word,"
     said = [f"{source}'s {usd}" for source, usd in fresh.items()]
-    return f"the median of {', '.join(said[:-1])} and {said[-1]}"
+    return f"the median of {_listed(said)}"
 
 
-def refusal_text(reject: Reject | None, settings: FoldSettings) -> str:
+def _listed(texts: Sequence[str]) -> str:
+    *most, last = texts
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+# ---- why a price is what it is, from generation 2 of the fold on
+
+
+def price_text(step: Step, settings: FoldSettingsV1) -> str:
+    """Return how the quotes were judged and what came of it."""
+    judged = step.judgement
+    if judged is None or not isinstance(settings, FoldSettings):
+        return median_of(step.words, settings)
+    told = [
+        _counting(judged),
+        *_ignored(judged, settings),
+        *_choice(judged),
+        *_apart(judged, settings),
+        *_jump(judged, settings),
+    ]
+    if step.decision is not Decision.SUSPECT:
+        told.append(_verdict(judged, settings))
+    return "; ".join(told)
+
+
+def _counting(judged: Judgement) -> str:
+    counting = [_quoted(quote) for quote, ignored in judged.quotes if ignored is None]
+    if not counting:
+        return "no quote counts"
+    return f"{_listed(counting)} {'counts' if len(counting) == 1 else 'count'}"
+
+
+def _quoted(quote: Quote) -> str:
+    return f"{quote.source}'s {quote.usd}"
+
+
+def _ignored(judged: Judgement, settings: FoldSettings) -> list[str]:
+    return [
+        f"{_quoted(quote)} does not: {_why_ignored(quote, ignored, settings)}"
+        for quote, ignored in judged.quotes
+        if ignored is not None
+    ]
+
+
+def _why_ignored(quote: Quote, ignored: Ignored, settings: FoldSettings) -> str:
+    if ignored is Ignored.OLD:
+        return (
+            f"it is of {time_text(quote.time)}, more than {settings.price_max_age_ms} ms "
+            "before the newest (the setting priceMaxAgeMs)"
+        )
+    return (
+        f"the source is frozen, it repeats this since {time_text(quote.since)}, more than "
+        f"{settings.price_frozen_ms} ms (the setting priceFrozenMs), while another one moves"
+    )
+
+
+def _choice(judged: Judgement) -> list[str]:
+    counting = [quote for quote, ignored in judged.quotes if ignored is None]
+    if len(counting) < _SEVERAL or judged.chosen is None:
+        return []
+    if len(counting) % 2:
+        return [f"the middle one is {judged.chosen.usd}"]
+    both = "of the two" if len(counting) == _SEVERAL else "of the middle two"
+    if judged.reference is None and judged.before is None:
+        return [f"{both} the lower one is {judged.chosen.usd}"]
+    reference = f"{judged.reference}, the price last found while two sources counted"
+    if judged.reference is None:
+        reference = f"{judged.before}, the price published before"
+    return [f"{both} {judged.chosen.usd} is nearer to {reference}"]
+
+
+def _apart(judged: Judgement, settings: FoldSettings) -> list[str]:
+    if judged.apart is None:
+        return []
+    low, high = judged.apart
+    told = (
+        f"{_quoted(low)} and {_quoted(high)} disagree: they are more than "
+        f"{settings.price_jump_factor} times apart (the setting priceJumpFactor)"
+    )
+    if judged.agreed:
+        return [told]
+    return [
+        f"{told}, and no two sources have ever agreed, so nothing tells who is right"
+    ]
+
+
+def _jump(judged: Judgement, settings: FoldSettings) -> list[str]:
+    chosen = judged.chosen
+    if chosen is None or not judged.is_jump:
+        return []
+    told = (
+        f"{judged.usd} is more than {settings.price_jump_factor} times above or below the "
+        f"{judged.before} published before (the setting priceJumpFactor)"
+    )
+    match judged.confirmation:
+        case Confirmation.BY_ANOTHER:
+            return [f"{told}, and confirmed by another source"]
+        case Confirmation.BY_ITSELF:
+            return [
+                f"{told}, and confirmed by {chosen.source} itself, at a later moment"
+            ]
+        case _:
+            return [
+                f"{told}, so it waits until another source confirms it, or {chosen.source} "
+                "itself at a later moment"
+            ]
+
+
+def _verdict(judged: Judgement, settings: FoldSettings) -> str:
+    if judged.usd is None:
+        return f"so {judged.before or 'nothing'} stays published"
+    if judged.before is None:
+        return "nothing was published before"
+    if judged.usd == judged.before:
+        return f"that is the {judged.before} published before"
+    if settings.price_deviation == "0":
+        return f"that differs from the {judged.before} published before"
+    return (
+        f"against the {judged.before} published before, a difference of up to "
+        f"{settings.price_deviation} of it is left out (the setting priceDeviation)"
+    )
+
+
+def refusal_text(reject: Reject | None, settings: FoldSettingsV1) -> str:
     """Return why an observation was refused."""
     if reject is None:
         return "refused"

@@ -7,9 +7,9 @@ from operator import attrgetter
 from typing import Any, Final
 
 from processor.core.batch import Batch, Output
-from processor.core.generations import UNLIMITED, Generations, fold_of
+from processor.core.generations import UNLIMITED, Generations, fold_of, log_of
 from schemas.base import Malformed
-from schemas.journal import InputRange, OutputDigest
+from schemas.journal import CommitV2, InputRange, OutputDigest
 from schemas.topics import CHANGES, JOURNAL, REJECTS
 
 from .commits import CommitRead, LogRecord, commit_in
@@ -24,7 +24,8 @@ class Verifier:
     """Follows one shard: what it holds after the commits that were found right.
 
     ``accepted`` names the gaps in the raw topics that the operator has accepted, as the
-    setting of the processor does.
+    setting of the processor does. ``identity`` is the digest of the log's identity, which
+    commits from generation 2 on must name; ``None``: it is not compared.
     """
 
     def __init__(
@@ -33,10 +34,12 @@ class Verifier:
         generations: Generations,
         *,
         accepted: frozenset[str] = frozenset(),
+        identity: str | None = None,
     ) -> None:
         self.standing = standing
         self._generations = generations
         self._accepted = accepted
+        self._identity = identity
 
     @property
     def shard(self) -> int:
@@ -55,6 +58,8 @@ class Verifier:
         ``UnknownGeneration`` where the fold that wrote it is not known.
         """
         _Checking(self, read).links()
+        if self._identity is not None:
+            _Checking(self, read).identity(self._identity)
         self._go_to_starts(read)
         batch = self._fold(read)
         _Checking(self, read).outcome(batch)
@@ -83,9 +88,12 @@ class Verifier:
         fold = fold_of(
             self._generations, said.generation, shard=self.shard, commit=said.commit
         )
-        inputs = list(read.inputs)
         return fold(
-            self.standing.state, inputs, settings=said.settings, limits=UNLIMITED
+            self.standing.state,
+            list(read.inputs),
+            settings=said.settings,
+            limits=UNLIMITED,
+            log=log_of(said),
         )
 
 
@@ -126,6 +134,12 @@ class _Checking:
         if not said.inputs or len(self._read.inputs) != len(said.inputs):
             topics = ", ".join(said.inputs) or NOTHING
             self._journal(Check.RANGE, "ranges of raw topics", topics)
+
+    def identity(self, expected: str) -> None:
+        """Check that the record, if it names a log, names the one that it stands in."""
+        if isinstance(self._said, CommitV2):
+            hint = "the record `log:identity` was changed, or this history is of another log"
+            self._journal(Check.IDENTITY, expected, self._said.log, hint=hint)
 
     def _is_named_by(self, following: LogRecord | None) -> None:
         """Check what the next commit says of this one: then it is as it was written."""

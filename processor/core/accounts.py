@@ -45,12 +45,16 @@ class Mainnet(NamedTuple):
 
 
 class Subnet(NamedTuple):
-    """The part of a balance in one subnet contract."""
+    """The part of a balance in one subnet contract.
+
+    It is published once it is ``held``: once a balance above 0 was read in the subnet.
+    """
 
     balance: str
     source: str
     moment: Moment
     offset: int
+    held: bool
 
 
 class Layers(NamedTuple):
@@ -62,8 +66,13 @@ class Layers(NamedTuple):
 
     @property
     def empty(self) -> bool:
-        """Whether no part is left."""
-        return self.mainnet is None and not self.subnets
+        """Whether there is no part to publish."""
+        return self.mainnet is None and not self.published_subnets
+
+    @property
+    def published_subnets(self) -> dict[str, Subnet]:
+        """The subnet parts that are published, in the order of their contract ids."""
+        return {key: part for key, part in self.subnets.items() if part.held}
 
 
 NOTHING: Final = Layers()
@@ -101,10 +110,14 @@ class User:
         return self.layers.get(contract_id, NOTHING)
 
     def put(self, contract_id: str, layers: Layers) -> None:
-        """Hold other parts of a balance."""
-        if self.layers.get(contract_id) != layers:
+        """Hold other parts of a balance; nothing is held of one that has no part or version."""
+        if self.of(contract_id) == layers:
+            return
+        self.touched.add(contract_id)
+        if layers == NOTHING:
+            del self.layers[contract_id]
+        else:
             self.layers[contract_id] = layers
-            self.touched.add(contract_id)
 
     def put_mainnet(self, contract_id: str, part: Mainnet) -> None:
         """Hold another mainnet part."""
@@ -156,9 +169,8 @@ class User:
 
     def _value(self, contract_id: str, layers: Layers, *, shard: int) -> bytes:
         """Return the canonical bytes of the ``Balance``."""
-        stands = [
-            (part.moment.observed_at, part.offset) for part in layers.subnets.values()
-        ]
+        subnets = layers.published_subnets
+        stands = [(part.moment.observed_at, part.offset) for part in subnets.values()]
         mainnet = None
         if layers.mainnet is not None:
             _, observed_at, offset = self.standing(layers.mainnet)
@@ -175,7 +187,7 @@ class User:
                         "balance": part.balance,
                         "observedAt": part.moment.observed_at,
                     }
-                    for subnet_id, part in layers.subnets.items()
+                    for subnet_id, part in subnets.items()
                 },
                 "version": layers.version,
                 "observedAt": max(observed_at for observed_at, _ in stands),

@@ -137,9 +137,11 @@ def _confirmed(user: User, said: AccountConfirmed) -> Outcome | Refused:
 def _subnet_read(
     user: User, said: SubnetRead, seen: Seen, rules: Rules
 ) -> Outcome | Refused:
-    after = Subnet(said.balance, said.source, _moment(said), seen.offset)
     found = user.subnet(said.subnet_id)
     base_id, part = found or (None, None)
+    was_held = part is not None and part.held
+    held = was_held or rules.zero_is_news or said.balance != "0"
+    after = Subnet(said.balance, said.source, _moment(said), seen.offset, held)
     refused = _subnet_refused(user, part, after, same_base=base_id == said.base_id)
     if refused is not None:
         return refused
@@ -149,9 +151,10 @@ def _subnet_read(
     if base_id is not None and moves:
         user.drop_subnet(base_id, said.subnet_id)
     user.put_subnet(said.base_id, said.subnet_id, after)
-    if part is not None and not moves and part.balance == after.balance:
+    is_same = was_held and not moves and part is not None and part[0] == after[0]
+    if is_same or not held:
         return _UNCHANGED
-    bases = {said.base_id, base_id or said.base_id}
+    bases = {said.base_id, base_id if base_id and was_held else said.base_id}
     return Outcome((Decision.PUBLISHED,), _published(user, sorted(bases), rules))
 
 
@@ -177,7 +180,7 @@ def _forgotten(user: User, said: UserForgotten, rules: Rules) -> Outcome:
         return _STALE
     user.set_account(Account(moment, reading=None, forgotten=moment))
     gone = sorted(key for key, layers in user.layers.items() if not layers.empty)
-    for contract_id in gone:
+    for contract_id in list(user.layers):
         user.put(contract_id, Layers(version=user.of(contract_id).version))
     if not gone:
         return _UNCHANGED

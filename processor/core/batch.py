@@ -1,7 +1,7 @@
 """A commit as a value: what it reads, decides and writes, before anything is written."""
 
 from base64 import b64encode
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from operator import attrgetter
@@ -9,7 +9,17 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from schemas.balances import UserForgotten
 from schemas.base import encode
-from schemas.journal import Commit, Decision, FoldSettings, Origin, Position
+from schemas.journal import (
+    GENESIS,
+    Commit,
+    CommitV1,
+    CommitV2,
+    Decision,
+    FoldSettings,
+    FoldSettingsV1,
+    Origin,
+    Position,
+)
 from schemas.rejects import MAX_KEY_BYTES, MAX_ORIGINAL_BYTES, Reject
 from schemas.states import POSITION_KEY
 from schemas.topics import (
@@ -24,15 +34,12 @@ from schemas.topics import (
     TOKENS_RAW,
 )
 
-from . import balances, prices, tokens
+from . import balances, prices, prices_v1, tokens
 from .journal import InputRecord, input_range, link_of, output_digest
 from .observations import READERS, Said
-from .prices import PriceWord
+from .prices import Quote
 from .rules import FUTURE, Outcome, Published, Refused, Rules
-from .shard_state import KINDS, ShardState
-
-# Of this fold; a change of what it derives makes another, and keeps this one.
-GENERATION = 1
+from .shard_state import KINDS, KINDS_V1, Kinds, ShardState
 
 _decisions_of: Final = attrgetter("decisions")
 _time_of: Final = attrgetter("time_ms")
@@ -42,8 +49,10 @@ Headers = Sequence[tuple[str, bytes]]
 Output = tuple[bytes | None, bytes | None, Headers]
 R = TypeVar("R", bound=InputRecord)
 Inputs = Sequence[tuple[str, Sequence[R]]]
-# Topic, owner, part and new value of a part of a state.
-_Part = tuple[str, bytes, bytes, bytes]
+# Topic, owner, part and new value of a part of a state; ``None`` takes it away.
+_Part = tuple[str, bytes, bytes, bytes | None]
+# Stands for the identity of a log that has none.
+NO_LOG: Final = GENESIS
 
 
 class Limits(NamedTuple):
@@ -65,11 +74,61 @@ class FoldError(Exception):
         self.topic, self.shard, self.offset = topic, shard, offset
 
 
-_FOLDS: Final[Mapping[str, Callable[[Any, Any, Rules], Outcome | Refused]]] = {
-    PRICES_RAW: prices.fold,
-    BALANCES_RAW: balances.fold,
-    TOKENS_RAW: tokens.fold,
-}
+Folds = Mapping[str, Callable[[Any, Any, Rules], Outcome | Refused]]
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """One version of the fold.
+
+    A change of what it derives needs a new generation; the old one is kept, so that what
+    it wrote can be derived again. ``folds`` and ``kinds`` are by topic. ``record`` and
+    ``settings`` are the models of its journal record and of the settings in that.
+    """
+
+    number: int
+    folds: Folds
+    kinds: Kinds
+    record: type[CommitV1 | CommitV2]
+    settings: type[FoldSettingsV1]
+
+    def settings_of(self, settings: FoldSettingsV1) -> FoldSettingsV1:
+        """Return settings of any generation as those of this one.
+
+        What this one does not know is left out, what the other did not know is as it is
+        by default.
+        """
+        if type(settings) is self.settings:
+            return settings
+        names = self.settings.model_fields.keys() & type(settings).model_fields.keys()
+        known = {name: getattr(settings, name) for name in names}
+        return self.settings(**known)
+
+
+GENERATION_1: Final = Generation(
+    number=1,
+    folds={
+        PRICES_RAW: prices_v1.fold,
+        BALANCES_RAW: balances.fold,
+        TOKENS_RAW: tokens.fold,
+    },
+    kinds=KINDS_V1,
+    record=CommitV1,
+    settings=FoldSettingsV1,
+)
+GENERATION_2: Final = Generation(
+    number=2,
+    folds={
+        PRICES_RAW: prices.fold,
+        BALANCES_RAW: balances.fold,
+        TOKENS_RAW: tokens.fold,
+    },
+    kinds=KINDS,
+    record=CommitV2,
+    settings=FoldSettings,
+)
+# The one that new commits are written by.
+NEWEST: Final = GENERATION_2
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +151,20 @@ class Batch:
     _changed: Mapping[str, Mapping[bytes, Any]]
     _parts: Sequence[_Part]
     _position: Position
+    _kinds: Kinds
 
     def apply(self) -> None:
         """Make the state that of after the commit. Only once it is made."""
-        self._state.replace(self._changed, parts=self._parts, position=self._position)
+        self._state.replace(
+            self._changed,
+            parts=self._parts,
+            position=self._position,
+            kinds=self._kinds,
+        )
+
+    def changed_in(self, topic: str) -> Collection[Any]:
+        """Return the states that observations of a topic have changed, as they are now."""
+        return self._changed.get(topic, {}).values()
 
     def rest(self, inputs: Inputs[R]) -> list[tuple[str, Sequence[R]]]:
         """Return what of ``inputs``, of which this was folded, is still to be folded."""
@@ -109,16 +178,20 @@ def fold_batch(
     state: ShardState,
     inputs: Inputs[R],
     *,
-    settings: FoldSettings,
+    settings: FoldSettingsV1,
     limits: Limits = Limits(),  # noqa: B008 - immutable
+    log: str = NO_LOG,
+    generation: Generation = NEWEST,
 ) -> Batch:
     """Fold what is next of ``inputs`` into one commit, as far as ``limits`` allow.
 
     ``inputs`` are the records of each topic from where ``state`` stands, at least one.
-    ``state`` says the same as before until the batch is applied; a batch may be dropped.
-    Raises ``FoldError``.
+    ``log`` is the digest of the log's identity. ``state`` says the same as before until
+    the batch is applied; a batch may be dropped. Raises ``FoldError``.
     """
-    folding = _Folding(state, Rules.of(settings, shard=state.shard), limits)
+    settings = generation.settings_of(settings)
+    rules = Rules.of(settings, shard=state.shard)
+    folding = _Folding(state, rules, limits, generation)
     read: dict[str, Sequence[InputRecord]] = {}
     for topic, records in sorted(inputs, key=lambda part: RAW.index(part[0])):
         if folding.full:
@@ -126,14 +199,16 @@ def fold_batch(
         taken = folding.fold(topic, records)
         if taken:
             read[topic] = records[:taken]
-    return _batch(state, folding, read, settings=settings)
+    return _batch(state, folding, read, settings=settings, log=log)
 
 
 class _Folding:
     """What one batch has done so far; it owns every state that it opened."""
 
-    def __init__(self, state: ShardState, rules: Rules, limits: Limits) -> None:
-        self._state, self._rules = state, rules
+    def __init__(
+        self, state: ShardState, rules: Rules, limits: Limits, generation: Generation
+    ) -> None:
+        self._state, self._rules, self.generation = state, rules, generation
         self._inputs_left, self._outputs_left = limits.inputs, limits.outputs
         self._bytes_left = limits.size_bytes
         self.full = False
@@ -170,7 +245,8 @@ class _Folding:
 
     def _folder(self, topic: str) -> Callable[[InputRecord, Said], Outcome]:
         """Return a function that folds what a record says into what it is about."""
-        fold, rules = _FOLDS[topic], self._rules
+        fold, rules = self.generation.folds[topic], self._rules
+        kinds = self.generation.kinds
         tolerance_ms = rules.future_tolerance_ms
         opened = self.opened.setdefault(topic, {})
 
@@ -183,12 +259,12 @@ class _Folding:
             owner = record.key or b""
             held = opened.get(owner)
             if held is None:
-                held = opened[owner] = self._state.open(topic, owner)
+                held = opened[owner] = self._state.open(topic, owner, kinds)
             outcome = fold(held, seen, rules)
             if type(outcome) is Refused:
                 return self._reject(topic, record, outcome)
             if seen.observed_at > self._newest_ms and (
-                isinstance(seen, PriceWord) or type(seen.said) is not UserForgotten
+                isinstance(seen, Quote) or type(seen.said) is not UserForgotten
             ):
                 self._newest_ms = seen.observed_at
             return outcome
@@ -236,9 +312,10 @@ def _batch(
     folding: _Folding,
     read: Mapping[str, Sequence[InputRecord]],
     *,
-    settings: FoldSettings,
+    settings: FoldSettingsV1,
+    log: str,
 ) -> Batch:
-    record = _record(state, folding, read, settings=settings)
+    record = _record(state, folding, read, settings=settings, log=log)
     said = encode(record)
     consumed = {topic: part.end for topic, part in record.inputs.items()}
     position = Position(
@@ -251,7 +328,7 @@ def _batch(
         topic: {owner: held for owner, held in opened.items() if held.changed}
         for topic, opened in folding.opened.items()
     }
-    parts = list(_parts(changed))
+    parts = list(_parts(changed, folding.generation.kinds))
     return Batch(
         record=record,
         entries=_entries(folding, record, said, parts, position),
@@ -263,6 +340,7 @@ def _batch(
         _changed=changed,
         _parts=parts,
         _position=position,
+        _kinds=folding.generation.kinds,
     )
 
 
@@ -271,30 +349,35 @@ def _record(
     folding: _Folding,
     read: Mapping[str, Sequence[InputRecord]],
     *,
-    settings: FoldSettings,
+    settings: FoldSettingsV1,
+    log: str,
 ) -> Commit:
     before = state.position
     times = [max(map(_time_of, records)) for records in read.values()]
-    return Commit(
-        shard=state.shard,
-        commit=before.commit + 1,
-        log_time=max(before.log_time, *times),
-        inputs={
+    generation = folding.generation
+    facts: dict[str, Any] = {
+        "shard": state.shard,
+        "commit": before.commit + 1,
+        "log_time": max(before.log_time, *times),
+        "inputs": {
             topic: input_range(records, start=before.positions.get(topic, 0))
             for topic, records in read.items()
         },
-        decisions=folding.decisions,
-        published=output_digest(folding.published),
-        rejects=output_digest(folding.rejects),
-        settings=settings,
-        generation=GENERATION,
-        previous=before.chain,
-    )
+        "decisions": folding.decisions,
+        "published": output_digest(folding.published),
+        "rejects": output_digest(folding.rejects),
+        "settings": settings,
+        "generation": generation.number,
+        "previous": before.chain,
+    }
+    if "log" in generation.record.model_fields:
+        facts["log"] = log
+    return generation.record(**facts)
 
 
-def _parts(changed: Mapping[str, Mapping[bytes, Any]]) -> Iterator[_Part]:
+def _parts(changed: Mapping[str, Mapping[bytes, Any]], kinds: Kinds) -> Iterator[_Part]:
     for topic, states in changed.items():
-        changes = KINDS[topic].changes
+        changes = kinds[topic].changes
         for owner, held in states.items():
             for part, value in changes(held):
                 yield topic, owner, part, value

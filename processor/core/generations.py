@@ -5,10 +5,13 @@ it wrote can be derived again by the fold that wrote it.
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Final
 
-from .batch import GENERATION, Batch, Limits, fold_batch
+from schemas.journal import Commit, CommitV2, FoldSettingsV1
+
+from .batch import GENERATION_1, GENERATION_2, NO_LOG, Batch, Limits, fold_batch
 
 # Of the shape of ``fold_batch``.
 Fold = Callable[..., Batch]
@@ -29,7 +32,13 @@ class UnknownGeneration(Exception):
 
 # What was committed is folded again whole, however it was bounded then.
 UNLIMITED: Final = Limits(inputs=2**62, outputs=2**62, size_bytes=2**62)
-GENERATIONS: Final[Generations] = MappingProxyType({GENERATION: fold_batch})
+_BY_NUMBER: Final = {each.number: each for each in (GENERATION_1, GENERATION_2)}
+GENERATIONS: Final[Generations] = MappingProxyType(
+    {
+        number: partial(fold_batch, generation=each)
+        for number, each in _BY_NUMBER.items()
+    }
+)
 
 
 def fold_of(
@@ -40,3 +49,18 @@ def fold_of(
     if fold is None:
         raise UnknownGeneration(generation, shard=shard, commit=commit)
     return fold
+
+
+def settings_for(generation: int, settings: FoldSettingsV1) -> FoldSettingsV1:
+    """Return the settings of a commit as another generation of the fold takes them.
+
+    What that one does not know is left out; what the commit's did not know is as it is by
+    default. A generation that is not known takes them as they are.
+    """
+    known = _BY_NUMBER.get(generation)
+    return known.settings_of(settings) if known else settings
+
+
+def log_of(commit: Commit) -> str:
+    """Return the digest of the log that a commit names; ``NO_LOG`` if it names none."""
+    return commit.log if isinstance(commit, CommitV2) else NO_LOG

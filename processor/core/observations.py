@@ -22,7 +22,7 @@ from schemas.tokens import TokenObserved
 from schemas.topics import BALANCES_RAW, PRICES_RAW, TOKENS_RAW
 
 from .journal import InputRecord
-from .prices import PriceWord
+from .prices import Quote, quote_time
 from .rules import TOMBSTONE, WRONG_KEY, Refused
 
 _CACHED = 65_536
@@ -47,7 +47,7 @@ class Seen(NamedTuple):
         return sha256(self.value).hexdigest()
 
 
-Said = PriceWord | Seen | Refused
+Said = Quote | Seen | Refused
 
 
 def _reader(
@@ -81,7 +81,7 @@ _ORDINARY: Final = (
     r'\{"contractId":"([^"]*+)","market":(null|\{[^{}]*+\}),'
     rf'"observedAt":({_NUMBER}),'
     rf'("schema":"price\.observed/1","sequence":{_NUMBER},"source":"[^"]*+"),'
-    rf'"sourceTime":(?:null|{_NUMBER}),"usd":"({PRICE_PATTERN})"\}}'
+    rf'"sourceTime":(null|{_NUMBER}),"usd":"({PRICE_PATTERN})"\}}'
 )
 _find_lines: Final = re.compile(f"^{_ORDINARY}$".encode(), re.MULTILINE).findall
 _SPEAKER: Final = re.compile(
@@ -92,13 +92,13 @@ _check_market: Final = TypeAdapter(Market).validator.validate_python
 _check_source: Final = TypeAdapter(SourceName).validator.validate_python
 
 
-def read_price(record: InputRecord) -> PriceWord | Refused:
+def read_price(record: InputRecord) -> Quote | Refused:
     """Read a record of ``prices.raw``."""
     (said,) = _read_piece([record])
     return said
 
 
-def read_prices(records: Sequence[InputRecord]) -> Iterator[PriceWord | Refused]:
+def read_prices(records: Sequence[InputRecord]) -> Iterator[Quote | Refused]:
     """Read records of ``prices.raw``, some ahead of the one that is taken.
 
     What is written as our encoder writes it is read without the model and many at once,
@@ -108,7 +108,7 @@ def read_prices(records: Sequence[InputRecord]) -> Iterator[PriceWord | Refused]
     return chain.from_iterable(map(_read_piece, pieces))
 
 
-def _read_piece(records: Sequence[InputRecord]) -> list[PriceWord | Refused]:
+def _read_piece(records: Sequence[InputRecord]) -> list[Quote | Refused]:
     try:
         return _read_ordinary(records)
     except ValueError:
@@ -119,27 +119,33 @@ def _read_piece(records: Sequence[InputRecord]) -> list[PriceWord | Refused]:
         return _read_piece(records[:half]) + _read_piece(records[half:])
 
 
-def _read_ordinary(records: Sequence[InputRecord]) -> list[PriceWord | Refused]:
+def _read_ordinary(records: Sequence[InputRecord]) -> list[Quote | Refused]:
     """Read records written as our encoder writes them. Raises ``ValueError`` for others."""
-    owners, markets, times, speakers, prices = zip(*_lines(records), strict=True)
+    owners, markets, times, speakers, source_times, prices = zip(
+        *_lines(records), strict=True
+    )
     if owners != tuple(map(_key_of, records)) or not all(map(_is_id, owners)):
         raise ValueError("one is under another key")
     if max(map(len, prices)) > MAX_PRICE_TEXT:
         raise ValueError("a price is too long")
-    words: list[PriceWord | Refused] = []
+    quotes: list[Quote | Refused] = []
     texts = list(map(bytes.decode, prices))
     columns = map(int, times), map(_speaker, speakers), texts, map(Decimal, texts)
-    for record, market, observed_at, (sequence, source), usd, number in zip(
-        records, markets, *columns, strict=True
-    ):
-        # Not PriceWord(…): its constructor takes twice as long.
-        word = _new(PriceWord)
-        word.observed_at, word.sequence = observed_at, sequence
-        word.source, word.usd, word.number = source, usd, number
-        word.market = None if market == b"null" else _market_text(market)
-        word.offset = record.offset
-        words.append(word)
-    return words
+    for record, market, source_time, observed_at, (
+        sequence,
+        source,
+    ), usd, number in zip(records, markets, source_times, *columns, strict=True):
+        # Not Quote(…): its constructor takes twice as long.
+        quote = _new(Quote)
+        quote.observed_at = quote.time = quote.since = observed_at
+        quote.sequence, quote.changes = sequence, ()
+        quote.source, quote.usd, quote.number = source, usd, number
+        quote.market = None if market == b"null" else _market_text(market)
+        quote.offset = record.offset
+        if source_time != b"null":
+            quote.time = quote_time(observed_at, int(source_time))
+        quotes.append(quote)
+    return quotes
 
 
 def _lines(records: Sequence[InputRecord]) -> list[tuple[bytes, ...]]:
@@ -152,12 +158,12 @@ def _lines(records: Sequence[InputRecord]) -> list[tuple[bytes, ...]]:
     return found
 
 
-def _read_by_model(record: InputRecord) -> PriceWord | Refused:
+def _read_by_model(record: InputRecord) -> Quote | Refused:
     seen = _read_price(record)
     if isinstance(seen, Refused):
         return seen
     said: PriceObserved = seen.said
-    return PriceWord(
+    return Quote(
         said.observed_at,
         said.sequence,
         said.source,
@@ -165,6 +171,8 @@ def _read_by_model(record: InputRecord) -> PriceWord | Refused:
         Decimal(said.usd),
         encode(said.market).decode() if said.market else None,
         seen.offset,
+        time=quote_time(said.observed_at, said.source_time),
+        since=said.observed_at,
     )
 
 

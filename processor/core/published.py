@@ -31,10 +31,11 @@ def _published_key(key: bytes, value: bytes) -> bytes | None:
 
 
 def _is_held(value: bytes) -> bool:
-    # A subnet in which nothing was ever held is remembered, and not always published.
+    # A subnet in which nothing was ever held is remembered, and not published; the state
+    # of generation 1 does not tell, because it published all.
     balance = orjson.loads(value)
     subnets = balance["subnets"].values()
-    return balance["mainnet"] is not None or any(p["balance"] != "0" for p in subnets)
+    return balance["mainnet"] is not None or any(p.get("held", True) for p in subnets)
 
 
 def version_of(value: bytes) -> int:

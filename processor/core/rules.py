@@ -5,23 +5,30 @@ from dataclasses import dataclass
 from typing import NamedTuple, final
 
 from schemas.amounts import PRICE_PLACES
-from schemas.journal import Decision, FoldSettings
+from schemas.journal import Decision, FoldSettings, FoldSettingsV1
 from schemas.rejects import Reason
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What decides, in which shard; ``price_deviation`` counts units of 1e-18."""
+    """What decides, in which shard; ``price_deviation`` counts units of 1e-18.
+
+    ``zero_is_news`` tells whether a first reading of 0 in a subnet is published.
+    """
 
     shard: int
     price_max_age_ms: int
     price_deviation: int
     future_tolerance_ms: int
     token_sources: tuple[str, ...]
+    price_frozen_ms: int
+    price_jump_factor: int
+    zero_is_news: bool
 
     @classmethod
-    def of(cls, settings: FoldSettings, *, shard: int) -> "Rules":
-        """Return the rules that ``settings`` mean for a shard."""
+    def of(cls, settings: FoldSettingsV1, *, shard: int) -> "Rules":
+        """Return the rules that ``settings`` mean for a shard, by their generation."""
+        newer = settings if isinstance(settings, FoldSettings) else None
         whole, _, fraction = settings.price_deviation.partition(".")
         return cls(
             shard=shard,
@@ -29,6 +36,9 @@ class Rules:
             price_deviation=int(whole + fraction.ljust(PRICE_PLACES, "0")),
             future_tolerance_ms=settings.future_tolerance_ms,
             token_sources=settings.token_sources,
+            price_frozen_ms=newer.price_frozen_ms if newer else 0,
+            price_jump_factor=newer.price_jump_factor if newer else 0,
+            zero_is_news=newer is None,
         )
 
     def ranked(self, sources: Iterable[str]) -> list[str]:

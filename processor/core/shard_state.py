@@ -1,6 +1,6 @@
 """All that one shard remembers: its states, and where it stands."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 from schemas.base import Malformed, decoder, encode
@@ -13,11 +13,14 @@ from .states import (
     Parts,
     UnreadableState,
     price_of,
+    price_of_v1,
     price_parts,
+    price_parts_v1,
     token_of,
     token_parts,
     user_of,
     user_parts,
+    user_parts_v1,
 )
 
 # More states than these are not kept as objects; their bytes always are.
@@ -47,7 +50,7 @@ class Kind(NamedTuple):
     itself: bytes
     part: bytes
     read: Callable[[bytes, Parts], Any]
-    changes: Callable[[Any], list[tuple[bytes, bytes]]]
+    changes: Callable[[Any], Sequence[tuple[bytes, bytes | None]]]
 
     def key(self, owner: bytes, part: bytes) -> bytes:
         """Return the key in ``state`` of a part of an owner's state."""
@@ -57,10 +60,17 @@ class Kind(NamedTuple):
 
 
 # By the topic whose observations are folded into them.
-KINDS: Final[Mapping[str, Kind]] = {
+Kinds = Mapping[str, Kind]
+KINDS: Final[Kinds] = {
     PRICES_RAW: Kind(b"price", b"price", price_of, price_parts),
     BALANCES_RAW: Kind(b"account", b"balance", user_of, user_parts),
     TOKENS_RAW: Kind(b"token", b"token", token_of, token_parts),
+}
+# As generation 1 of the fold reads and writes them; the keys are the same.
+KINDS_V1: Final[Kinds] = {
+    PRICES_RAW: Kind(b"price", b"price", price_of_v1, price_parts_v1),
+    BALANCES_RAW: Kind(b"account", b"balance", user_of, user_parts_v1),
+    TOKENS_RAW: KINDS[TOKENS_RAW],
 }
 _TOPICS = {name: topic for topic, kind in KINDS.items() for name in kind[:2]}
 _position = decoder(Position)
@@ -81,6 +91,7 @@ class ShardState:
             topic: {} for topic in KINDS
         }
         self._objects: dict[str, dict[bytes, Any]] = {topic: {} for topic in KINDS}
+        self._made_by: dict[str, Kind] = dict(KINDS)
         # The same token or source is a part of many states.
         self._names: dict[bytes, bytes] = {}
         self._records = 0
@@ -125,28 +136,40 @@ class ShardState:
             update={"positions": {**known, **positions}}
         )
 
-    def open(self, topic: str, owner: bytes) -> Any:
-        """Return the state that ``topic`` folds into of one owner, a copy to change."""
-        objects = self._objects[topic]
+    def open(self, topic: str, owner: bytes, kinds: Kinds = KINDS) -> Any:
+        """Return the state that ``topic`` folds into of one owner, a copy to change.
+
+        ``kinds`` are those of the generation of the fold that is to change it.
+        """
+        objects = self._objects_of(topic, kinds)
         held = objects.get(owner)
         if held is None:
             parts = self._parts[topic].get(owner, {})
-            held = objects[owner] = KINDS[topic].read(owner, parts)
+            held = objects[owner] = kinds[topic].read(owner, parts)
         return held.copy()
+
+    def _objects_of(self, topic: str, kinds: Kinds) -> dict[bytes, Any]:
+        """Return the objects held; none of them if another generation has made them."""
+        if self._made_by[topic] is not kinds[topic]:
+            self._objects[topic].clear()
+            self._made_by[topic] = kinds[topic]
+        return self._objects[topic]
 
     def replace(
         self,
         changed: Mapping[str, Mapping[bytes, Any]],
         *,
-        parts: Iterable[tuple[str, bytes, bytes, bytes]],
+        parts: Iterable[tuple[str, bytes, bytes, bytes | None]],
         position: Position,
+        kinds: Kinds = KINDS,
     ) -> None:
         """Take over a commit: what was changed, as objects and in parts."""
         for topic, owner, part, value in parts:
             # A copy has its own size; what orjson returns holds 4 KiB for its life.
-            self._put(topic, owner, part, bytes(memoryview(value)))
+            copied = None if value is None else bytes(memoryview(value))
+            self._put(topic, owner, part, copied)
         for topic, states in changed.items():
-            objects = self._objects[topic]
+            objects = self._objects_of(topic, kinds)
             objects.update(states)
             if len(objects) > _MAX_OBJECTS:
                 objects.clear()

@@ -3,9 +3,13 @@
 Each kind of state is written in parts, a record each, so that a change writes little: a
 balance and not the account with all its balances. A part's name is ``b""`` for the state
 itself.
+
+Every generation of the fold reads what any other has written, and writes its own version
+(functions named ``_v1`` are those of generation 1). So a log may change its generation at
+any commit.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any, Final, TypeVar
 
@@ -13,17 +17,24 @@ from schemas.base import Malformed, canonical, decoder, encode
 from schemas.states import (
     AccountState,
     BalanceState,
+    BalanceStateV1,
     MainnetState,
     OwnStanding,
     PriceState,
+    PriceStateV1,
+    PriceWord,
+    QuoteState,
     ReadingState,
+    SubnetState,
+    SubnetStateV1,
+    SuspectState,
     TokenState,
     TokenWordState,
 )
-from schemas.states import PriceWord as PriceWordState
 
+from . import prices_v1
 from .accounts import Account, Layers, Mainnet, Reading, Standing, Subnet, User
-from .prices import PriceWord, TokenPrice
+from .prices import Quote, Suspect, TokenPrice
 from .tokens import TokenMetadata, TokenWord
 
 Parts = Mapping[bytes, bytes]
@@ -40,9 +51,26 @@ class UnreadableState(Exception):
 
 
 T = TypeVar("T")
-_price_state = decoder(PriceState)
-_account_state, _balance_state = decoder(AccountState), decoder(BalanceState)
+_account_state = decoder(AccountState)
 _token_state, _token_word = decoder(TokenState), decoder(TokenWordState)
+
+
+def _decoder_of(newest: Any, before: Any) -> Callable[[bytes], Any]:
+    """Return a function that reads bytes as one of two versions of a record."""
+    decode_newest, decode_before = decoder(newest), decoder(before)
+
+    def decode(value: bytes) -> Any:
+        state = decode_newest(value)
+        if not isinstance(state, Malformed):
+            return state
+        earlier = decode_before(value)
+        return state if isinstance(earlier, Malformed) else earlier
+
+    return decode
+
+
+_price_state = _decoder_of(PriceState, PriceStateV1)
+_balance_state = _decoder_of(BalanceState, BalanceStateV1)
 
 
 def _read(decode: Any, parts: Parts, *, owner: bytes, part: bytes) -> Any:
@@ -58,27 +86,110 @@ def _read(decode: Any, parts: Parts, *, owner: bytes, part: bytes) -> Any:
 def price_of(owner: bytes, parts: Parts) -> TokenPrice:
     """Return the state of a token's price from its record, new if there is none."""
     token = TokenPrice(owner.decode())
-    if parts:
-        state: PriceState = _read(_price_state, parts, owner=owner, part=ITSELF)
-        token.usd, token.version = state.usd, state.version
+    if not parts:
+        return token
+    state = _read(_price_state, parts, owner=owner, part=ITSELF)
+    token.usd, token.version = state.usd, state.version
+    token.number = None if state.usd is None else Decimal(state.usd)
+    if isinstance(state, PriceStateV1):
         for source, word in state.words.items():
-            token.add(_price_word(source, word))
+            token.add(_quote_of_word(source, word))
+        # Of the last published value it is only known that it was not later than this.
+        token.observed_at = token.newest
+        return token
+    token.observed_at, token.agreed = state.observed_at, state.agreed
+    token.reference = None if state.reference is None else Decimal(state.reference)
+    token.suspect = None if state.suspect is None else _suspect(state.suspect)
+    for source, quote in state.quotes.items():
+        token.add(_quote(source, quote))
     return token
 
 
-def _price_word(source: str, word: PriceWordState) -> PriceWord:
-    return PriceWord(
+def _quote(source: str, state: QuoteState) -> Quote:
+    return Quote(
+        *state.moment,
+        source=source,
+        usd=state.usd,
+        number=Decimal(state.usd),
+        market=encode(state.market).decode() if state.market else None,
+        offset=state.offset,
+        time=state.time,
+        since=state.since,
+        changes=state.changes,
+    )
+
+
+def _quote_of_word(source: str, word: PriceWord) -> Quote:
+    """Return a word of generation 1 as a quote: its history begins with it."""
+    observed_at = word.moment.observed_at
+    return Quote(
         *word.moment,
         source=source,
         usd=word.usd,
         number=Decimal(word.usd),
         market=encode(word.market).decode() if word.market else None,
         offset=word.offset,
+        time=observed_at,
+        since=observed_at,
     )
+
+
+def _suspect(state: SuspectState) -> Suspect:
+    return Suspect(state.source, state.usd, Decimal(state.usd), state.moment)
 
 
 def price_parts(token: TokenPrice) -> list[tuple[bytes, bytes]]:
     """Return the changed parts of a token's price."""
+    quotes = ",".join(
+        [
+            f'"{source}":{{"changes":{_numbers(quote.changes)},'
+            f'"market":{quote.market or "null"},'
+            f'"moment":[{quote.observed_at},{quote.sequence}],'
+            f'"offset":{quote.offset},"since":{quote.since},"time":{quote.time},'
+            f'"usd":"{quote.usd}"}}'
+            for source, quote in token.quotes.items()
+        ]
+    )
+    text = (
+        f'{{"agreed":{"true" if token.agreed else "false"},'
+        f'"observedAt":{token.observed_at},"quotes":{{{quotes}}},'
+        f'"reference":{_price_text(token.reference)},"schema":"price.state/2",'
+        f'"suspect":{_suspect_text(token.suspect)},'
+        f'"usd":{_price_text(token.number)},"version":{token.version}}}'
+    )
+    return [(ITSELF, text.encode())]
+
+
+def _numbers(numbers: tuple[int, ...]) -> str:
+    return f"[{','.join(map(str, numbers))}]"
+
+
+def _price_text(number: Decimal | None) -> str:
+    return "null" if number is None else f'"{number:f}"'
+
+
+def _suspect_text(suspect: Suspect | None) -> str:
+    if suspect is None:
+        return "null"
+    observed_at, sequence = suspect.moment
+    return (
+        f'{{"moment":[{observed_at},{sequence}],"source":"{suspect.source}",'
+        f'"usd":"{suspect.usd}"}}'
+    )
+
+
+def price_of_v1(owner: bytes, parts: Parts) -> prices_v1.TokenPrice:
+    """Return the state of a token's price as generation 1 of the fold knows it."""
+    token = prices_v1.TokenPrice(owner.decode())
+    now = price_of(owner, parts)
+    token.usd, token.version = now.usd, now.version
+    for quote in now.quotes.values():
+        token.add(quote)
+    return token
+
+
+def price_parts_v1(token: prices_v1.TokenPrice) -> list[tuple[bytes, bytes]]:
+    """Return the changed parts of a token's price as generation 1 of the fold writes them."""
     words = ",".join(
         [
             f'"{source}":{{"market":{word.market or "null"},'
@@ -123,10 +234,9 @@ def _reading(state: ReadingState) -> Reading:
     return Reading(state.source, state.moment, state.sha256, state.offset)
 
 
-def _layers(state: BalanceState) -> Layers:
+def _layers(state: BalanceStateV1 | BalanceState) -> Layers:
     subnets = {
-        str(subnet_id): Subnet(part.balance, part.source, part.moment, part.offset)
-        for subnet_id, part in state.subnets.items()
+        str(subnet_id): _subnet(part) for subnet_id, part in state.subnets.items()
     }
     mainnet = None if state.mainnet is None else _mainnet(state.mainnet)
     return Layers(mainnet, subnets, state.version)
@@ -137,17 +247,35 @@ def _mainnet(part: MainnetState) -> Mainnet:
     return Mainnet(part.balance, part.total_sent, part.total_received, own)
 
 
+def _subnet(part: SubnetStateV1) -> Subnet:
+    # Generation 1 published every part that it held.
+    held = part.held if isinstance(part, SubnetState) else True
+    return Subnet(part.balance, part.source, part.moment, part.offset, held=held)
+
+
 def _standing(state: OwnStanding) -> Standing:
     return Standing(state.moment, state.observed_at, state.offset)
 
 
-def user_parts(user: User) -> list[tuple[bytes, bytes]]:
+def user_parts(user: User) -> list[tuple[bytes, bytes | None]]:
     """Return the changed parts of a user: the account, then balances by id."""
-    parts = [
-        (key.encode(), _balance_bytes(user.layers[key])) for key in sorted(user.touched)
-    ]
+    return _user_parts(user, _balance_bytes)
+
+
+def user_parts_v1(user: User) -> list[tuple[bytes, bytes | None]]:
+    """Return the changed parts of a user as generation 1 of the fold writes them."""
+    return _user_parts(user, _balance_bytes_v1)
+
+
+def _user_parts(
+    user: User, write: Callable[[Layers], bytes]
+) -> list[tuple[bytes, bytes | None]]:
+    parts: list[tuple[bytes, bytes | None]] = []
     if user.account_changed and user.account is not None:
-        parts.insert(0, (ITSELF, _account_bytes(user.account)))
+        parts.append((ITSELF, _account_bytes(user.account)))
+    for key in sorted(user.touched):
+        layers = user.layers.get(key)
+        parts.append((key.encode(), None if layers is None else write(layers)))
     return parts
 
 
@@ -166,12 +294,29 @@ def _account_bytes(account: Account) -> bytes:
 def _balance_bytes(layers: Layers) -> bytes:
     return canonical(
         {
-            "schema": "balance.state/1",
+            "schema": "balance.state/2",
             "mainnet": layers.mainnet and _mainnet_json(layers.mainnet),
             "subnets": {
                 subnet_id: {**part._asdict(), "moment": part.moment[:]}
                 for subnet_id, part in layers.subnets.items()
             },
+            "version": layers.version,
+        }
+    )
+
+
+def _balance_bytes_v1(layers: Layers) -> bytes:
+    subnets = {
+        subnet_id: {**part._asdict(), "moment": part.moment[:]}
+        for subnet_id, part in layers.subnets.items()
+    }
+    for part in subnets.values():
+        del part["held"]
+    return canonical(
+        {
+            "schema": "balance.state/1",
+            "mainnet": layers.mainnet and _mainnet_json(layers.mainnet),
+            "subnets": subnets,
             "version": layers.version,
         }
     )

@@ -1,7 +1,7 @@
 """A small history of one shard, folded by the processor's core into a log of lists."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from dataclasses import replace
 from decimal import ROUND_DOWN, Decimal
 from itertools import count
 from typing import Any
@@ -14,14 +14,15 @@ from audit.core.verify import Verifier
 from audit.snapshots import write_snapshot
 from audit.verify import ShardReport, VerifyConfig, verify_shard
 from eventlog.port import Record
-from processor.core import batch as batch_module
-from processor.core import prices as prices_module
-from processor.core.batch import Batch, Limits, fold_batch
+from processor.core import prices
+from processor.core.batch import NEWEST, Batch, Limits, fold_batch
 from processor.core.generations import GENERATIONS, Fold, Generations
+from processor.core.prices import Quote, TokenPrice
+from processor.core.rules import Outcome, Refused, Rules
 from processor.core.shard_state import ShardState
 from schemas.base import encode
 from schemas.journal import FoldSettings
-from schemas.topics import CHANGES, JOURNAL, RAW, REJECTS, SNAPSHOTS
+from schemas.topics import CHANGES, JOURNAL, PRICES_RAW, RAW, REJECTS, SNAPSHOTS
 from tests.support.folding import (
     ALPHA,
     BETA,
@@ -176,7 +177,7 @@ async def snapshot_at(log: ListLog, commit: int, *, snapshot_id: str = "a") -> i
             verifier.check(read)
         places = commits.places
     await write_snapshot(
-        log.as_log(), standing, places, generation=1, snapshot_id=snapshot_id * 32
+        log.as_log(), standing, places, generation=2, snapshot_id=snapshot_id * 32
     )
     return log.of(SNAPSHOTS, SHARD)[-1].offset
 
@@ -184,26 +185,21 @@ async def snapshot_at(log: ListLog, commit: int, *, snapshot_id: str = "a") -> i
 # ---- another generation
 
 
+def _fold_rounded(token: TokenPrice, seen: Quote, rules: Rules) -> Outcome | Refused:
+    """Fold a price that is cut to one place, downwards."""
+    cut = seen.number.quantize(Decimal("0.1"), rounding=ROUND_DOWN).normalize()
+    usd = f"{cut:f}"
+    return prices.fold(token, replace(seen, usd=usd, number=Decimal(usd)), rules)
+
+
+ROUNDING_DOWN = replace(
+    NEWEST, number=3, folds={**NEWEST.folds, PRICES_RAW: _fold_rounded}
+)
+
+
 def fold_rounding_down(state: ShardState, inputs: Any, **how: Any) -> Batch:
-    """Fold as generation 2: prices are cut to two places, downwards."""
-    with _generation_2():
-        return fold_batch(state, inputs, **how)
+    """Fold as generation 3: prices are cut to one place, downwards."""
+    return fold_batch(state, inputs, generation=ROUNDING_DOWN, **how)
 
 
-@contextmanager
-def _generation_2() -> Iterator[None]:
-    before = batch_module.GENERATION, prices_module._median
-    batch_module.GENERATION = 2
-    prices_module._median = lambda fresh: _down(before[1](fresh))
-    try:
-        yield
-    finally:
-        batch_module.GENERATION, prices_module._median = before
-
-
-def _down(usd: str) -> str:
-    cut = Decimal(usd).quantize(Decimal("0.1"), rounding=ROUND_DOWN)
-    return f"{cut.normalize():f}"
-
-
-TWO_GENERATIONS: Generations = {**GENERATIONS, 2: fold_rounding_down}
+MORE_GENERATIONS: Generations = {**GENERATIONS, 3: fold_rounding_down}

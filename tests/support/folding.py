@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from eventlog.port import Record
-from processor.core.batch import Batch, fold_batch
+from processor.core.batch import NEWEST, Batch, Generation, fold_batch
 from processor.core.shard_state import ShardState
 from schemas.balances import (
     AccountConfirmed,
@@ -140,7 +140,8 @@ class Told(NamedTuple):
 class Folding:
     """A shard that folds what it is told, one observation a commit."""
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, generation: Generation = NEWEST, **settings: Any) -> None:
+        self.generation = generation
         self.settings = FoldSettings(**settings)
         self.state = ShardState(SHARD)
         self.offsets = dict.fromkeys(RAW, 0)
@@ -157,7 +158,12 @@ class Folding:
     ) -> Told:
         record = Record(self.offsets[topic], time_ms, key, value)
         self.offsets[topic] += 1
-        batch = fold_batch(self.state, [(topic, [record])], settings=self.settings)
+        batch = fold_batch(
+            self.state,
+            [(topic, [record])],
+            settings=self.settings,
+            generation=self.generation,
+        )
         batch.apply()
         return told(batch)
 

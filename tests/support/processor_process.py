@@ -6,6 +6,7 @@ from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
+from app.topics import read_identity
 from eventlog.port import EventLog
 from processor.config import ProcessorConfig
 from processor.core.batch import Limits
@@ -19,7 +20,8 @@ from tests.support.shared_data import ROOT
 async def serve(log: EventLog, instance: str, *, inputs: int = 5_000) -> None:
     """Run the processor's service until it is cancelled, ``inputs`` a commit at most."""
     limits = Limits()._replace(inputs=inputs)
-    await run(log, ProcessorConfig(instance=instance, limits=limits), SystemClock())
+    config = ProcessorConfig(instance=instance, limits=limits)
+    await run(log, config, SystemClock(), identity=await read_identity(log))
 
 
 async def main(kind: str, address: str, prefix: str, instance: str, told: str) -> None:

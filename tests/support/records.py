@@ -23,8 +23,10 @@ from schemas.demand import Lease, Refresh, RefreshKind
 from schemas.ids import STX, ContractId, Network, UserId
 from schemas.journal import (
     Barrier,
-    Commit,
+    CommitV1,
+    CommitV2,
     FoldSettings,
+    FoldSettingsV1,
     InputRange,
     Origin,
     OutputDigest,
@@ -103,13 +105,30 @@ fields = build(
 )
 ranges = build(InputRange, start=counts, end=counts, count=counts, sha256=hashes)
 digests = build(OutputDigest, count=counts, sha256=hashes)
+of_generation_1: dict[str, Any] = {
+    "price_max_age_ms": counts,
+    "price_deviation": st.sampled_from(["0", "0.005", "1"]),
+    "future_tolerance_ms": counts,
+    "token_sources": st.lists(sources, max_size=4).map(tuple),
+}
+fold_settings_v1 = build(FoldSettingsV1, **of_generation_1)
 fold_settings = build(
     FoldSettings,
-    price_max_age_ms=counts,
-    price_deviation=st.sampled_from(["0", "0.005", "1"]),
-    future_tolerance_ms=counts,
-    token_sources=st.lists(sources, max_size=4).map(tuple),
+    price_frozen_ms=counts,
+    price_jump_factor=st.just(0) | st.integers(2, 1_000_000),
+    **of_generation_1,
 )
+committed: dict[str, Any] = {
+    "shard": counts,
+    "commit": versions,
+    "log_time": millis,
+    "inputs": st.dictionaries(topics, ranges),
+    "decisions": st.dictionaries(texts, counts, max_size=3),
+    "published": digests,
+    "rejects": digests,
+    "generation": versions,
+    "previous": hashes,
+}
 published = {
     "version": versions,
     "observed_at": millis,
@@ -175,19 +194,8 @@ EVENTS: dict[type[Event], st.SearchStrategy[Any]] = {
         TokenObserved, contract_id=contract_ids, fields=fields, **observed
     ),
     Token: build(Token, contract_id=contract_ids, fields=fields, **published),
-    Commit: build(
-        Commit,
-        shard=counts,
-        commit=versions,
-        log_time=millis,
-        inputs=st.dictionaries(topics, ranges),
-        decisions=st.dictionaries(texts, counts, max_size=3),
-        published=digests,
-        rejects=digests,
-        settings=fold_settings,
-        generation=versions,
-        previous=hashes,
-    ),
+    CommitV1: build(CommitV1, settings=fold_settings_v1, **committed),
+    CommitV2: build(CommitV2, settings=fold_settings, log=hashes, **committed),
     Position: build(
         Position,
         commit=counts,

@@ -7,14 +7,14 @@ import orjson
 
 from processor.core.journal import link
 from schemas.base import decoder, encode
-from schemas.journal import GENESIS, Commit
+from schemas.journal import GENESIS, AnyCommit, Commit
 from schemas.states import POSITION_KEY
 from schemas.topics import CHANGES, JOURNAL, STATE
 from tests.support.audited import SHARD, a_history
 from tests.support.list_log import ListLog
 
 Edit = Callable[[ListLog], None]
-_commit = decoder(Commit)
+_commit = decoder(AnyCommit)
 
 
 def edited(topic: str, number: int, **fields: Any) -> Edit:

@@ -17,7 +17,7 @@ from schemas.balances import AccountConfirmed
 from schemas.base import encode
 from schemas.ids import Network
 from schemas.journal import FoldSettings
-from schemas.log import World
+from schemas.log import LogIdentity, World
 from schemas.topics import PRICES_RAW, RAW
 from tests.support.folding import (
     ALPHA,
@@ -84,16 +84,17 @@ async def _write(path: Path) -> None:
     now_ms = _at("13:59:00.000")
     config = SqliteConfig(path, now_ms=lambda: now_ms)
     async with open_sqlite(config) as log:
-        await apply(log, WANTED, new_id="0123456789abcdef" * 2, now_ms=lambda: now_ms)
+        new_id = "0123456789abcdef" * 2
+        applied = await apply(log, WANTED, new_id=new_id, now_ms=lambda: now_ms)
         states = {shard: ShardState(shard) for shard in range(WANTED.partitions)}
         for said in afternoon():
             now_ms = said.taken_ms
             shard = partition_of(said.key, WANTED.partitions)
             await log.append(said.topic, [(shard, Entry(said.key, said.value))])
-            await _fold(log, states[shard])
+            await _fold(log, states[shard], identity=applied.identity)
 
 
-async def _fold(log: EventLog, state: ShardState) -> None:
+async def _fold(log: EventLog, state: ShardState, *, identity: LogIdentity) -> None:
     """Commit what is not yet folded of a shard."""
     state.start_at(dict.fromkeys(RAW, 0))
     inputs = []
@@ -101,7 +102,7 @@ async def _fold(log: EventLog, state: ShardState) -> None:
         records = await read_one(log, Partition(topic, state.shard))
         if new := [record for record in records if record.offset >= start]:
             inputs.append((topic, new))
-    batch = fold_batch(state, inputs, settings=FoldSettings())
+    batch = fold_batch(state, inputs, settings=FoldSettings(), log=identity.digest)
     async with log.own(state.shard) as writer:
         await writer.commit(
             {

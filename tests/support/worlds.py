@@ -53,8 +53,15 @@ holdings = st.lists(
     max_size=3,
     unique_by=lambda holding: holding["contractId"],
 )
+# A time before 2009 counts for nothing; one after it is later than any of these moments.
+source_times = st.none() | st.sampled_from([3, 2_000_000_000_000])
 price = said(
-    "price.observed", contractId=tokens, source=sources, usd=prices, market=changes
+    "price.observed",
+    contractId=tokens,
+    source=sources,
+    usd=prices,
+    market=changes,
+    sourceTime=source_times,
 )
 reading = said("account.read", userId=users, source=sources, holdings=holdings)
 subnet = said(
@@ -139,6 +146,8 @@ settings = st.fixed_dictionaries(
     {
         "priceMaxAgeMs": st.sampled_from([0, 2, 900_000]),
         "priceDeviation": st.sampled_from(["0", "0.01", "1"]),
+        "priceFrozenMs": st.sampled_from([0, 1, 3_600_000]),
+        "priceJumpFactor": st.sampled_from([0, 2, 10]),
         "futureToleranceMs": st.just(60_000),
         "tokenSources": st.lists(sources, unique=True),
     }

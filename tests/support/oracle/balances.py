@@ -25,6 +25,8 @@ class Part:
     origin: list[Any]
     follows: bool = False
     base: str = ""
+    # A subnet part that is not held is in no published value.
+    held: bool = True
 
 
 @dataclass
@@ -49,9 +51,10 @@ class User:
 
 
 class Balances:
-    """What is known of every user."""
+    """What is known of every user; ``generation`` is that of the fold."""
 
-    def __init__(self, settings: dict[str, Any]) -> None:
+    def __init__(self, generation: int) -> None:
+        self.generation = generation
         self.users: dict[str, User] = {}
 
     def fold(self, seen: dict[str, Any], origin: list[Any], value: bytes) -> Outcome:
@@ -63,7 +66,9 @@ class Balances:
             case "account.confirmed/1":
                 outcome, tokens = account_confirmed(user, seen), []
             case "subnet.read/1":
-                outcome, tokens = subnet_read(user, seen, origin)
+                outcome, tokens = subnet_read(
+                    user, seen, origin, zero_counts=self.generation == 1
+                )
             case _:
                 outcome, tokens = user_forgotten(user, seen)
         for token in sorted(tokens):
@@ -149,27 +154,44 @@ def account_confirmed(user: User, seen: dict[str, Any]) -> Outcome:
 
 
 def subnet_read(
-    user: User, seen: dict[str, Any], origin: list[Any]
+    user: User, seen: dict[str, Any], origin: list[Any], *, zero_counts: bool
 ) -> tuple[Outcome, list[str]]:
     now, part = moment_of(seen), user.subnets.get(seen["subnetId"])
+    passed_over = subnet_passed_over(user, part, seen)
+    if passed_over is not None:
+        return passed_over, []
+    moved = part is None or part.base != seen["baseId"]
+    under_base = [p for p in user.subnets.values() if p.base == seen["baseId"]]
+    if moved and len(under_base) == MAX_SUBNETS:
+        return Outcome.refused("full"), []
+    was_held = part is not None and part.held
+    user.subnets[seen["subnetId"]] = Part(
+        said(seen),
+        now,
+        seen["observedAt"],
+        seen["source"],
+        origin,
+        base=seen["baseId"],
+        held=was_held or zero_counts or int(seen["balance"]) > 0,
+    )
+    is_same = part is not None and was_held and part.amounts == said(seen)
+    if not user.subnets[seen["subnetId"]].held or (is_same and not moved):
+        return Outcome.one("unchanged"), []
+    left = {part.base} if part is not None and was_held else set()
+    return Outcome.one("published"), list({seen["baseId"]} | left)
+
+
+def subnet_passed_over(
+    user: User, part: Part | None, seen: dict[str, Any]
+) -> Outcome | None:
+    """Return why a reading of a subnet is not applied."""
+    now = moment_of(seen)
     if part and (part.source, part.moment) == (seen["source"], now):
         equal = part.amounts == said(seen) and part.base == seen["baseId"]
-        return Outcome.one("duplicate") if equal else Outcome.refused("conflict"), []
+        return Outcome.one("duplicate") if equal else Outcome.refused("conflict")
     if now <= (part.moment if part else user.forgotten):
-        return Outcome.one("stale"), []
-    if not is_sound(seen):
-        return Outcome.one("suspect"), []
-    moved = part is None or part.base != seen["baseId"]
-    if moved and len(subnets_of(user, seen["baseId"])) == MAX_SUBNETS:
-        return Outcome.refused("full"), []
-    user.subnets[seen["subnetId"]] = Part(
-        said(seen), now, seen["observedAt"], seen["source"], origin, base=seen["baseId"]
-    )
-    if not moved and part and part.amounts == said(seen):
-        return Outcome.one("unchanged"), []
-    return Outcome.one("published"), list(
-        {seen["baseId"], part.base if part else seen["baseId"]}
-    )
+        return Outcome.one("stale")
+    return None if is_sound(seen) else Outcome.one("suspect")
 
 
 def said(seen: dict[str, Any]) -> dict[str, Any]:
@@ -177,15 +199,18 @@ def said(seen: dict[str, Any]) -> dict[str, Any]:
 
 
 def subnets_of(user: User, base: str) -> list[tuple[str, Part]]:
-    return [(name, p) for name, p in sorted(user.subnets.items()) if p.base == base]
+    """Return the parts of a base that are published."""
+    parts = sorted(user.subnets.items())
+    return [(name, part) for name, part in parts if part.held and part.base == base]
 
 
 def user_forgotten(user: User, seen: dict[str, Any]) -> tuple[Outcome, list[str]]:
     now = moment_of(seen)
-    held = [user.account, user.forgotten, *(p.moment for p in user.subnets.values())]
-    if now <= max(held):
+    known = [user.account, user.forgotten, *(p.moment for p in user.subnets.values())]
+    if now <= max(known):
         return Outcome.one("stale"), []
-    tokens = set(user.mainnet) | {part.base for part in user.subnets.values()}
+    held = [part for part in user.subnets.values() if part.held]
+    tokens = set(user.mainnet) | {part.base for part in held}
     user.account = user.forgotten = now
     user.reading, user.mainnet, user.subnets = None, {}, {}
     return Outcome(["published"] * len(tokens) or ["unchanged"]), list(tokens)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from tests.support.oracle.balances import Balances
 from tests.support.oracle.outcome import Outcome
-from tests.support.oracle.prices import Prices
+from tests.support.oracle.prices import Prices, PricesV1
 from tests.support.oracle.reading import Unfit, read
 from tests.support.oracle.text import canonical
 from tests.support.oracle.tokens import Tokens
@@ -22,6 +22,8 @@ DEFAULTS: dict[str, Any] = {
     "priceDeviation": "0",
     "futureToleranceMs": 60_000,
     "tokenSources": ["contract", "charisma", "hiro", "known"],
+    "priceFrozenMs": 3_600_000,
+    "priceJumpFactor": 10,
 }
 
 
@@ -54,17 +56,21 @@ class Derived:
         return found
 
 
-def derive(raw: Raw, settings: Mapping[str, Any]) -> dict[int, Derived]:
+def derive(
+    raw: Raw, settings: Mapping[str, Any], *, generation: int = 2
+) -> dict[int, Derived]:
     """Fold the raw topics of every partition; ``settings`` by their names in JSON."""
     return {
-        partition: derive_shard(raw, partition, dict(settings))
+        partition: derive_shard(raw, partition, dict(settings), generation=generation)
         for partition in sorted({partition for _, partition in raw})
     }
 
 
-def derive_shard(raw: Raw, partition: int, settings: dict[str, Any]) -> Derived:
+def derive_shard(
+    raw: Raw, partition: int, settings: dict[str, Any], *, generation: int = 2
+) -> Derived:
     """Fold the raw topics of one partition."""
-    fold, derived = Fold(settings), Derived()
+    fold, derived = Fold(settings, generation=generation), Derived()
     for topic in TOPICS:
         for record in raw.get((topic, partition), ()):
             origin = [topic, partition, record.offset]
@@ -79,10 +85,11 @@ def derive_shard(raw: Raw, partition: int, settings: dict[str, Any]) -> Derived:
 class Fold:
     """The state of one shard."""
 
-    def __init__(self, settings: dict[str, Any]) -> None:
+    def __init__(self, settings: dict[str, Any], *, generation: int = 2) -> None:
         self.settings = settings
-        self.prices, self.tokens = Prices(settings), Tokens(settings)
-        self.balances = Balances(settings)
+        self.prices = PricesV1(settings) if generation == 1 else Prices(settings)
+        self.tokens = Tokens(settings)
+        self.balances = Balances(generation)
 
     def one(
         self, topic: str, record: RawRecord, origin: list[Any]

@@ -46,8 +46,14 @@ class Checker:
     """How far the journal has been followed."""
 
     def __init__(
-        self, raw: Raw, changes: Keyed, rejects: Keyed, partition: int
+        self,
+        raw: Raw,
+        changes: Keyed,
+        rejects: Keyed,
+        partition: int,
     ) -> None:
+        # What the first commit that names the log says; all others must say the same.
+        self.log: str | None = None
         self.records = {
             topic: list(raw.get((topic, partition), ())) for topic in TOPICS
         }
@@ -61,7 +67,11 @@ class Checker:
     def commit(self, number: int, value: bytes) -> None:
         said = json.loads(value)
         expect(canonical(said) == value, number, "not canonical")
-        expect(said["schema"] == "commit/1", number, "schema")
+        schema = "commit/1" if said["generation"] == 1 else "commit/2"
+        expect(said["schema"] == schema, number, "schema")
+        if said["generation"] > 1:
+            self.log = self.log or said["log"]
+            expect(said["log"] == self.log, number, "log")
         expect(said["commit"] == number, number, f"number {said['commit']}")
         expect(said["shard"] == self.shard, number, f"shard {said['shard']}")
         expect(said["previous"] == self.previous, number, "chain")

@@ -10,6 +10,7 @@ from app.errors import SettingsError
 from app.places import Broker, File
 from schemas.ids import Network
 from schemas.log import World
+from tests.support.identities import AN_IDENTITY
 
 
 def read(**given: Any) -> settings.Settings:
@@ -117,8 +118,12 @@ def test_the_simulator_is_told_its_seed_and_size() -> None:
 
 
 def test_the_fold_is_told_in_milliseconds() -> None:
-    fold = configs.fold_settings(read(price_max_age_s=1.5, price_deviation="0.01"))
+    fold = configs.fold_settings(
+        read(price_max_age_s=1.5, price_deviation="0.01", price_frozen_s=2)
+    )
     assert (fold.price_max_age_ms, fold.price_deviation) == (1_500, "0.01")
+    assert (fold.price_frozen_ms, fold.price_jump_factor) == (2_000, 10)
+    assert configs.fold_settings(read(price_jump_factor=0)).price_jump_factor == 0
 
 
 def test_the_processor_is_told_its_name_and_the_settings_of_the_fold() -> None:
@@ -147,7 +152,8 @@ def test_the_edge_is_told_where_it_listens_and_who_may_read_it() -> None:
 
 def test_the_audit_is_told_when_snapshots_are_due_and_which_gaps_are_accepted() -> None:
     given = read(snapshot_interval_s=60, accept_loss="prices.raw[0]@5,tokens.raw[1]@7")
-    watch = configs.watch_config(given)
+    watch = configs.watch_config(given, identity=AN_IDENTITY)
+    assert watch.identity == AN_IDENTITY.digest
     assert watch.snapshot_interval_ms == 60_000
     assert watch.snapshot_observations == 5_000_000
     assert watch.accepted == {"prices.raw[0]@5", "tokens.raw[1]@7"}

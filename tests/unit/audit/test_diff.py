@@ -13,8 +13,8 @@ from processor.core.generations import UnknownGeneration
 from schemas.journal import FoldSettings
 from schemas.topics import CHANGES, JOURNAL, SNAPSHOTS
 from tests.support.audited import (
+    MORE_GENERATIONS,
     SHARD,
-    TWO_GENERATIONS,
     Writing,
     a_history,
     fold_rounding_down,
@@ -70,10 +70,10 @@ def content(record: Record) -> bytes:
 
 async def test_another_generation_is_compared_with_the_one_that_wrote() -> None:
     log = written_with(FoldSettings())
-    config = DiffConfig(generation=2, generations=TWO_GENERATIONS)
+    config = DiffConfig(generation=3, generations=MORE_GENERATIONS)
     found = await diff_shard(log.as_log(), SHARD, config=config)
     assert found.counts["price", How.DIFFERENT] > 0
-    back = DiffConfig(generation=1, generations=TWO_GENERATIONS)
+    back = DiffConfig(generation=2, generations=MORE_GENERATIONS)
     second = written_with(FoldSettings(), fold=fold_rounding_down)
     other = await diff_shard(second.as_log(), SHARD, config=back)
     assert other.counts == {
@@ -81,7 +81,7 @@ async def test_another_generation_is_compared_with_the_one_that_wrote() -> None:
         for (kind, how), count in found.counts.items()
     }
     with pytest.raises(UnknownGeneration):
-        await diff_shard(log.as_log(), SHARD, config=DiffConfig(generation=3))
+        await diff_shard(log.as_log(), SHARD, config=DiffConfig(generation=4))
 
 
 @pytest.mark.parametrize("snapshots", [(), (3, 8)], ids=["from the start", "snapshots"])

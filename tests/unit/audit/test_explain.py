@@ -17,8 +17,8 @@ from schemas.latest import decode_latest
 from schemas.rejects import Reason
 from schemas.topics import BALANCES_RAW, CHANGES, JOURNAL, PRICES_RAW, RAW, REJECTS
 from tests.support.audited import (
+    MORE_GENERATIONS,
     SHARD,
-    TWO_GENERATIONS,
     Writing,
     _said,
     a_history,
@@ -169,7 +169,7 @@ async def test_the_settings_and_the_fold_are_those_of_the_commit() -> None:
             log,
             change.key or b"",
             commit=commit_in(change),
-            generations=TWO_GENERATIONS,
+            generations=MORE_GENERATIONS,
         )
         assert found.value is not None
 

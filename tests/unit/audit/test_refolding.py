@@ -16,8 +16,8 @@ from eventlog.port import Partition
 from schemas.journal import Decision, FoldSettings, Origin
 from schemas.topics import JOURNAL, PRICES_RAW
 from tests.support.audited import (
+    MORE_GENERATIONS,
     SHARD,
-    TWO_GENERATIONS,
     Writing,
     _said,
     fold_rounding_down,
@@ -139,7 +139,7 @@ async def test_what_is_carried_leaves_what_steps_would(
     writing.observe([_said(price("9", "a", 10)), _said(price("8", "b", 10))])
     writing.fold(per_commit=1, fold=fold_rounding_down)
     last = len(log.of(JOURNAL, SHARD))
-    async with asking(log, generations=TWO_GENERATIONS) as asked:
+    async with asking(log, generations=MORE_GENERATIONS) as asked:
         for commit in range(1, last + 1):
             found = await explain(asked, a_key(KEY), commit=commit)
             steps = [*found.led.steps, *found.since.steps]
@@ -149,7 +149,7 @@ async def test_what_is_carried_leaves_what_steps_would(
 
 def stepped(log: ListLog, commit: int) -> list[tuple[int, Decision | None]]:
     """What was decided on all observations up to a commit, each folded by its own."""
-    key, alone = a_key(KEY), Alone(SHARD, TWO_GENERATIONS)
+    key, alone = a_key(KEY), Alone(SHARD, MORE_GENERATIONS)
     return [
         (record.offset, alone.fold(topic, record, read.said, key=key).decision)
         for read in reads(log)

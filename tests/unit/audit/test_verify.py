@@ -22,8 +22,8 @@ from schemas.topics import (
     SNAPSHOTS,
 )
 from tests.support.audited import (
+    MORE_GENERATIONS,
     SHARD,
-    TWO_GENERATIONS,
     Writing,
     a_history,
     difference_in,
@@ -171,12 +171,12 @@ async def test_each_range_is_verified_with_the_fold_that_wrote_it() -> None:
     writing.fold()
     writing.observe(seen[25:])
     writing.fold(fold=fold_rounding_down)
-    report = await verified(log, generations=TWO_GENERATIONS)
+    report = await verified(log, generations=MORE_GENERATIONS)
     assert report.difference is None
-    both_by_the_first = {1: GENERATIONS[1], 2: GENERATIONS[1]}
+    both_by_the_first = {2: GENERATIONS[2], 3: GENERATIONS[2]}
     found = await difference_in(log, generations=both_by_the_first)
     assert found.check is Check.CHANGES
-    with pytest.raises(UnknownGeneration, match="generation 2"):
+    with pytest.raises(UnknownGeneration, match="generation 3"):
         await verified(log)
 
 

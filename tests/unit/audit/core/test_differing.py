@@ -13,7 +13,7 @@ from audit.core.differing import (
     settings_in,
 )
 from schemas.base import canonical
-from schemas.journal import FoldSettings
+from schemas.journal import FoldSettings, FoldSettingsV1
 
 KEY, BALANCE = b"price:a", b"balance:b:c"
 
@@ -107,9 +107,17 @@ def test_settings_have_the_names_that_the_journal_gives_them() -> None:
     changed = settings_in(
         ["priceDeviation=0.01", "priceMaxAgeMs=5", "tokenSources=a,b"]
     )
-    assert changed_settings(FoldSettings(), changed) == FoldSettings(
+    assert changed_settings(FoldSettings(), changed, generation=2) == FoldSettings(
         price_deviation="0.01", price_max_age_ms=5, token_sources=("a", "b")
     )
+
+
+def test_a_setting_that_a_generation_does_not_have_is_refused_with_what_to_do() -> None:
+    changed = settings_in(["priceJumpFactor=5"])
+    with pytest.raises(
+        WrongSetting, match=r"generation 1 .* no setting priceJumpF.*--gen"
+    ):
+        changed_settings(FoldSettingsV1(), changed, generation=1)
 
 
 @pytest.mark.parametrize(
@@ -118,6 +126,7 @@ def test_settings_have_the_names_that_the_journal_gives_them() -> None:
         ("priceDeviation", "no NAME=VALUE"),
         ("price_deviation=1", "names are priceMaxAgeMs, priceDeviation"),
         ("priceDeviation=2", "priceDeviation cannot be that"),
+        ("priceJumpFactor=1", "priceJumpFactor cannot be that"),
         ("priceMaxAgeMs=soon", "priceMaxAgeMs cannot be that"),
     ],
 )

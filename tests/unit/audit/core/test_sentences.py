@@ -8,9 +8,11 @@ from audit.core.plainly import commit_facts, observation, plainly, step_facts
 from audit.core.sentences import fate_in_sentences, in_sentences
 from audit.core.telling import reason_text, refusal_text, time_text, value_text
 from audit.explain import fate_of
+from processor.core.generations import GENERATIONS
 from schemas.base import encode
 from schemas.journal import Decision, FoldSettings, Origin
 from schemas.latest import IDENTITY_KEY
+from schemas.prices import PriceObserved
 from schemas.rejects import Reason, Reject
 from schemas.topics import BALANCES_RAW, PRICES_RAW
 from tests.support.audited import SHARD, Writing, _said, a_history
@@ -33,11 +35,17 @@ from tests.support.list_log import ListLog
 PRICE, BALANCE, TOKEN = f"price:{ALPHA}", f"balance:{USER}:{ALPHA}", f"token:{ALPHA}"
 
 
-def folded(*events: object, settings: FoldSettings | None = None) -> ListLog:
+AT_ANY_TIME = FoldSettings(future_tolerance_ms=2**52)
+
+
+def folded(
+    *events: object, settings: FoldSettings | None = None, generation: int = 2
+) -> ListLog:
     log = ListLog(SHARD + 1)
     writing = Writing(log)
     writing.observe([_said(event) for event in events])
-    writing.fold(per_commit=2, settings=settings or FoldSettings())
+    settings, fold = settings or AT_ANY_TIME, GENERATIONS[generation]
+    writing.fold(per_commit=2, settings=settings, fold=fold)
     return log
 
 
@@ -46,11 +54,10 @@ async def told(log: ListLog, key: str, *, raw: bool = False) -> str:
 
 
 @pytest.mark.parametrize(
-    ("events", "key", "sentences"),
+    ("events", "sentences"),
     [
         pytest.param(
             (price("0.469", "kraxel", 1_000), price("0.4684", "stxtools", 2_000)),
-            PRICE,
             [
                 "is 0.4687 USD, version 2 after commit 1 of shard 1",
                 "stxtools said 0.4684 at 1970-01-01 00:00:02.000Z; the median of "
@@ -62,7 +69,6 @@ async def told(log: ListLog, key: str, *, raw: bool = False) -> str:
         ),
         pytest.param(
             (price("1", "a", 5), price("2", "a", 4), price("1", "a", 5)),
-            PRICE,
             [
                 "a said 1 at 1970-01-01 00:00:00.005Z; a's 1, the only fresh word, is 1",
                 "nothing was published before",
@@ -76,7 +82,6 @@ async def told(log: ListLog, key: str, *, raw: bool = False) -> str:
         ),
         pytest.param(
             (price("1", "a", 5), price("1", "b", 6), price("3", "b", 6)),
-            PRICE,
             [
                 "unchanged: b said 1 at 1970-01-01 00:00:00.006Z; the median of a's 1 "
                 "and b's 1 is still 1",
@@ -84,6 +89,164 @@ async def told(log: ListLog, key: str, *, raw: bool = False) -> str:
             ],
             id="unchanged and refused",
         ),
+    ],
+)
+async def test_a_price_of_generation_1_is_told(
+    events: Sequence[object], sentences: Sequence[str]
+) -> None:
+    text = await told(folded(*events, generation=1), PRICE)
+    for sentence in sentences:
+        assert sentence in text
+
+
+HOUR_MS, T0 = 3_600_000, 1_800_000_000_000
+FROZEN = tuple(
+    price(usd, source, T0 + at)
+    for at, usd in enumerate(["1", "1.1", "1.2", "1.3"])
+    for source, usd in (("a", usd), ("b", "1"))
+)
+
+
+def dated(usd: str, source: str, at: int, source_time: int) -> PriceObserved:
+    return price(usd, source, at).model_copy(update={"source_time": source_time})
+
+
+@pytest.mark.parametrize(
+    ("events", "sentences"),
+    [
+        pytest.param(
+            (price("0.469", "kraxel", 1_000), price("0.47", "kraxel", 2_000)),
+            [
+                "is 0.47 USD, version 2 after commit 1 of shard 1",
+                "kraxel said 0.47 at 1970-01-01 00:00:02.000Z; kraxel's 0.47 counts; that "
+                "differs from the 0.469 published before (prices.raw[1] at offset 1)",
+            ],
+            id="one source moves",
+        ),
+        pytest.param(
+            (price("1", "a", 1), price("1", "b", 2), price("2", "b", 3)),
+            [
+                "a's 1 counts; nothing was published before",
+                "a's 1 and b's 1 count; of the two 1 is nearer to 1, the price "
+                "published before; that is the 1 published before",
+                "unchanged: b said 2 at 1970-01-01 00:00:00.003Z; a's 1 and b's 2 count; of "
+                "the two 1 is nearer to 1, the price last found while two sources "
+                "counted; that is the 1 published before",
+            ],
+            id="one of two moves",
+        ),
+        pytest.param(
+            (price("1", "a", 1), price("3", "b", 1), price("2", "c", 1)),
+            [
+                "a's 1, b's 3 and c's 2 count; the middle one is 2; that differs from the 1"
+            ],
+            id="three sources",
+        ),
+        pytest.param(
+            (price("1", "a", 1), price("11", "a", 2)),
+            [
+                "suspect: a said 11 at 1970-01-01 00:00:00.002Z; a's 11 counts; 11 is more "
+                "than 10 times above or below the 1 published before (the setting "
+                "priceJumpFactor), so it waits until another source confirms it, or a "
+                "itself at a later moment (prices.raw[1]",
+            ],
+            id="a jump",
+        ),
+        pytest.param(
+            (price("1", "a", 1), price("11", "a", 2), price("12", "a", 3)),
+            [
+                "(the setting priceJumpFactor), and confirmed by a itself, at a later moment"
+            ],
+            id="a jump that its source confirms",
+        ),
+        pytest.param(
+            (
+                *(price("1", source, 1) for source in "ab"),
+                *(price("11", source, 2) for source in "ab"),
+            ),
+            [
+                "(the setting priceJumpFactor), and confirmed by another source; that differs"
+            ],
+            id="a jump that another source confirms",
+        ),
+        pytest.param(
+            (*(price("1", source, 1) for source in "ab"), price("11", "a", 2)),
+            [
+                "b's 1 and a's 11 disagree: they are more than 10 times apart (the setting "
+                "priceJumpFactor); that is the 1 published before"
+            ],
+            id="a disagreement",
+        ),
+        pytest.param(
+            (price("1", "a", 1), price("11", "b", 1)),
+            [
+                "priceJumpFactor), and no two sources have ever agreed, so nothing tells who is "
+                "right; that is the 1 published before"
+            ],
+            id="a disagreement that cannot be decided",
+        ),
+        pytest.param(
+            (
+                dated("1", "a", T0 + HOUR_MS, T0),
+                dated("2", "a", T0 + HOUR_MS + 1, T0 + HOUR_MS),
+                dated("3", "b", T0 + HOUR_MS + 2, T0),
+            ),
+            [
+                "no quote counts; a's 1 does not: it is of 2027-01-15 08:00:00.000Z, more "
+                "than 900000 ms before the newest (the setting priceMaxAgeMs); so nothing "
+                "stays published",
+                "a's 2 counts; b's 3 does not: it is of",
+            ],
+            id="old quotes",
+        ),
+        pytest.param(
+            (
+                *FROZEN,
+                price("1", "b", T0 + HOUR_MS + 1),
+                price("1.4", "a", T0 + HOUR_MS + 2),
+            ),
+            [
+                "is 1.4 USD, version 2",
+                "a's 1.4 counts; b's 1 does not: the source is frozen, it repeats this since "
+                "2027-01-15 08:00:00.000Z, more than 3600000 ms (the setting priceFrozenMs), "
+                "while another one moves; that differs from the 1",
+            ],
+            id="a frozen source",
+        ),
+    ],
+)
+async def test_a_price_is_told(
+    events: Sequence[object], sentences: Sequence[str]
+) -> None:
+    text = await told(folded(*events), PRICE)
+    for sentence in sentences:
+        assert sentence in text, text
+
+
+async def test_the_lower_of_two_is_told_where_nothing_was_published() -> None:
+    """Other settings make quotes count that were too old when they came."""
+    log = ListLog(SHARD + 1)
+    writing = Writing(log)
+    writing.observe([_said(dated("3", "b", T0 + 50, T0))])
+    writing.fold(settings=AT_ANY_TIME.model_copy(update={"price_max_age_ms": 10}))
+    writing.observe([_said(dated("2", "a", T0 + 60, T0 + 60))])
+    writing.fold(settings=AT_ANY_TIME)
+    text = await told(log, PRICE)
+    assert "a's 2 and b's 3 count; of the two the lower one is 2" in text
+
+
+async def test_a_deviation_is_told_with_its_setting() -> None:
+    settings = FoldSettings(price_deviation="0.5")
+    log = folded(price("1", "a", 1), price("1.2", "a", 2), settings=settings)
+    assert (
+        "a's 1.2 counts; against the 1 published before, a difference of up to 0.5 of it "
+        "is left out (the setting priceDeviation)"
+    ) in await told(log, PRICE)
+
+
+@pytest.mark.parametrize(
+    ("events", "key", "sentences"),
+    [
         pytest.param(
             (
                 reading(1, holding(BETA, 1), holding(ALPHA, 5)),
@@ -151,7 +314,8 @@ async def test_a_history_is_told(
 
 async def test_a_change_too_small_names_the_setting() -> None:
     settings = FoldSettings(price_deviation="0.5")
-    log = folded(price("1", "a", 1), price("1.2", "a", 2), settings=settings)
+    quotes = price("1", "a", 1), price("1.2", "a", 2)
+    log = folded(*quotes, settings=settings, generation=1)
     assert (
         "a's 1.2, the only fresh word, is within 0.5 (a share, the setting "
         "priceDeviation) of the 1 published before"
@@ -160,7 +324,8 @@ async def test_a_change_too_small_names_the_setting() -> None:
 
 async def test_words_that_are_not_fresh_are_not_in_the_median() -> None:
     settings = FoldSettings(price_max_age_ms=10)
-    log = folded(price("1", "a", 1), price("2", "b", 50), settings=settings)
+    quotes = price("1", "a", 1), price("2", "b", 50)
+    log = folded(*quotes, settings=settings, generation=1)
     assert "b's 2, the only fresh word, is 2" in await told(log, PRICE)
 
 
@@ -216,7 +381,8 @@ def test_what_cannot_be_read_is_said_to_be_so() -> None:
 
 async def test_a_value_that_another_program_wrote_has_no_price() -> None:
     """Reasons are words about what stood there, whatever that is."""
-    found = await why(folded(price("1", "a", 1), price("1", "b", 2)), PRICE)
+    quotes = price("1", "a", 1), price("1", "b", 2)
+    found = await why(folded(*quotes, generation=1), PRICE)
     step = found.since.steps[0]
     commit = found.commits[step.commit]
     said = reason_text(step, commit, before=b"?", key=found.key)

@@ -6,7 +6,7 @@ from processor.core.accounts import NOTHING, Account, Layers, Mainnet, Subnet, U
 from schemas.states import Moment
 from tests.support.folding import ALPHA, ALPHA_SUBNET, BETA, BETA_SUBNET, USER
 
-PART = Subnet("3", "node", Moment(1, 0), offset=4)
+PART = Subnet("3", "node", Moment(1, 0), offset=4, held=True)
 
 
 def test_a_copy_is_not_changed_and_changes_nothing() -> None:

@@ -250,6 +250,7 @@ def test_a_base_takes_so_many_subnets() -> None:
     assert folding.tell(subnet(2, 1, contract=many[0])).decisions == {"unchanged": 1}
     folding.tell(subnet(1, 1, base=BETA))
     assert folding.tell(subnet(2, 1)).refused == ("full",)
+    assert folding.tell(subnet(2, 0)).refused == ("full",)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import json
 from base64 import b64decode
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,12 +11,11 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from eventlog.port import Record
-from processor.core import batch as batch_module
-from processor.core.batch import Batch, FoldError, Limits, fold_batch
+from processor.core.batch import NEWEST, Batch, FoldError, Limits, fold_batch
 from processor.core.rules import Outcome
 from processor.core.shard_state import ShardState
 from schemas.base import MAX_RECORD_BYTES, decoder, encode
-from schemas.journal import Commit, FoldSettings, Origin, Position
+from schemas.journal import CommitV2, FoldSettings, Origin, Position
 from schemas.rejects import Reason, Reject
 from schemas.topics import (
     BALANCES_RAW,
@@ -177,7 +177,7 @@ def test_a_commit_names_what_it_read_decided_and_wrote() -> None:
         f"token:{ALPHA}".encode(),
     ]
     ((key, value),) = written([batch], JOURNAL)
-    assert (key, decoder(Commit)(value)) == (b"3", batch.record)
+    assert (key, decoder(CommitV2)(value)) == (b"3", batch.record)
     assert list(batch.record.inputs) == [PRICES_RAW, TOKENS_RAW]
     assert batch.entries[CHANGES][0][2] == (("commit", b"1"),)
     batch.apply()
@@ -296,15 +296,19 @@ def test_a_refused_observation_of_a_stranger_leaves_nothing() -> None:
 # ---- bugs, and what cannot be
 
 
-def test_a_bug_names_the_record(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bug_names_the_record() -> None:
     def broken(*_: object) -> Outcome:
         raise ZeroDivisionError
 
-    folds = {**batch_module._FOLDS, PRICES_RAW: broken}
-    monkeypatch.setattr(batch_module, "_FOLDS", folds)
+    folds = {**NEWEST.folds, PRICES_RAW: broken}
     inputs = [(PRICES_RAW, [Record(77, 1, b"", None), *records(price("1"))])]
     with pytest.raises(FoldError, match=r"prices.raw\[3\] at offset 0") as failed:
-        fold_batch(ShardState(SHARD), inputs, settings=FoldSettings())
+        fold_batch(
+            ShardState(SHARD),
+            inputs,
+            settings=FoldSettings(),
+            generation=replace(NEWEST, folds=folds),
+        )
     assert isinstance(failed.value.__cause__, ZeroDivisionError)
 
 

@@ -17,7 +17,7 @@ from processor.core.observations import (
     read_prices,
     read_token,
 )
-from processor.core.prices import PriceWord
+from processor.core.prices import EARLIEST_SOURCE_TIME, Quote
 from processor.core.rules import Refused
 from schemas.base import MAX_INT, Malformed, canonical, decoder, encode
 from schemas.prices import Market, PriceObserved
@@ -30,13 +30,13 @@ KEY = ALPHA.encode()
 ORDINARY = json.loads(encode(price("1.5", market=Market(change1h="1"))))
 
 
-def by_model(key: bytes | None, value: bytes) -> PriceWord | Refused:
+def by_model(key: bytes | None, value: bytes) -> Quote | Refused:
     said: PriceObserved | Malformed = decode(value)
     if isinstance(said, Malformed):
         return Refused(Reason.SCHEMA, said.field)
     if said.contract_id.encode() != key:
         return Refused(Reason.SCHEMA, "key")
-    return PriceWord(
+    return Quote(
         observed_at=said.observed_at,
         sequence=said.sequence,
         source=said.source,
@@ -44,10 +44,18 @@ def by_model(key: bytes | None, value: bytes) -> PriceWord | Refused:
         number=Decimal(said.usd),
         market=encode(said.market).decode() if said.market else None,
         offset=7,
+        time=_time(said),
+        since=said.observed_at,
     )
 
 
-def agree(key: bytes | None, value: bytes) -> PriceWord | Refused:
+def _time(said: PriceObserved) -> int:
+    if said.source_time is None or said.source_time < EARLIEST_SOURCE_TIME:
+        return said.observed_at
+    return min(said.source_time, said.observed_at)
+
+
+def agree(key: bytes | None, value: bytes) -> Quote | Refused:
     read = read_price(Record(7, 1, key, value))
     assert read == by_model(key, value)
     # Equal is not enough: True is 1.
@@ -60,7 +68,7 @@ def test_what_our_encoder_wrote_is_read_as_the_model_reads_it(
     event: PriceObserved,
 ) -> None:
     read = agree(event.contract_id.encode(), encode(event))
-    assert isinstance(read, PriceWord)
+    assert isinstance(read, Quote)
 
 
 ORDINARY_RECORD = (KEY, canonical(ORDINARY))
