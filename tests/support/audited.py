@@ -21,7 +21,7 @@ from processor.core.prices import Quote, TokenPrice
 from processor.core.rules import Outcome, Refused, Rules
 from processor.core.shard_state import ShardState
 from schemas.base import encode
-from schemas.journal import FoldSettings
+from schemas.journal import FoldSettings, FoldSettingsV1
 from schemas.topics import CHANGES, JOURNAL, PRICES_RAW, RAW, REJECTS, SNAPSHOTS
 from tests.support.folding import (
     ALPHA,
@@ -84,7 +84,7 @@ class Writing:
     def fold(
         self,
         *,
-        settings: FoldSettings = FoldSettings(),  # noqa: B008 - immutable
+        settings: FoldSettingsV1 = FoldSettings(),  # noqa: B008 - immutable
         fold: Fold = fold_batch,
         per_commit: int = PER_COMMIT,
         commits: int = 1_000,

@@ -34,7 +34,7 @@ def test_other_settings_are_summed_up_and_shown(
 def test_the_same_settings_change_nothing(
     log: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    said = asked(capsys, "--generation", "1", "--fail")
+    said = asked(capsys, "--generation", "2", "--fail")
     assert said.endswith("nothing would be published otherwise\n")
 
 
@@ -69,7 +69,8 @@ def test_in_words_there_is_the_largest_difference(
 def test_what_would_be_added_is_shown(
     log: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    said = asked(capsys, "--set", "priceMaxAgeMs=1000")
+    # The first generation published means, which no source gave.
+    said = asked(capsys, "--generation", "1")
     assert "added in commit" in said
 
 
@@ -96,6 +97,11 @@ def test_a_fold_that_is_not_known_is_no_answer(
     [
         ([], "name what is to be otherwise"),
         (["--set", "x=1"], "is no NAME=VALUE"),
+        (["--set", "priceJumpFactor=1"], "priceJumpFactor cannot be that"),
+        (
+            ["--set", "priceJumpFactor=5", "--generation", "1", "--jobs", "2"],
+            "generation 1 of the fold has no setting priceJumpFactor",
+        ),
         (["--set", "priceDeviation=0.1", "--shard", "9"], "has the shards 0 to 2"),
         (["--set", "priceDeviation=0.1", "--from", "noon"], "is no moment"),
     ],

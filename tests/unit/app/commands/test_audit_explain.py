@@ -36,13 +36,13 @@ def test_with_and_without_an_index_the_answer_is_the_same(
     assert asked(capsys, PRICE, "--json") == scanned
     assert INDEX.exists()
     assert asked(capsys, PRICE, "--json") == scanned
-    assert json.loads(scanned)["value"]["version"] == 10
+    assert json.loads(scanned)["value"]["version"] == 7
 
 
 @pytest.mark.parametrize(
     ("key", "sentence"),
     [
-        (PRICE, "is 1.3575 USD, version 10 after commit"),
+        (PRICE, "is 1.61 USD, version 7 after commit"),
         (f"balance:{USER}:{BETA}", "it stands on"),
         (f"token:{ALPHA}", "is name Alpha 9"),
         ("reject:prices.raw:1:5", "published price:"),
@@ -90,7 +90,7 @@ def test_an_index_that_is_wrong_misleads_nobody(
 def test_a_log_that_was_tampered_with_is_said_to_be(
     log: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    tamper(log, "changes", b'"usd":"1.3575"', b'"usd":"1.3576"')
+    tamper(log, "changes", b'"usd":"1.61"', b'"usd":"1.62"')
     assert "changes differs in commit 5" in asked(capsys, PRICE, code=1)
 
 

@@ -58,7 +58,11 @@ def folded(drawn: list[Entry]) -> Batch:
 @given(entries().filter(bool))
 def test_every_record_of_state_is_as_its_model_writes_it(drawn: list[Entry]) -> None:
     for key, value, _ in folded(drawn).entries[STATE]:
-        read = decoder(model_of(key or b""))(value or b"")
+        if value is None:
+            # A balance of which nothing was published or is left.
+            assert model_of(key or b"") is BalanceState
+            continue
+        read = decoder(model_of(key or b""))(value)
         assert isinstance(read, Event), (key, value, read)
         assert encode(read) == value
 
