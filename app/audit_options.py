@@ -3,8 +3,11 @@
 import argparse
 from collections.abc import Callable
 
+from app.keys import SPELLINGS
+from app.moments import WORDS, moment
+
 _LOG_HELP = "path, sqlite:///path or kafka://host:port (STACKS_FEED_LOG)"
-_MOMENT = "a time (2026-11-24T14:03:00Z, UTC without a zone) or a cut"
+_MOMENT = f"a time (2026-11-24T14:03:00Z, UTC without a zone), {WORDS}, or a cut"
 
 
 def add_audit(parser: argparse.ArgumentParser) -> None:
@@ -15,8 +18,8 @@ def add_audit(parser: argparse.ArgumentParser) -> None:
             name,
             help=text,
             description=f"{text.capitalize()}.",
-            epilog="Exit codes: 0 as it should be, 1 a difference was found, 2 a wrong "
-            "request, 3 something kept it from an answer.",
+            epilog="Exit codes: 0 as it should be, 1 a difference was found or a key names "
+            "nothing, 2 a wrong request, 3 something kept it from an answer.",
         )
         action.add_argument("--log", metavar="WHERE", help=_LOG_HELP)
         options(action)
@@ -29,10 +32,13 @@ def _add_verify(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--from",
         dest="first",
+        type=moment,
         metavar="T",
         help=f"begin at {bound}; from a snapshot then, where there is one before it",
     )
-    parser.add_argument("--to", dest="last", metavar="T", help=f"end at {bound}")
+    parser.add_argument(
+        "--to", dest="last", type=moment, metavar="T", help=f"end at {bound}"
+    )
     parser.add_argument(
         "--shard", type=int, action="append", metavar="N", help="this shard alone"
     )
@@ -53,12 +59,12 @@ def _add_head(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_as_of(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("moment", metavar="TIME|CUT", help=_MOMENT)
+    parser.add_argument("moment", type=moment, metavar="TIME|CUT", help=_MOMENT)
     parser.add_argument(
         "keys",
         nargs="*",
         metavar="KEY",
-        help="keys as `price:*`, `balance:SP…:*`, or a kind alone, as `price`",
+        help=SPELLINGS,
     )
     _add_json(parser)
 
@@ -67,11 +73,14 @@ def _add_explain(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "key",
         metavar="KEY",
-        help="price:ID, balance:USER:ID, token:ID, or an observation as "
-        "reject:TOPIC:SHARD:OFFSET",
+        help="price:ID, token:ID, balance:USER:ID; ID alone is price:ID, a USER alone lists "
+        "its balances; or an observation as reject:TOPIC:SHARD:OFFSET",
     )
     parser.add_argument(
-        "--at", metavar="T", help=f"{_MOMENT}, or the number of a commit; default now"
+        "--at",
+        type=moment,
+        metavar="T",
+        help=f"{_MOMENT}, or the number of a commit; default now",
     )
     parser.add_argument(
         "--bytes", action="store_true", help="show each observation as it was written"
@@ -101,9 +110,15 @@ def _add_diff(parser: argparse.ArgumentParser) -> None:
         "--generation", type=int, metavar="N", help="fold by this generation instead"
     )
     parser.add_argument(
-        "--from", dest="first", metavar="T", help=f"otherwise from {bound} on"
+        "--from",
+        dest="first",
+        type=moment,
+        metavar="T",
+        help=f"otherwise from {bound} on",
     )
-    parser.add_argument("--to", dest="last", metavar="T", help=f"end at {bound}")
+    parser.add_argument(
+        "--to", dest="last", type=moment, metavar="T", help=f"end at {bound}"
+    )
     parser.add_argument(
         "--shard", type=int, action="append", metavar="N", help="this shard alone"
     )
@@ -117,8 +132,15 @@ def _add_diff(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_export(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("first", metavar="FROM", help="the first time, as 2026-11-24")
-    parser.add_argument("last", metavar="TO", help="the time after the last")
+    parser.add_argument(
+        "first",
+        type=moment,
+        metavar="FROM",
+        help=f"the first time, as 2026-11-24, {WORDS}",
+    )
+    parser.add_argument(
+        "last", type=moment, metavar="TO", help="the time after the last, likewise"
+    )
     parser.add_argument(
         "--what", choices=("observations", "changes", "journal"), default="changes"
     )

@@ -8,6 +8,7 @@ from rich.progress import Progress as Bars
 
 from app.bootstrap import Opened, open_log
 from app.errors import NotAnswered, OperatorError, RequestError
+from app.keys import NamesNothing
 from app.settings import Settings
 from app.topics import read_identity
 from audit.core.cuts import NotACut
@@ -34,8 +35,8 @@ async def opened_to_ask(settings: Settings) -> AsyncIterator[Opened]:
 def answering() -> Iterator[None]:
     """Let what keeps an audit from its answer be no answer.
 
-    Raises ``RequestError`` (exit code 2) for what was asked wrongly and ``NotAnswered``
-    (exit code 3) for what is in the way.
+    Raises ``RequestError`` (exit code 2) for what was asked wrongly, ``NamesNothing`` (1)
+    for a key of nothing, and ``NotAnswered`` (exit code 3) for what is in the way.
     """
     try:
         yield
@@ -43,6 +44,8 @@ def answering() -> Iterator[None]:
         raise RequestError(f"{error}") from None
     except (UnknownGeneration, IndexUnusable, IndexWrong, LogError) as error:
         raise NotAnswered(f"{error}") from error
+    except NamesNothing:
+        raise
     except OperatorError as error:
         if error.exit_code == RequestError.exit_code:
             raise

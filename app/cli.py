@@ -2,14 +2,18 @@
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
+from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 from app.audit_options import add_audit
 from app.errors import in_one_line
+from app.keys import SPELLINGS
+from app.moments import WORDS, is_ago, moment
 from runtime import logs
 from runtime.supervisor import leaves
 
@@ -48,6 +52,7 @@ def _add_service(parser: argparse.ArgumentParser) -> None:
 
 def _add_edge(parser: argparse.ArgumentParser) -> None:
     _add_service(parser)
+    _add_port(parser)
     parser.add_argument(
         "--workers",
         type=int,
@@ -56,11 +61,15 @@ def _add_edge(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_up(parser: argparse.ArgumentParser) -> None:
-    _add_log(parser)
+def _add_port(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--port", type=int, help="port of the edge (STACKS_FEED_PORT, 1999)"
     )
+
+
+def _add_up(parser: argparse.ArgumentParser) -> None:
+    _add_log(parser)
+    _add_port(parser)
 
 
 def _add_topics(parser: argparse.ArgumentParser) -> None:
@@ -83,10 +92,23 @@ def _add_tail(parser: argparse.ArgumentParser) -> None:
         "keys",
         nargs="*",
         metavar="KEY",
-        help="keys as `price:*`, `balance:SP…:*`, or a kind alone, as `price`",
+        help=SPELLINGS,
     )
     parser.add_argument(
         "--no-snapshot", action="store_true", help="only what changes from now on"
+    )
+    parser.add_argument(
+        "--from",
+        dest="start",
+        type=moment,
+        metavar="WHERE",
+        help="every published value since then, none left out: `beginning`, a time, "
+        f"{WORDS}, or the `cursor` of the last line that --json printed",
+    )
+    parser.add_argument(
+        "--until-end",
+        action="store_true",
+        help="with --from: stop at what there is now",
     )
     _add_log(parser)
     _add_json(parser)
@@ -192,13 +214,45 @@ COMMANDS = (
 )
 
 
+class _Version(argparse.Action):
+    """Says version and commit; they are looked for only when somebody asks."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, **more: Any) -> None:
+        super().__init__(option_strings, dest, nargs=0, **more)
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        build = import_module("app.build")
+        commit = build.commit()
+        known = "" if commit == build.UNKNOWN else f" (commit {commit})"
+        print(f"{PROGRAM} {build.version()}{known}")
+        parser.exit()
+
+
+_CHOICE = re.compile(r"invalid choice: '(.*)' \(choose from (.*)\)")
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says for a misspelt command or choice which one may have been meant."""
+
+    def error(self, message: str) -> NoReturn:
+        wrong = _CHOICE.search(message)
+        if wrong is not None:
+            choices = [choice.strip("'\" ") for choice in wrong[2].split(",")]
+            close = get_close_matches(wrong[1], choices, n=1)
+            message += f"; did you mean {close[0]}?" if close else ""
+        super().error(message)
+
+
 def make_parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog=PROGRAM,
         description="Live prices and balances of the Stacks blockchain, from an event log.",
         epilog="Every setting is an environment variable STACKS_FEED_… or a line in .env: "
         f"`{PROGRAM} settings` lists them all, docs/settings.md too.",
+    )
+    parser.add_argument(
+        "--version", action=_Version, help="say which version this is, of which commit"
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for command in COMMANDS:
@@ -217,11 +271,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     Trouble that an operator can act upon is one line on stderr and 1, a wrong request or
     setting 2; anything else is a bug and shows its traceback.
     """
-    arguments = make_parser().parse_args(argv)
+    given = sys.argv[1:] if argv is None else argv
+    # A parser of options takes `-5m` for one of them.
+    arguments = make_parser().parse_args(
+        [f"now{each}" if is_ago(each) else each for each in given]
+    )
     # Services set up their own; the others say what is wrong by themselves.
     logs.configure(arguments.command, level="CRITICAL")
     run: Callable[[argparse.Namespace], int] = import_module(arguments.module).run
     try:
+        # Also a command that needs no setting says that one is misspelt; `settings` does
+        # after it has listed them.
+        if arguments.command != "settings":
+            import_module("app.settings").refuse_unknown()
         return run(arguments)
     except KeyboardInterrupt:
         return _INTERRUPTED

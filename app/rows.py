@@ -1,8 +1,6 @@
 """What `tail` shows of a published value: one row, values in units a person reads."""
 
-from collections.abc import Sequence
 from decimal import Decimal
-from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 from schemas.amounts import exact_text
@@ -28,22 +26,6 @@ class Row(NamedTuple):
     version: int | None
 
 
-def matches(key: bytes, patterns: Sequence[str]) -> bool:
-    """Tell whether a key is one of those asked for; without patterns all values.
-
-    Records of a shard about itself are shown only when a pattern names them.
-
-    A pattern is a glob over the whole key, or a kind alone, as ``price``.
-    """
-    text = key.decode(errors="replace")
-    if not patterns:
-        return not text.startswith(("watermark:", "observed:", "terms:"))
-    return any(
-        fnmatchcase(text, pattern if ":" in pattern else f"{pattern}:*")
-        for pattern in patterns
-    )
-
-
 class Rows:
     """Turns records into rows; remembers tokens and prices to name and compare by."""
 
@@ -51,6 +33,14 @@ class Rows:
         self._symbols: dict[ContractId, str] = {}
         self._decimals: dict[ContractId, int] = {}
         self._prices: dict[ContractId, Decimal] = {}
+
+    def learn(self, key: bytes, value: bytes | None) -> None:
+        """Take in what a record says of tokens and prices, without showing it."""
+        if value is None or not key.startswith((b"token:", b"price:")):
+            return
+        said = decode_latest(key, value)
+        if not isinstance(said, Malformed):
+            self._row(said, 0)
 
     def row(self, key: bytes, value: bytes | None, *, time_ms: int) -> Row:
         """Return the row of one record; takes in what it says of tokens and prices."""
@@ -111,17 +101,22 @@ class Rows:
     def _amounts(self, balance: Balance) -> str:
         parts = [balance.mainnet.balance if balance.mainnet else None]
         decimals = self._decimals.get(balance.contract_id)
-        own = [self._amount(part, decimals) for part in parts if part is not None]
+        symbol = self._symbols.get(balance.contract_id)
+        own = [
+            _amount(part, decimals, symbol=symbol) for part in parts if part is not None
+        ]
         subnets = [
-            f"{self._amount(part.balance, self._decimals.get(subnet, decimals))} in subnet"
+            f"{_amount(part.balance, self._decimals.get(subnet, decimals), symbol=symbol)} in subnet"
             for subnet, part in balance.subnets.items()
         ]
         return " + ".join([*own, *subnets]) or "0"
 
-    def _amount(self, amount: str, decimals: int | None) -> str:
-        if decimals is None:
-            return f"{amount} units"
-        return exact_text(int(amount), decimals)
+
+def _amount(amount: str, decimals: int | None, *, symbol: str | None) -> str:
+    if decimals is None:
+        return f"{amount} units"
+    text = exact_text(int(amount), decimals)
+    return f"{text} {symbol}" if symbol else text
 
 
 def _shard_row(record: Watermark | Observed | Terms, time_ms: int) -> Row:

@@ -87,7 +87,7 @@ def read(
     Raises ``SettingsError``, one line that names each variable that is wrong. Never holds
     a value: it could be a secret.
     """
-    _refuse_unknown(env_file)
+    refuse_unknown(env_file)
     try:
         return Settings(_env_file=env_file, **(overrides or {}))
     except ValidationError as error:
@@ -102,8 +102,8 @@ def environment(overrides: Mapping[str, object]) -> dict[str, str]:
     return own | {variable(name): f"{value}" for name, value in overrides.items()}
 
 
-def _refuse_unknown(env_file: Path | None) -> None:
-    """A misspelt setting must not be a setting that silently does nothing."""
+def refuse_unknown(env_file: Path | None = ENV_FILE) -> None:
+    """Raise ``SettingsError`` for a misspelt setting, which would silently do nothing."""
     known = {variable(name) for part in SECTIONS for name in part.model_fields}
     given = {*os.environ, *_in_file(env_file)}  # noqa: TID251 - this is app.settings
     for name in sorted(given):

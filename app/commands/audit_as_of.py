@@ -3,17 +3,20 @@
 import argparse
 import asyncio
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import orjson
 from rich.console import Console
 
 from app.audits import answering, bar, opened_to_ask
+from app.bootstrap import Opened
 from app.commands.service import overrides
 from app.commands.tail import sort_key, text_of
 from app.errors import AS_DERIVED
-from app.rows import Rows, matches
+from app.keys import NamesNothing, UnknownKind, matches, nearest, pattern
+from app.known_keys import known_keys
+from app.rows import Rows
 from app.settings import Settings, read
 from audit.as_of import cut_at, table_at
 from audit.core.cuts import Cut, parse_moment
@@ -22,14 +25,21 @@ from schemas.latest import decode_latest
 
 
 class AsOf(NamedTuple):
-    """The rows asked for, by shard and key, and the cut they are of."""
+    """The table at a cut by shard and key, and the patterns of the rows asked for."""
 
     cut: Cut
-    rows: Mapping[tuple[int, bytes], Row]
+    table: Mapping[tuple[int, bytes], Row]
+    patterns: Sequence[str]
+
+    def rows(self) -> Iterator[tuple[int, bytes, Row]]:
+        """Yield the rows asked for, with shard and key."""
+        for (shard, key), row in self.table.items():
+            if matches(key, self.patterns):
+                yield shard, key, row
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the table; 0, for a question about the past always has an answer."""
+    """Print the table; 0, also where a key had no value yet at the moment."""
     with answering():
         settings, moment = read(overrides(arguments)), parse_moment(arguments.moment)
         found = asyncio.run(_ask(settings, moment, arguments.keys))
@@ -40,24 +50,46 @@ def run(arguments: argparse.Namespace) -> int:
     return AS_DERIVED
 
 
-async def _ask(settings: Settings, moment: Cut | int, patterns: list[str]) -> AsOf:
+async def _ask(settings: Settings, moment: Cut | int, texts: Sequence[str]) -> AsOf:
     rows: dict[tuple[int, bytes], Row] = {}
-    async with opened_to_ask(settings) as (log, identity):
-        cut = await cut_at(log, identity, moment)
+    async with opened_to_ask(settings) as opened:
+        cut = await cut_at(opened.log, opened.identity, moment)
         with bar("reading changes") as progress:
             for shard, commit in enumerate(cut.commits):
-                table = await table_at(log, shard, commit, progress=progress)
-                rows |= {
-                    (shard, key): row
-                    for key, row in table.items()
-                    if matches(key, patterns)
-                }
-    return AsOf(cut, dict(sorted(rows.items(), key=lambda item: sort_key(item[0][1]))))
+                table = await table_at(opened.log, shard, commit, progress=progress)
+                rows |= {(shard, key): row for key, row in table.items()}
+        patterns = await _patterns(opened, texts, [key for _, key in rows])
+    ordered = sorted(rows.items(), key=lambda item: sort_key(item[0][1]))
+    return AsOf(cut, dict(ordered), patterns)
+
+
+async def _patterns(
+    opened: Opened, texts: Sequence[str], keys: Sequence[bytes]
+) -> list[str]:
+    """Read the keys asked for. Raises ``NamesNothing`` for one that never had a value.
+
+    A key that has one now had none yet at the moment; of that it is said on stderr.
+    """
+    patterns = []
+    for text in texts:
+        try:
+            glob = pattern(text)
+        except UnknownKind as error:
+            known = {*keys, *await known_keys(opened)}
+            raise error.with_nearest(nearest(text, known)) from None
+        patterns.append(glob)
+        if any(matches(key, [glob]) for key in keys):
+            continue
+        known = {*keys, *await known_keys(opened)}
+        if not any(matches(key, [glob]) for key in known):
+            raise NamesNothing(text, nearest(text, known))
+        print(f"stacks-feed audit: {text!r} had no value then", file=sys.stderr)
+    return patterns
 
 
 def _print_json(found: AsOf) -> None:
     sys.stdout.write(orjson.dumps({"cut": f"{found.cut}"}).decode() + "\n")
-    for (shard, key), row in found.rows.items():
+    for shard, key, row in found.rows():
         line = {
             "key": key.decode(errors="replace"),
             "partition": shard,
@@ -70,7 +102,9 @@ def _print_json(found: AsOf) -> None:
 def _print(found: AsOf) -> None:
     console, rows = Console(highlight=False), Rows()
     print(found.cut)
-    for (_, key), row in found.rows.items():
+    for (_, key), row in found.table.items():
+        rows.learn(key, row.value)
+    for _, key, row in found.rows():
         said = rows.row(key, row.value, time_ms=_observed_at(key, row.value))
         console.print(text_of(said), soft_wrap=True)
 

@@ -13,11 +13,16 @@ from app.bootstrap import Opened
 from app.commands.service import overrides
 from app.configs import index_path, place_of
 from app.errors import AS_DERIVED, RequestError
+from app.keys import VALUES, NamesNothing, UnknownKind, nearest, pattern
+from app.known_keys import known_keys, newest_records
 from app.places import File
+from app.rows import Rows
 from app.settings import Settings, read
+from audit.as_of import table_at
 from audit.bounds import Bound, range_of
 from audit.core.cuts import parse_bound
-from audit.core.difference import DifferenceFound
+from audit.core.difference import DifferenceFound, shown
+from audit.core.explained import Explanation
 from audit.core.plainly import commit_facts, observation, plainly, step_facts
 from audit.core.sentences import fate_in_sentences, in_sentences
 from audit.core.subjects import Key, Subject, subject_in
@@ -29,7 +34,8 @@ from audit.journal import last_commit
 from audit.picking import NEAR, NEAR_IN_A_FILE
 from audit.refolding import Asked
 from eventlog.partition import partition_of
-from schemas.topics import partition_key
+from schemas.ids import UserId, parse_user_id
+from schemas.topics import RAW, partition_key
 
 T = TypeVar("T")
 
@@ -45,10 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the explanation; 1 where the log is not what its observations make of it."""
     with answering():
         settings = read(overrides(arguments))
-        subject = subject_in(arguments.key)
-        if subject is None:
-            raise RequestError(f"{WrongKey(arguments.key)}")
-        found = asyncio.run(_ask(settings, subject, arguments))
+        found = asyncio.run(_ask(settings, arguments))
     if arguments.json:
         print(orjson.dumps(found.plain).decode())
     else:
@@ -56,12 +59,13 @@ def run(arguments: argparse.Namespace) -> int:
     return AS_DERIVED
 
 
-async def _ask(
-    settings: Settings, subject: Subject, arguments: argparse.Namespace
-) -> Answer:
+async def _ask(settings: Settings, arguments: argparse.Namespace) -> Answer:
     at = parse_bound(arguments.at) if arguments.at else None
     raw = bool(arguments.bytes)
     async with opened_to_ask(settings) as opened:
+        subject = await _subject(opened, arguments.key)
+        if isinstance(subject, User):
+            return await _balances(opened, subject, at)
         shard = _shard(subject, opened)
         if not isinstance(subject, Key):
             fate = await _with_index(
@@ -76,7 +80,79 @@ async def _ask(
             arguments,
             lambda asked: explain(asked, subject, commit=commit),
         )
+        if _is_empty(found) and subject.key not in (known := await known_keys(opened)):
+            raise NamesNothing(arguments.key, nearest(arguments.key, known))
         return Answer(list(in_sentences(found, raw=raw)), plainly(found))
+
+
+class User(NamedTuple):
+    """A user all of whose balances are asked for."""
+
+    user_id: UserId
+
+
+async def _subject(opened: Opened, text: str) -> Subject | User:
+    """Read what is to be explained, in any spelling.
+
+    Raises ``NamesNothing`` for what can be no key, and ``RequestError`` for what is one of
+    a kind that is not explained.
+    """
+    if text.startswith(("reject:", *RAW)):
+        return _explainable(text, text)
+    try:
+        key = pattern(text)
+    except UnknownKind:
+        if ":" in text:
+            raise
+        raise NamesNothing(text, nearest(text, await known_keys(opened))) from None
+    user = parse_user_id(key.removeprefix("balance:").removesuffix(":*"))
+    if user is not None and key == f"balance:{user}:*":
+        return User(user)
+    if subject_in(key) is None and key.startswith(VALUES) and "*" not in key:
+        raise NamesNothing(text, nearest(text, await known_keys(opened)))
+    return _explainable(text, key)
+
+
+def _explainable(text: str, key: str) -> Subject:
+    subject = subject_in(key)
+    if subject is None:
+        raise RequestError(f"{WrongKey(text)}")
+    return subject
+
+
+def _is_empty(found: Explanation) -> bool:
+    """Tell whether there was neither a value nor any observation of its owner."""
+    since = found.since
+    return found.value is None and not (since.decided or since.silent or since.passed)
+
+
+async def _balances(opened: Opened, user: User, at: Bound) -> Answer:
+    """List the balances of a user after a commit of its shard."""
+    shard = partition_of(user.user_id.encode(), opened.identity.partitions)
+    commit = await _commit(opened, shard, at)
+    prefix = f"balance:{user.user_id}:".encode()
+    with bar("reading changes") as progress:
+        table = await table_at(opened.log, shard, commit, progress=progress)
+    held = {key: row for key, row in sorted(table.items()) if key.startswith(prefix)}
+    known, rows = await newest_records(opened), Rows()
+    if not held and not any(key.startswith(prefix) for key in known):
+        raise NamesNothing(user.user_id, nearest(f"balance:{user.user_id}", known))
+    for key, record in known.items():
+        rows.learn(key, record.value)
+    lines = [
+        f"{user.user_id} has {len(held)} balances after commit {commit} of shard {shard}",
+        *(
+            f"  {key.decode()} is {rows.row(key, row.value, time_ms=0).value}"
+            for key, row in held.items()
+        ),
+    ]
+    plain: dict[str, object] = {
+        "user": user.user_id,
+        "shard": shard,
+        "commit": commit,
+        "balances": {key.decode(): shown(row.value) for key, row in held.items()},
+    }
+    return Answer(lines, plain)
 
 
 def _shard(subject: Subject, opened: Opened) -> int:

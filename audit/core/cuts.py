@@ -16,8 +16,8 @@ class NotACut(ValueError):
 
     def __init__(self, text: str) -> None:
         super().__init__(
-            f"{text!r} is no moment of the log; give a time as 2026-11-24T14:03:00Z, "
-            "or a cut as `audit as-of` prints it"
+            f"{text!r} is no moment of the log; give a time as 2026-11-24T14:03:00Z, now, "
+            "-5m or 16:15, or a cut as `audit as-of` prints it"
         )
 
 

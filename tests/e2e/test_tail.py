@@ -13,11 +13,13 @@ import pytest
 from eventlog.port import Entry, ShardWriter
 from eventlog.sqlite import SqliteConfig, open_sqlite
 from runtime.clock import SystemClock
+from schemas.balances import Balance, MainnetPart
 from schemas.base import encode
-from schemas.ids import STX
-from schemas.latest import price_key
+from schemas.ids import STX, UserId
+from schemas.latest import balance_key, price_key, token_key
 from schemas.prices import Price
-from schemas.topics import LATEST
+from schemas.tokens import Token, TokenFields
+from schemas.topics import CHANGES, LATEST
 from tests.support.processes import LIMIT_S, run, running
 
 
@@ -70,7 +72,169 @@ async def test_lines_for_people_show_the_change(
         await writer.commit({LATEST: [a_price("3", 3)]})
         line = await next_line(tail)
         assert "+50.000%" in line
-        assert line.rstrip().endswith("v3")
+        assert line.rstrip().endswith(" v3     .stx")
+
+
+# ---- keys
+
+
+@pytest.mark.parametrize("spelling", ["stx", ".stx", "price:stx", "price:.stx"])
+async def test_a_key_is_taken_in_each_spelling(
+    tmp_path: Path, writer: ShardWriter, spelling: str
+) -> None:
+    async with running("tail", spelling, "--json", cwd=tmp_path) as tail:
+        assert (await next_json(tail))["key"] == "price:.stx"
+
+
+async def test_a_key_of_nothing_is_told_at_once_and_waited_for(
+    tmp_path: Path, writer: ShardWriter
+) -> None:
+    async with running("tail", "price:sxt", "token:stx", cwd=tmp_path) as tail:
+        assert tail.stderr is not None
+        async with asyncio.timeout(LIMIT_S):
+            first = (await tail.stderr.readline()).decode()
+            second = (await tail.stderr.readline()).decode()
+        assert first == (
+            "stacks-feed tail: 'price:sxt' names nothing in this log; nearest: "
+            "price:.stx; waiting for it\n"
+        )
+        assert second.startswith("stacks-feed tail: 'token:stx' names nothing")
+        token = Token(
+            contract_id=STX, fields=TokenFields(), version=1, observed_at=1, origins=()
+        )
+        await writer.commit({LATEST: [Entry(token_key(STX), encode(token))]})
+        assert "token" in await next_line(tail)
+
+
+@pytest.mark.parametrize(
+    ("key", "why"),
+    [
+        ("nonsense", "'nonsense': no id and no kind of key"),
+        ("prices", "did you mean price?"),
+        ("prise:.stx", "'prise:.stx': no kind of key"),
+        ("sxt", "did you mean price:.stx?"),
+    ],
+)
+async def test_an_unknown_kind_is_one_line_and_2(
+    tmp_path: Path, writer: ShardWriter, key: str, why: str
+) -> None:
+    ended = await run("tail", key, cwd=tmp_path)
+    assert (ended.code, ended.out) == (2, "")
+    (line,) = ended.err.splitlines()
+    assert why in line
+
+
+async def test_a_balance_has_the_decimals_and_the_symbol_of_its_token(
+    tmp_path: Path, writer: ShardWriter
+) -> None:
+    user = UserId("SP2ZNGJ85ENDY6QRHQ5P2D4FXKGZWCKTB2T0Z55KS")
+    fields = TokenFields(symbol="STX", decimals=6)
+    token = Token(contract_id=STX, fields=fields, version=1, observed_at=1, origins=())
+    part = MainnetPart(
+        balance="1500000", total_sent=None, total_received=None, observed_at=1
+    )
+    balance = Balance(
+        user_id=user, contract_id=STX, mainnet=part, subnets={}, version=1,
+        observed_at=1, origins=(),
+    )  # fmt: skip
+    key = balance_key(user, STX)
+    await writer.commit({LATEST: [Entry(token_key(STX), encode(token))]})
+    await writer.commit({LATEST: [Entry(key, encode(balance))]})
+    async with running("tail", user, cwd=tmp_path) as tail:
+        line = await next_line(tail)
+    assert " 1.5 STX " in line
+    assert line.rstrip().endswith(f"{user} STX .stx")
+
+
+# ---- every change
+
+
+def change(usd: str, version: int) -> Entry:
+    key, value, _ = a_price(usd, version)
+    return Entry(key, value, (("commit", f"{version}".encode()),))
+
+
+@pytest.fixture
+async def changes(writer: ShardWriter) -> ShardWriter:
+    """The same log, in which three values of one price were published."""
+    for version in (1, 2, 3):
+        await writer.commit({CHANGES: [change(f"{version}", version)]})
+    return writer
+
+
+async def all_from(cwd: Path, start: str) -> list[Any]:
+    """Return the lines from a start on to the end there is now."""
+    ended = await run("tail", "--json", "--from", start, "--until-end", cwd=cwd)
+    assert ended.code == 0, ended
+    return [json.loads(line) for line in ended.out.splitlines()]
+
+
+async def test_a_pipe_that_was_down_loses_nothing(
+    tmp_path: Path, changes: ShardWriter
+) -> None:
+    lines = await all_from(tmp_path, "beginning")
+    assert [line["value"]["usd"] for line in lines] == ["1", "2", "3"]
+    assert [line["commit"] for line in lines] == [1, 2, 3]
+    cursor = lines[1]["cursor"]
+    await changes.commit({CHANGES: [change("4", 4), Entry(price_key(STX), None)]})
+    later = await all_from(tmp_path, cursor)
+    assert [line["value"] and line["value"]["usd"] for line in later] == [
+        "3",
+        "4",
+        None,
+    ]
+    assert await all_from(tmp_path, later[-1]["cursor"]) == []
+    async with running(
+        "tail", "--json", "--from", later[-1]["cursor"], cwd=tmp_path
+    ) as tail:
+        await changes.commit({CHANGES: [change("5", 5)]})
+        assert (await next_json(tail))["value"]["usd"] == "5"
+
+
+async def test_changes_may_be_asked_for_since_a_time(
+    tmp_path: Path, changes: ShardWriter
+) -> None:
+    assert len(await all_from(tmp_path, "-1h")) == 3
+    assert await all_from(tmp_path, "2100-01-01") == []
+    assert await all_from(tmp_path, "now") == []
+    line = (
+        await run("tail", "stx", "--from", "-1d", "--until-end", cwd=tmp_path)
+    ).out.splitlines()[1]
+    assert "2 USD" in line
+    assert "+100.000%" in line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "why"),
+    [
+        (("--from", "noon"), 2, "'noon' is no start; give `beginning`"),
+        (("--from", "cut:01234567:1,1"), 2, "is no start"),
+        (("--from", "pos:01234567:1,1"), 2, "is a position in another log"),
+        (("--until-end",), 2, "--until-end goes with --from"),
+    ],
+)
+async def test_a_start_that_is_none_is_refused(
+    tmp_path: Path,
+    changes: ShardWriter,
+    arguments: tuple[str, ...],
+    code: int,
+    why: str,
+) -> None:
+    ended = await run("tail", *arguments, cwd=tmp_path)
+    assert ended.code == code
+    (line,) = ended.err.splitlines()
+    assert why in line
+
+
+async def test_a_cursor_past_the_end_is_told_with_what_the_log_holds(
+    tmp_path: Path, changes: ShardWriter
+) -> None:
+    cursor = (await all_from(tmp_path, "beginning"))[0]["cursor"]
+    ended = await run(
+        "tail", "--from", cursor.replace(":1,", ":99,"), "--until-end", cwd=tmp_path
+    )
+    assert ended.code == 1
+    assert "changes[0]: offset 99 is not there, the log holds 0 to 3" in ended.err
 
 
 async def test_a_log_without_topics_is_one_line(tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ from types import ModuleType
 
 import pytest
 
-from app import cli
+from app import build, cli
+from app.commands.service import overrides
 from app.errors import OperatorError, SettingsError
 from eventlog.port import LogUnavailable
 from tests.support.processes import environment
@@ -83,6 +84,43 @@ def test_a_wrong_request_is_2_and_says_what_there_is(
         cli.main(argv)
     assert ended.value.code == 2
     assert "usage: stacks-feed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("argv", "meant"),
+    [
+        (["tial"], "tail"),
+        (["audit", "explan"], "explain"),
+        (["topics", "aply"], "apply"),
+        (["audit", "export", "1", "2", "--format", "parqet"], "parquet"),
+    ],
+    ids=range(4),
+)
+def test_a_misspelt_word_is_answered_with_the_nearest_one(
+    argv: list[str], meant: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(argv)
+    assert ended.value.code == 2
+    assert f"; did you mean {meant}?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("commit", ["0123456789abcdef", build.UNKNOWN])
+def test_the_version_is_told_with_the_commit_if_it_is_known(
+    commit: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build, "commit", lambda: commit)
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["--version"])
+    assert ended.value.code == 0
+    said = capsys.readouterr().out
+    assert said.startswith(f"stacks-feed {build.version()}")
+    assert (f" (commit {commit})" in said) is (commit != build.UNKNOWN)
+
+
+def test_the_edge_has_a_port_on_its_command_line() -> None:
+    arguments = cli.make_parser().parse_args(["edge", "--port", "2000"])
+    assert overrides(arguments) == {"port": 2000}
 
 
 def test_a_reader_that_has_read_enough_is_no_error(tmp_path: Path) -> None:

@@ -5,7 +5,8 @@ from decimal import Decimal
 import pytest
 from pydantic import BaseModel
 
-from app.rows import Row, Rows, matches
+from app.keys import matches, pattern
+from app.rows import Row, Rows
 from schemas.balances import Balance, MainnetPart, SubnetPart
 from schemas.base import encode
 from schemas.ids import STX, ContractId, Network, UserId
@@ -74,8 +75,23 @@ def test_a_token_gives_its_symbol_and_decimals_to_what_follows() -> None:
     assert (token.name, token.value) == (f"CHA {TOKEN}", "6 decimals")
     after = row(rows, balance_key(USER, TOKEN), a_balance())
     assert after.name == f"{USER} CHA {TOKEN}"
-    assert after.value == "1.5 + 0.000012 in subnet"
+    assert after.value == "1.5 CHA + 0.000012 CHA in subnet"
     assert after.version == 4
+
+
+def test_what_is_not_shown_may_be_learnt_from_all_the_same() -> None:
+    rows = Rows()
+    rows.learn(token_key(TOKEN), encode(a_token(symbol="CHA", decimals=6)))
+    rows.learn(price_key(TOKEN), encode(a_price("2")))
+    for key, value in (
+        (token_key(TOKEN), None),
+        (token_key(TOKEN), b"{"),
+        (balance_key(USER, TOKEN), b"{"),
+    ):
+        rows.learn(key, value)
+    found = row(rows, balance_key(USER, TOKEN), a_balance())
+    assert found.value == "1.5 CHA + 0.000012 CHA in subnet"
+    assert row(rows, price_key(TOKEN), a_price("2.5", 2)).change == Decimal(25)
 
 
 def test_a_balance_without_any_part_is_nothing() -> None:
@@ -117,7 +133,7 @@ def test_what_a_shard_says_about_itself_has_rows_that_must_be_asked_for() -> Non
     assert row(Rows(), terms_key(1), terms).value == "term bbbbbbbbbbbb from 40"
     for key in (watermark_key(1), observed_key(1), terms_key(1)):
         assert not matches(key, [])
-        assert matches(key, [key.decode().split(":")[0]])
+        assert matches(key, [pattern(key.decode().split(":")[0])])
 
 
 def test_a_withdrawn_and_an_unreadable_record_are_shown_as_such() -> None:
@@ -141,4 +157,4 @@ def test_a_withdrawn_and_an_unreadable_record_are_shown_as_such() -> None:
 def test_keys_are_chosen_by_kind_or_glob(
     key: bytes, patterns: list[str], wanted: object
 ) -> None:
-    assert matches(key, patterns) is wanted
+    assert matches(key, [pattern(each) for each in patterns]) is wanted

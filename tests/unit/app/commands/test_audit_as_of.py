@@ -7,6 +7,7 @@ import pytest
 
 from app.cli import main
 from tests.support.folded import a_folded_file
+from tests.support.folding import ALPHA, BETA, USER
 
 LOG = "log.sqlite"
 
@@ -48,6 +49,69 @@ def test_keys_are_chosen_as_in_tail_and_shown_as_there(
     assert len(rows) == 2
     assert all(" USD" in row for row in rows)
     assert cut.startswith("cut:")
+
+
+@pytest.mark.parametrize("moment", ["now", "-0s", "now-0m"])
+def test_a_moment_may_be_relative(
+    log: Path, capsys: pytest.CaptureFixture[str], moment: str
+) -> None:
+    assert asked(capsys, moment) == asked(capsys, "2100-01-01")
+    assert len(asked(capsys, "-9999d")) == 1
+
+
+@pytest.mark.parametrize(
+    ("spelling", "keys"),
+    [
+        (ALPHA, [f"price:{ALPHA}"]),
+        (ALPHA.lower(), [f"price:{ALPHA}"]),
+        (f"token:{ALPHA}::x", [f"token:{ALPHA}"]),
+        (USER, [f"balance:{USER}:{BETA}"]),
+        (f"balance:{USER}", [f"balance:{USER}:{BETA}"]),
+        ("balance", [f"balance:{USER}:{BETA}"]),
+    ],
+)
+def test_keys_are_taken_in_each_spelling(
+    log: Path, capsys: pytest.CaptureFixture[str], spelling: str, keys: list[str]
+) -> None:
+    _, *rows = asked(capsys, "now", spelling, "--json")
+    assert [json.loads(row)["key"] for row in rows] == keys
+
+
+def test_the_amounts_of_a_balance_have_the_decimals_of_its_token(
+    log: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, row = asked(capsys, "now", "balance")
+    assert f"{USER} {BETA}" in row
+    assert " 5 units " in row
+
+
+@pytest.mark.parametrize(
+    ("key", "code", "why"),
+    [
+        ("price:alpha", 1, f"names nothing in this log; nearest: price:{ALPHA}"),
+        ("price:.stx", 1, "'price:.stx' names nothing in this log"),
+        ("alpha", 2, f"did you mean price:{ALPHA}?"),
+        ("prices", 2, "did you mean price?"),
+        ("prise:.stx", 2, "no kind of key"),
+    ],
+)
+def test_a_key_that_names_nothing_is_one_line(
+    log: Path, capsys: pytest.CaptureFixture[str], key: str, code: int, why: str
+) -> None:
+    assert main(["audit", "as-of", "now", key]) == code
+    said = capsys.readouterr()
+    (line,) = said.err.splitlines()
+    assert why in line
+    assert said.out == ""
+
+
+def test_a_key_that_had_no_value_yet_is_told(
+    log: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["audit", "as-of", "2001-01-01", f"price:{ALPHA}", "--json"]) == 0
+    said = capsys.readouterr()
+    assert len(said.out.splitlines()) == 1
+    assert said.err == f"stacks-feed audit: 'price:{ALPHA}' had no value then\n"
 
 
 @pytest.mark.parametrize(

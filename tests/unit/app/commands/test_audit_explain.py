@@ -65,7 +65,11 @@ def test_a_moment_may_be_named(log: Path, capsys: pytest.CaptureFixture[str]) ->
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
-        (["nonsense"], "names nothing that can be explained"),
+        (["reject:prices.raw:x"], "names nothing that can be explained"),
+        (["watermark:0"], "names nothing that can be explained"),
+        (["price"], "names nothing that can be explained"),
+        (["price:*"], "names nothing that can be explained"),
+        (["prise:.stx"], "'prise:.stx': no kind of key"),
         (["prices.raw:9:1"], "has the shards 0 to 2"),
         (["prices.raw:1:99999"], "holds no record 99999"),
         ([PRICE, "--at", "noon"], "is no moment"),
@@ -94,9 +98,61 @@ def test_a_log_that_was_tampered_with_is_said_to_be(
     assert "changes differs in commit 5" in asked(capsys, PRICE, code=1)
 
 
-def test_a_log_without_commits_explains_nothing(
+@pytest.mark.parametrize(
+    "spelling",
+    [ALPHA, ALPHA.lower(), f"{ALPHA}::alpha", f"price:{ALPHA}::alpha"],
+)
+def test_a_key_is_taken_in_each_spelling(
+    log: Path, capsys: pytest.CaptureFixture[str], spelling: str
+) -> None:
+    assert asked(capsys, spelling) == asked(capsys, PRICE)
+
+
+@pytest.mark.parametrize("spelling", [USER, f"balance:{USER}", USER.lower()])
+def test_a_user_is_answered_with_all_balances(
+    log: Path, capsys: pytest.CaptureFixture[str], spelling: str
+) -> None:
+    head, *rows = asked(capsys, spelling).splitlines()
+    assert head.startswith(f"{USER} has 1 balances after commit ")
+    assert rows == [f"  balance:{USER}:{BETA} is 5 units"]
+    said = json.loads(asked(capsys, spelling, "--json"))
+    assert (said["user"], list(said["balances"])) == (USER, [f"balance:{USER}:{BETA}"])
+    early = asked(capsys, spelling, "--at", "2001-01-01").splitlines()
+    assert early == [f"{USER} has 0 balances after commit 0 of shard {said['shard']}"]
+
+
+@pytest.mark.parametrize(
+    ("key", "hint"),
+    [
+        ("alpha", f"; nearest: {PRICE}"),
+        ("alhpa", f"; nearest: {PRICE}"),
+        ("nonsense", ""),
+        ("price:nonsense", ""),
+        ("price:alpha", f"; nearest: {PRICE}"),
+        ("price:SP3D6PV2ACBPEKYJTCMH7HEN02KP87QSP8KTEH335.mega", ""),
+        ("SP3D6PV2ACBPEKYJTCMH7HEN02KP87QSP8KTEH335", ""),
+        ("balance:x:y", ""),
+        ("stx", ""),
+    ],
+)
+def test_a_key_that_names_nothing_is_one_line_and_1(
+    log: Path, capsys: pytest.CaptureFixture[str], key: str, hint: str
+) -> None:
+    (line,) = asked(capsys, key, code=1).splitlines()
+    assert line.startswith("stacks-feed audit: ")
+    assert f" names nothing in this log{hint}" in line
+
+
+def test_a_key_that_came_later_is_no_mistake(
     log: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    # All that this log holds is in its other shards.
-    said = asked(capsys, "price:SP3D6PV2ACBPEKYJTCMH7HEN02KP87QSP8KTEH335.mega")
-    assert "was not published up to commit" in said
+    assert "was not published" in asked(capsys, ALPHA, "--at", "2001-01-01")
+
+
+def test_a_moment_may_be_relative(
+    log: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = asked(capsys, PRICE)
+    for moment in ("now", "-0s", "now-0s"):
+        assert asked(capsys, PRICE, "--at", moment) == now
+    assert "was not published" in asked(capsys, PRICE, "--at", "-9999d")
