@@ -11,7 +11,7 @@ from app.bootstrap import open_log
 from app.configs import ingest_config, place_of, urls, wanted_log
 from app.errors import OPERATIONAL, OperatorError, in_one_line
 from app.places import File
-from app.ports import check_free
+from app.ports import address, check_free
 from app.retention import Standing, standings
 from app.settings import Settings
 from app.topics import Shown, check_identity, in_words, show
@@ -78,7 +78,7 @@ async def findings(settings: Settings, *, clock: Clock) -> AsyncIterator[Finding
 
 
 def _port(settings: Settings) -> Finding:
-    where = f"{settings.host}:{settings.port}"
+    where = address(settings.host, settings.port)
     try:
         check_free(
             settings.host, settings.port, what="edge", setting="STACKS_FEED_PORT"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from app.edge_limits import access, allowances
 from app.errors import SettingsError
 from app.places import Broker, File, Place, parse_place
+from app.ports import local_address
 from app.sections import SIMULATED_AUDIT_DAYS
 from app.settings import Settings
 from app.topics import Wanted
@@ -133,7 +134,8 @@ def urls(settings: Settings) -> Urls:
 
 def simulator_url(settings: Settings) -> str:
     """Return where the simulator is, or would be."""
-    default = f"http://{settings.simulator_host}:{settings.simulator_port}"
+    host, port = settings.simulator_host, settings.simulator_port
+    default = f"http://{local_address(host, port)}"
     return (settings.simulator_url or default).rstrip("/")
 
 
@@ -215,7 +217,7 @@ _LIVE = _Defaults(
 _SIMULATED = _Defaults(
     price_sources=("kraxel", "stxtools", "internal"),
     first_price_s=0.3,
-    price_interval_s=3,
+    price_interval_s=10,
     balance_interval_s=5,
     token_interval_s=60,
     cold_s=30,

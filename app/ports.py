@@ -7,6 +7,19 @@ from contextlib import ExitStack, contextmanager
 
 from app.errors import OperatorError
 
+# Listening on one of these is reached, on the same machine, through the other.
+_LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not bound
+
+
+def address(host: str, port: int) -> str:
+    """Return ``host:port`` as it stands in a URL; an IPv6 address gets its brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def local_address(host: str, port: int) -> str:
+    """Return ``host:port`` at which this machine reaches what listens on ``host``."""
+    return address(_LOOPBACK.get(host, host), port)
+
 
 def check_free(host: str, port: int, *, what: str, setting: str) -> None:
     """Raise ``OperatorError`` if ``what`` could not listen there; 0 is always free."""

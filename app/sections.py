@@ -173,7 +173,7 @@ class Ingest(BaseModel):
     )
     price_interval_s: Seconds | None = Field(
         None,
-        description="Between two price rounds; default 300, 3 against the simulator",
+        description="Between two price rounds; default 300, 10 against the simulator",
     )
     first_price_s: Annotated[float, Field(ge=0)] | None = Field(
         None,
@@ -343,7 +343,7 @@ class Simulator(BaseModel):
     )
     simulator_seed: Number = Field(1, description="Same seed, same world")
     simulator_tokens: Annotated[int, Field(ge=10, le=10_000)] = Field(
-        200, description="Tokens in its world"
+        30, description="Tokens in its world that have prices"
     )
     simulator_accounts: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
         10_000, description="Accounts in its world"

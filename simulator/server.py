@@ -1,7 +1,6 @@
 """One port that speaks for every upstream."""
 
 import asyncio
-import json
 import logging
 import time
 from collections.abc import AsyncIterator
@@ -55,7 +54,7 @@ async def running(
         port = runner.addresses[0][1]
         async with asyncio.TaskGroup() as group:
             ticker = group.create_task(_tick_on(stage), name="simulator ticks")
-            yield Simulator(f"http://{config.host}:{port}", stage)
+            yield Simulator(_url(config.host, port), stage)
             ticker.cancel()
     except BaseExceptionGroup as group_of_one:
         # Who runs us sees what went wrong in their block as they raised it.
@@ -73,15 +72,18 @@ async def serve(config: SimulatorConfig) -> None:
     """Serve until cancelled, and say where."""
     async with running(config) as simulator:
         started = {
-            "event": "simulator started",
             "url": simulator.url,
             "seed": config.seed,
             "tokens": config.tokens,
             "subnets": config.subnets,
             "accounts": config.accounts,
         }
-        _LOGGER.info("%s", json.dumps(started))
+        _LOGGER.info("simulator started", extra=started)
         await asyncio.Event().wait()
+
+
+def _url(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def _application(stage: Stage) -> web.Application:

@@ -15,7 +15,7 @@ from app.commands.service import overrides
 from app.configs import origins, place_of, stop_s
 from app.errors import DIFFERENT
 from app.places import Broker
-from app.ports import check_free, free_port, free_ports
+from app.ports import check_free, free_port, free_ports, local_address
 from app.settings import Settings, environment, read
 from app.topics import Applied, in_words, refuse_harmful
 from runtime import logs
@@ -41,16 +41,16 @@ class Plan:
     @property
     def edge(self) -> str:
         """Host and port of the edge as a client on this machine reaches it."""
-        host = self.settings.host
-        reached = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104 - compared, not bound
-        return f"{reached}:{self.edge_port}"
+        return local_address(self.settings.host, self.edge_port)
 
     @property
     def simulator_url(self) -> str | None:
         """Where the simulator will be; ``None`` without one."""
         if self.simulator_port is None:
             return None
-        return f"http://{self.settings.simulator_host}:{self.simulator_port}"
+        return (
+            f"http://{local_address(self.settings.simulator_host, self.simulator_port)}"
+        )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -167,7 +167,7 @@ def _metrics_addresses(plan: Plan) -> str:
     running = {child.name for child in children(plan)}
     host = plan.settings.metrics_host
     others = (
-        f"{name} http://{host}:{port}/metrics"
+        f"{name} http://{local_address(host, port)}/metrics"
         for name, port in plan.metrics_ports.items()
         if name in running
     )

@@ -1,16 +1,18 @@
 """The price sources' answers: kraxel, stxtools and invest."""
 
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from .draws import digest
-from .market import Market, Source, quotes
+from .market import Market, Source, base_usd, quotes
 from .world import STX, STX_DECIMALS, STX_USD, Token, World
 
 Body = dict[str, Any]
 
 STX_TOKEN = Token(STX, "stx", "Stacks", "STX", STX_DECIMALS, STX_USD)
 _SUPPLY = 1_000_000_000
+# How far prices may have been from their base a week and a month ago.
+_WEEK_OFF, _MONTH_OFF = 0.08, 0.2
 _SBTC_USD = 99_000.0
 # At or below a tenth a quote of invest is not worth reading; one token in so many is.
 _LOW_CONFIDENCE = 0.05
@@ -27,7 +29,9 @@ def stxtools(world: World, market: Market, *, page: int, size: int) -> Body:
     """Return one page of tokens; the price of one it has no market for is null."""
     quoted = quotes(world, market, Source.STXTOOLS)
     tokens = (STX_TOKEN, *world.tokens)[page * size : (page + 1) * size]
-    rows = [_stxtools_row(token, quoted.get(token.contract_id)) for token in tokens]
+    rows = [
+        _stxtools_row(world, token, quoted.get(token.contract_id)) for token in tokens
+    ]
     return {"data": rows}
 
 
@@ -78,8 +82,9 @@ def total_supply(token: Token) -> int:
     return int(_SUPPLY * 10**token.decimals)
 
 
-def _stxtools_row(token: Token, usd: float | None) -> Body:
+def _stxtools_row(world: World, token: Token, usd: float | None) -> Body:
     supply = str(total_supply(token))
+    activity = None if usd is None else _activity(world, token, usd)
     return {
         "contract_id": token.contract_id,
         "symbol": token.symbol,
@@ -102,17 +107,46 @@ def _stxtools_row(token: Token, usd: float | None) -> Body:
             "swap_count": None,
             "transfer_count": None,
             "price_usd": usd,
-            "price_change_1d": None,
-            "price_change_7d": None,
-            "price_change_30d": None,
+            "price_change_1d": activity and activity.change_1d,
+            "price_change_7d": activity and activity.change_7d,
+            "price_change_30d": activity and activity.change_30d,
             "liquidity_usd": None if usd is None else 25_000.0,
             "marketcap_usd": None if usd is None else usd * _SUPPLY,
-            "volume_1h_usd": 0,
-            "volume_6h_usd": 0,
-            "volume_1d_usd": 0,
-            "volume_7d_usd": 0,
+            "volume_1h_usd": activity.hourly_usd if activity else 0,
+            "volume_6h_usd": 6 * activity.hourly_usd if activity else 0,
+            "volume_1d_usd": 24 * activity.hourly_usd if activity else 0,
+            "volume_7d_usd": 168 * activity.hourly_usd if activity else 0,
         },
     }
+
+
+class _Activity(NamedTuple):
+    """How a token is traded: changes in percent, and dollars an hour."""
+
+    change_1d: float
+    change_7d: float
+    change_30d: float
+    hourly_usd: float
+
+
+def _activity(world: World, token: Token, usd: float) -> _Activity:
+    """Return made-up activity that fits the price.
+
+    The world is told as if each price had been at its base a day ago, a little off it a
+    week ago, and further off a month ago.
+    """
+    base = base_usd(world, token.contract_id)
+    week, month, trade = digest(world.seed, "past", token.contract_id, size_bytes=3)
+    return _Activity(
+        change_1d=_change(usd, base),
+        change_7d=_change(usd, base * (1 + _WEEK_OFF * (week - 127.5) / 127.5)),
+        change_30d=_change(usd, base * (1 + _MONTH_OFF * (month - 127.5) / 127.5)),
+        hourly_usd=float(10 * (trade + 1)),
+    )
+
+
+def _change(usd: float, before: float) -> float:
+    return round((usd / before - 1) * 100, 4)
 
 
 def _invest_row(seed: int, token: Token, usd: float, moved_at_ms: int) -> Body:

@@ -45,3 +45,21 @@ def test_a_port_is_held_for_who_shares_it_and_from_all_others() -> None:
             assert same == port
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.1", port)).close()
+
+
+@pytest.mark.parametrize(
+    ("host", "written", "reached"),
+    [
+        ("127.0.0.1", "127.0.0.1:80", "127.0.0.1:80"),
+        ("feed.example", "feed.example:80", "feed.example:80"),
+        ("0.0.0.0", "0.0.0.0:80", "127.0.0.1:80"),
+        ("::1", "[::1]:80", "[::1]:80"),
+        ("::", "[::]:80", "[::1]:80"),
+        ("fe80::1", "[fe80::1]:80", "[fe80::1]:80"),
+    ],
+)
+def test_an_address_stands_in_a_url_with_its_brackets(
+    host: str, written: str, reached: str
+) -> None:
+    assert ports.address(host, 80) == written
+    assert ports.local_address(host, 80) == reached

@@ -169,3 +169,12 @@ def test_the_edge_gets_the_time_that_its_farewell_takes() -> None:
     limits = {c.name: c.stop_limit_s for c in up.children(a_plan(drain_s=20.0))}
     assert limits.pop("edge") == 24.0
     assert set(limits.values()) == {None}
+
+
+def test_an_ipv6_host_has_its_brackets_wherever_it_is_printed() -> None:
+    plan = a_plan(host="::1", port=0, simulator_host="::1", metrics_host="::1")
+    text = up.banner(plan, an_applied(plan))
+    assert f"ws://[::1]:{plan.edge_port}/" in text
+    assert f"curl 'http://[::1]:{plan.edge_port}/" in text
+    assert f"http://[::1]:{plan.simulator_port}" in text
+    assert "//::1" not in text

@@ -59,6 +59,23 @@ def test_stxtools_has_null_for_what_it_does_not_know(
     assert 0 < len(priced) < 201
 
 
+def test_stxtools_tells_how_each_priced_token_is_traded(
+    world: World, moved: Market
+) -> None:
+    body = listings.stxtools(world, moved, page=0, size=10_000)
+    for row in body["data"]:
+        metrics = row["metrics"]
+        usd, change = metrics["price_usd"], metrics["price_change_1d"]
+        assert (usd is None) is (change is None)
+        if usd is None:
+            continue
+        base = market.base_usd(world, row["contract_id"])
+        assert change == pytest.approx((usd / base - 1) * 100, abs=1e-4)
+        assert abs(metrics["price_change_7d"]) < 20
+        assert abs(metrics["price_change_30d"]) < 40
+        assert metrics["volume_1d_usd"] == 24 * metrics["volume_1h_usd"] > 0
+
+
 def test_stxtools_comes_in_pages(world: World, moved: Market) -> None:
     pages = [listings.stxtools(world, moved, page=at, size=100) for at in range(3)]
     assert [len(page["data"]) for page in pages] == [100, 100, 1]
