@@ -105,7 +105,8 @@ class PriceRounds:
             seen = await source.read()
         except SourceDown as error:
             # Each failure is counted, and one that lasts is told: see SourceWatch.
-            _logger.info("prices not read", extra={"why": str(error)})
+            if error.asked:
+                _logger.info("prices not read", extra={"why": str(error)})
             self._compare(source.name, ())
             return False
         self._compare(source.name, seen)
@@ -209,7 +210,8 @@ class TokenRounds:
                 failures, wait_s = 0, interval_s
             except SourceDown as error:
                 # Each failure is counted, and one that lasts is told: see SourceWatch.
-                _logger.info("tokens not read", extra={"why": str(error)})
+                if error.asked:
+                    _logger.info("tokens not read", extra={"why": str(error)})
                 failures += 1
                 wait_s = min(interval_s, _backoff_s(failures, self._draw))
             await self._clock.sleep(wait_s)

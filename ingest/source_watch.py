@@ -68,6 +68,8 @@ class SourceWatch:
 
     def release(self, kind: SourceKind) -> None:
         """Forget how the sources of a kind are: another instance asks them now."""
+        if kind is SourceKind.PRICES:
+            self._times, self._old = SourceTimes(), set()
         released = [source for source, own in self._kinds.items() if own is kind]
         self._monitor.release(released)
         for source in released:

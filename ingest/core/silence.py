@@ -163,7 +163,8 @@ class SilenceMonitor:
         known = self._sources.get(source)
         if known is None:
             return
-        known.declined.add(subject)
+        if len(known.declined) < SUBJECTS:
+            known.declined.add(subject)
         if len(known.declined) >= SUBJECTS:
             self.failed(source, failure, now_s=now_s)
         elif known.failure is None:

@@ -512,6 +512,9 @@ class UpstreamClient:
             return False
         if ask.subject is None or budgets.is_tripped(self._breaker(ask.source)):
             return True
+        if trouble.failure.cause is Cause.MOVED:
+            # No upstream moves for one user alone.
+            return True
         # The same subject again tells no more than the first time.
         failing = self._failing.setdefault(ask.source, set())
         known = ask.subject in failing

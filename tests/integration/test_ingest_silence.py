@@ -257,6 +257,20 @@ async def test_accounts_that_nobody_can_read_are_shown_and_nobody_watched_is_no_
         await eventually(lambda: "hiro (accounts)" not in ingest.silent())
 
 
+async def test_a_redirect_is_about_the_source_however_few_users_are_watched(
+    tmp_path: Path,
+) -> None:
+    async with ingest_on(tmp_path) as ingest:
+        ingest.upstream.answer(ACCOUNTS, MOVED)
+        await ingest.watch(USER)
+        await eventually(
+            lambda: (
+                "hiro (status 301, moved to https://hiro.invalid/)"
+                in ingest.health.report().warnings.get("upstreams", "")
+            )
+        )
+
+
 async def test_refusals_of_five_users_are_about_the_source_and_of_one_they_are_not(
     tmp_path: Path,
 ) -> None:
