@@ -272,6 +272,14 @@ class UpstreamClient:
         self._failed(ask, trouble)
         return SourceDown(source, why=why)
 
+    def note_empty(self, source: str, why: str) -> None:
+        """Note an answer that says of itself that there is nothing to read.
+
+        It is no trouble, so the source is asked as before; nor is it a usable answer, so
+        the source is silent if nothing else comes.
+        """
+        self._watch.failed(source, Failure(why, Cause.UNUSABLE))
+
     def derived(self, ask: Ask, make: Callable[[], _T | Unusable]) -> _T:
         """Return what ``make`` makes of answers that were read one by one.
 

@@ -40,9 +40,12 @@ async def read_charisma(
 
 
 async def read_hiro(client: UpstreamClient, network: Network) -> list[TokenObserved]:
-    """Read all pages of Hiro's metadata; raises ``SourceDown`` when one fails."""
+    """Read all pages of Hiro's metadata; raises ``SourceDown`` when one fails.
+
+    An answer that has none though it says that there are some is a failure too.
+    """
     seen: dict[ContractId, TokenObserved] = {}
-    rows = 0
+    rows, total = 0, 0
     for _ in range(_MAX_PAGES):
         params = {"limit": str(_PAGE_ROWS), "offset": str(rows)}
         ask = Ask(METADATA, "/metadata/v1/ft", params, is_part=True)
@@ -56,12 +59,15 @@ async def read_hiro(client: UpstreamClient, network: Network) -> list[TokenObser
             # A token that moved to a later page while we read stands once.
             seen.setdefault(one.contract_id, one)
         count = len(page.tokens) + page.refused
-        rows += count
-        if not count or rows >= (page.total or 0):
+        rows, total = rows + count, page.total or 0
+        if not count or rows >= total:
             break
-    if not seen:
+    if seen:
+        client.confirm(METADATA)
+    elif rows or total:
         raise client.reject(METADATA, _NO_TOKEN)
-    client.confirm(METADATA)
+    else:
+        client.note_empty(METADATA, _NO_TOKEN)
     return list(seen.values())
 
 

@@ -227,6 +227,7 @@ async def test_a_failed_round_of_prices_is_repeated_before_the_next_is_due(
         (REGISTRY, Answer([{"contractId": "no id"}]), "charisma (tokens)"),
         (REGISTRY, GONE, "charisma (tokens)"),
         (METADATA, Answer({"total": 0, "results": []}), "hiro-metadata (tokens)"),
+        (METADATA, Answer({"total": 9, "results": []}), "hiro-metadata (tokens)"),
         (METADATA, MOVED, "hiro-metadata (tokens)"),
     ],
 )
@@ -238,6 +239,15 @@ async def test_a_registry_of_no_use_is_shown_until_it_answers(
         await ingest.is_silent(source)
         ingest.upstream.heal()
         await ingest.is_heard()
+
+
+async def test_a_registry_that_says_of_itself_that_it_is_empty_is_not_left_alone(
+    tmp_path: Path,
+) -> None:
+    async with ingest_on(tmp_path) as ingest:
+        ingest.upstream.answer(METADATA, Answer({"total": 0, "results": []}))
+        await eventually(lambda: ingest.upstream.count(METADATA) > OPENS_AFTER)
+        assert "upstreams" not in ingest.health.report().warnings
 
 
 @pytest.mark.parametrize("answer", [HANGS, MOVED])
