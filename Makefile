@@ -4,8 +4,11 @@ BIN := .venv/bin
 INSTALL := $(if $(shell command -v uv),uv pip install --python $(BIN)/python,$(BIN)/pip install)
 .PHONY: up test covered fast check format types imports broker integration bench chaos fuzz churn lock schemas settings metrics
 .venv/ready: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	    echo "stacks-feed needs Python 3.11 or later, $(PYTHON) is $$($(PYTHON) --version 2>&1 || echo missing); try: make PYTHON=python3.11" >&2; exit 2; }
+	@echo "setting up .venv with $$($(PYTHON) --version); a minute or two, once" >&2
 	$(PYTHON) -m venv .venv
-	$(INSTALL) --quiet --constraint constraints.txt --editable '.[dev]'
+	$(INSTALL) --constraint constraints.txt --editable '.[dev]'
 	touch $@
 up: .venv/ready ; $(BIN)/stacks-feed up
 test: .venv/ready ; $(BIN)/coverage erase && $(BIN)/coverage run -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder

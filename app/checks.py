@@ -13,6 +13,7 @@ from app.errors import OPERATIONAL, OperatorError, in_one_line
 from app.places import File
 from app.ports import address, check_free
 from app.retention import Standing, standings
+from app.running import RunningSystem, running_systems
 from app.settings import Settings
 from app.topics import Shown, check_identity, in_words, show
 from eventlog.port import EventLog
@@ -32,6 +33,8 @@ _CLOCK_TOLERANCE_S = 2.0
 # Further behind than this ingest holds back.
 _BEHIND_S = 30.0
 _LEAST_DAYS, _GIB = 7, 2**30
+# Of a disk, below which it counts as full.
+_LEAST_SHARE = 0.05
 # A source without a price for so many of its intervals is silent.
 _SILENT_INTERVALS = 2
 _OK = 200
@@ -63,21 +66,55 @@ class Finding(NamedTuple):
 
 
 async def findings(settings: Settings, *, clock: Clock) -> AsyncIterator[Finding]:
-    """Check everything, quick things first; never raises for what is found."""
+    """Check everything, quick things first; never raises for what is found.
+
+    Where a system of `up` runs on the log, it is that system that is looked at, whatever
+    ports it has.
+    """
     yield Finding(
         "settings",
         Health.WELL,
         f"{settings.environment_name}, {settings.world.value} world on "
         f"{settings.network.value}",
     )
-    yield _port(settings)
+    place = place_of(settings)
+    if isinstance(place, File):
+        yield _disk(place.path)
+    systems = running_systems(place.path) if isinstance(place, File) else []
+    yield _port(settings, systems)
+    simulators = [each.simulator_url for each in systems if each.simulator_url]
+    if simulators and settings.simulated and settings.simulator_url is None:
+        settings = settings.model_copy(update={"simulator_url": simulators[0]})
     async for finding in _log(settings, clock=clock):
         yield finding
     async for finding in _upstreams(settings, clock=clock):
         yield finding
 
 
-def _port(settings: Settings) -> Finding:
+def _disk(log: Path) -> Finding:
+    """Look at free space before anything is opened: a full disk explains all the rest."""
+    folder = next(path for path in (log.parent, *log.parent.parents) if path.exists())
+    usage = shutil.disk_usage(folder)
+    return disk(total_bytes=usage.total, free_bytes=usage.free)
+
+
+def disk(*, total_bytes: int, free_bytes: int) -> Finding:
+    """Say whether there is room on the disk of a log, whatever the age of the log."""
+    share = free_bytes / max(total_bytes, 1)
+    found = f"{free_bytes / _GIB:,.1f} of {total_bytes / _GIB:,.1f} GiB free"
+    if share < _LEAST_SHARE:
+        advice = (
+            "make room or move the log: once the disk is full nothing more is written, "
+            "and values stay as they are"
+        )
+        return Finding("disk", Health.WRONG, f"{found} ({share:.0%})", advice)
+    return Finding("disk", Health.WELL, found)
+
+
+def _port(settings: Settings, systems: Sequence[RunningSystem]) -> Finding:
+    if systems:
+        edges = ", ".join(f"{each.edge} (process {each.pid})" for each in systems)
+        return Finding("port", Health.WELL, f"`up` serves at {edges}")
     where = address(settings.host, settings.port)
     try:
         check_free(
@@ -248,6 +285,9 @@ def growth(*, size_bytes: int, free_bytes: int, age_ms: int) -> Finding:
     a_day = max(size_bytes * _DAY_MS / age_ms, 1)
     days = free_bytes / a_day
     found = f"{held}; {a_day / 2**20:,.1f} MiB a day, full in {days:,.0f} days"
+    if days < 1:
+        advice = "make room or move the log now: the disk is full within a day"
+        return Finding("growth", Health.WRONG, found, advice)
     if days < _LEAST_DAYS:
         advice = (
             "make room, move the log, or keep less history in a new log "

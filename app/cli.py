@@ -19,6 +19,7 @@ from runtime.supervisor import leaves
 
 PROGRAM = "stacks-feed"
 _INTERRUPTED, _BROKEN_PIPE = 130, 141
+_NOT_OTHERS = 0o077
 
 
 class Command(NamedTuple):
@@ -278,6 +279,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     # Services set up their own; the others say what is wrong by themselves.
     logs.configure(arguments.command, level="CRITICAL")
+    _keep_files_private()
     run: Callable[[argparse.Namespace], int] = import_module(arguments.module).run
     try:
         # Also a command that needs no setting says that one is misspelt; `settings` does
@@ -293,6 +295,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _BROKEN_PIPE
     except Exception as error:  # noqa: BLE001 - raised again unless an operator can act
         return _explained(arguments.command, error)
+
+
+def _keep_files_private() -> None:
+    """Let nobody but this user read what is written: a log tells who watches whom."""
+    os.umask(os.umask(_NOT_OTHERS) | _NOT_OTHERS)
 
 
 def _explained(command: str, error: Exception) -> int:

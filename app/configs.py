@@ -259,6 +259,25 @@ def simulator_config(settings: Settings) -> "SimulatorConfig":
     )
 
 
+_ACCOUNTS_LOOKED_AT = 200
+
+
+def example_account(settings: Settings) -> str:
+    """Return an account of the simulated world that holds several tokens."""
+    from simulator.core.genesis import example_account as chosen  # noqa: PLC0415 - only for the banner of `up`
+    from simulator.core.world import build  # noqa: PLC0415 - as above
+
+    config = simulator_config(settings)
+    world = build(
+        config.seed,
+        network=config.network,
+        tokens=config.tokens,
+        subnets=config.subnets,
+        accounts=min(config.accounts, _ACCOUNTS_LOOKED_AT),
+    )
+    return chosen(world)
+
+
 def fold_settings(settings: Settings) -> FoldSettings:
     """Return the settings that decide what is published."""
     return FoldSettings(

@@ -3,19 +3,28 @@
 import argparse
 import asyncio
 import logging
+import os
 import shutil
 import sys
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 from app.bootstrap import apply_topics
 from app.children import Child, run_children
 from app.commands.service import overrides
-from app.configs import origins, place_of, stop_s
+from app.configs import (
+    edge_config,
+    example_account,
+    origins,
+    place_of,
+    stop_s,
+)
 from app.errors import DIFFERENT
-from app.places import Broker
+from app.places import Broker, File
 from app.ports import check_free, free_port, free_ports, local_address
+from app.running import RunningSystem, noted
 from app.settings import Settings, environment, read
 from app.topics import Applied, in_words, refuse_harmful
 from runtime import logs
@@ -61,14 +70,40 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def _up(settings: Settings) -> Exit:
-    clock, plan = SystemClock(), make_plan(settings)
+    clock = SystemClock()
+    # Whatever is wrong with settings and log is told before a port that is taken.
+    _check_certificate(settings)
     applied = await apply_topics(settings, clock=clock)
     refuse_harmful(applied.drift, where=settings.log)
+    plan = make_plan(settings)
     for drift in applied.drift:
         logger.warning("topic differs", extra={"drift": in_words(drift)})
-    print(banner(plan, applied), flush=True)
-    tree = Service("children", lambda: run_children(children(plan), clock=clock))
-    return await supervise([tree], deadline_s=stop_s(settings))
+    with _noted(plan):
+        print(banner(plan, applied), flush=True)
+        tree = Service("children", lambda: run_children(children(plan), clock=clock))
+        return await supervise([tree], deadline_s=stop_s(settings))
+
+
+def _check_certificate(settings: Settings) -> None:
+    """Raise ``OSError`` for a certificate that the edge will not be able to read."""
+    if settings.tls_certificate is not None:
+        from edge.listening import tls_of  # noqa: PLC0415 - only where it is needed
+
+        tls_of(edge_config(settings))
+
+
+def _noted(plan: Plan) -> AbstractContextManager[None]:
+    """Leave a note of this system where `doctor` and another `up` find it."""
+    place = place_of(plan.settings)
+    if not isinstance(place, File):
+        return nullcontext()
+    system = RunningSystem(
+        pid=os.getpid(),
+        edge=plan.edge,
+        simulator_url=plan.simulator_url,
+        metrics=metrics_addresses(plan),
+    )
+    return noted(place.path, system)
 
 
 def make_plan(settings: Settings) -> Plan:
@@ -77,7 +112,7 @@ def make_plan(settings: Settings) -> Plan:
         settings.host,
         settings.port,
         what="edge",
-        setting="--port or STACKS_FEED_PORT",
+        setting="--port or STACKS_FEED_PORT, as in STACKS_FEED_PORT=2000 make up",
     )
     return Plan(
         settings=settings,
@@ -152,26 +187,37 @@ def banner(plan: Plan, applied: Applied) -> str:
 stacks-feed, {settings.environment_name}, {identity.world.value} world on {identity.network.value}
   log        {settings.log} ({new}, {identity.partitions} partitions, id {identity.id[:8]})
   reads      {upstream}
+  page       http://{plan.edge}/
   serves     ws://{plan.edge}/parties/prices/main and ws://{plan.edge}/parties/balances/main
   pages      {in_words_of_origins(settings)}
   processes  {", ".join(child.name for child in children(plan))}
-  metrics    {_metrics_addresses(plan)}
+  metrics    {", ".join(f"{name} {url}" for name, url in metrics_addresses(plan).items())}
 Try:
   curl 'http://{plan.edge}/parties/prices/main?tokens=stx'
+  {_try_account(plan)}
   {tool("python")} -m websockets ws://{plan.edge}/parties/prices/main
   {tool("stacks-feed")} tail price{log}
 Ctrl-C stops everything. Log lines follow on stderr."""
 
 
-def _metrics_addresses(plan: Plan) -> str:
+def _try_account(plan: Plan) -> str:
+    """Return a request for the balances of an account, one that holds something if known."""
+    if plan.simulator_url is None:
+        return f"curl 'http://{plan.edge}/balances?users=SP…'    # any account"
+    account = example_account(plan.settings)
+    return f"curl 'http://{plan.edge}/balances?users={account}'"
+
+
+def metrics_addresses(plan: Plan) -> dict[str, str]:
+    """Return where each service serves its metrics, by name."""
     running = {child.name for child in children(plan)}
     host = plan.settings.metrics_host
-    others = (
-        f"{name} http://{local_address(host, port)}/metrics"
+    others = {
+        name: f"http://{local_address(host, port)}/metrics"
         for name, port in plan.metrics_ports.items()
         if name in running
-    )
-    return ", ".join((f"edge http://{plan.edge}/metrics", *others))
+    }
+    return {"edge": f"http://{plan.edge}/metrics", **others}
 
 
 def in_words_of_origins(settings: Settings) -> str:

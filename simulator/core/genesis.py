@@ -48,6 +48,20 @@ def holdings(world: World, at: int) -> Holdings:
     return held
 
 
+def example_account(world: World) -> str:
+    """Return an account that is good to look at: several tokens, one in a subnet.
+
+    Where no account is like that, the one with the most tokens.
+    """
+    subnets = {token.contract_id for token in world.subnets}
+
+    def interest(at: int) -> tuple[bool, int]:
+        held = {key for key, it in holdings(world, at).items() if it.balance}
+        return not held.isdisjoint(subnets), min(len(held), _MAX_HELD)
+
+    return world.accounts[max(range(len(world.accounts)), key=interest)]
+
+
 def _chosen(draws: Draws, at: int, tokens: int) -> list[int]:
     if at % _COLLECTOR_EVERY == 1:
         first = draws.below(max(1, tokens // 8))

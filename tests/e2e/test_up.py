@@ -60,6 +60,13 @@ async def test_one_command_serves_prices_and_says_how_to_see_them(
         async with httpx.AsyncClient() as http:
             answer = await http.get(f"http://{running.edge}/parties/prices/main")
         assert len(answer.json()["prices"]) > 30
+        assert not readable_by_others(tmp_path / "data")
+
+
+def readable_by_others(folder: Path) -> list[str]:
+    """Return the files and folders that another user of the machine could read."""
+    everything = [folder, *folder.rglob("*")]
+    return [f"{path}" for path in everything if path.stat().st_mode & 0o077]
 
 
 async def test_a_subscriber_gets_mainnet_and_subnet_in_one_message(

@@ -79,7 +79,7 @@ async def system(cwd: Path, **settings: object) -> AsyncIterator[System]:
             "app",
             "up",
             cwd=cwd,
-            env=environment({"port": 0, **settings}),
+            env=environment({"port": 0, "price_interval_s": 1, **settings}),
             stdin=DEVNULL,
             stdout=out,
             stderr=err,

@@ -12,6 +12,7 @@ from app.bootstrap import apply_topics, open_log
 from app.checks import (
     Finding,
     Health,
+    disk,
     findings,
     growth,
     judged,
@@ -22,6 +23,7 @@ from app.checks import (
 from app.configs import urls
 from app.ports import free_port
 from app.retention import Standing
+from app.running import RunningSystem, noted
 from eventlog.port import Entry
 from ingest.standing import PriceMoments
 from processor.core.retention import Gap
@@ -295,3 +297,33 @@ async def test_an_upstream_that_fell_silent_is_a_finding() -> None:
 def test_every_upstream_has_a_probe() -> None:
     at = urls(settings.read({}, env_file=None))
     assert all(getattr(at, name) for name in checks._PROBES)
+
+
+@pytest.mark.parametrize(
+    ("free_bytes", "health"),
+    [(0, Health.WRONG), (4 * 2**30, Health.WRONG), (6 * 2**30, Health.WELL)],
+)
+def test_a_disk_that_is_almost_full_is_wrong(free_bytes: int, health: Health) -> None:
+    finding = disk(total_bytes=100 * 2**30, free_bytes=free_bytes)
+    assert finding.health is health
+    assert bool(finding.advice) is (health is Health.WRONG)
+
+
+def test_a_disk_that_is_full_within_a_day_is_wrong() -> None:
+    finding = growth(size_bytes=2**30, free_bytes=2**29, age_ms=DAY_MS)
+    assert finding.health is Health.WRONG
+
+
+async def test_the_disk_is_looked_at_before_the_log_is_opened() -> None:
+    assert next(iter(await found())) == "settings"
+    assert [*await found()][1] == "disk"
+
+
+async def test_a_running_system_is_what_is_looked_at(tmp_path: Path) -> None:
+    log = tmp_path / "log.sqlite"
+    running = RunningSystem(7, "127.0.0.1:2345", "http://127.0.0.1:9/s", {})
+    with noted(log, running):
+        findings = await found(log=f"{log}")
+    assert findings["port"].health is Health.WELL
+    assert "127.0.0.1:2345 (process 7)" in findings["port"].found
+    assert findings["hiro"].found.startswith("http://127.0.0.1:9/s/hiro")

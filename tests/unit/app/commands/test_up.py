@@ -1,17 +1,21 @@
 """What `up` plans and says before anything runs."""
 
+import re
 import socket
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from app import settings
+from app import configs, settings
 from app.commands import up
 from app.errors import OperatorError
 from app.ports import free_port
 from app.topics import Applied
+from eventlog.port import LogError
 from schemas.log import LogIdentity
+from simulator.core.genesis import holdings
+from simulator.core.world import build
 
 
 def a_plan(**given: Any) -> up.Plan:
@@ -178,3 +182,48 @@ def test_an_ipv6_host_has_its_brackets_wherever_it_is_printed() -> None:
     assert f"curl 'http://[::1]:{plan.edge_port}/" in text
     assert f"http://[::1]:{plan.simulator_port}" in text
     assert "//::1" not in text
+
+
+def test_the_banner_names_the_page_and_an_account_that_holds_something() -> None:
+    plan = a_plan()
+    text = up.banner(plan, an_applied(plan))
+    assert f"http://{plan.edge}/\n" in text
+    config = configs.simulator_config(plan.settings)
+    world = build(
+        config.seed,
+        network=config.network,
+        tokens=config.tokens,
+        subnets=config.subnets,
+        accounts=config.accounts,
+    )
+    (account,) = re.findall(r"balances\?users=(\w+)'", text)
+    held = holdings(world, world.accounts.index(account))
+    assert len([key for key, it in held.items() if it.balance]) > 3
+    assert any(
+        held[token.contract_id].balance
+        for token in world.subnets
+        if token.contract_id in held
+    )
+
+
+def test_without_a_simulator_the_banner_leaves_the_account_to_the_reader() -> None:
+    plan = a_plan(live=True)
+    assert "users=SP…" in up.banner(plan, an_applied(plan))
+
+
+async def test_what_is_wrong_with_the_log_is_told_before_a_taken_port() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        given = {
+            "port": port,
+            "log": "kafka://127.0.0.1:9",
+            "environment": "development",
+        }
+        with pytest.raises(LogError):
+            await up._up(settings.read(given, env_file=None))
+        certificate = {"port": port, "tls_certificate": "/nowhere/cert.pem"}
+        with pytest.raises(OSError, match="No such file"):
+            await up._up(settings.read(certificate, env_file=None))
+        with pytest.raises(OperatorError, match="STACKS_FEED_PORT=2000 make up"):
+            await up._up(settings.read({"port": port}, env_file=None))

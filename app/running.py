@@ -1,0 +1,98 @@
+"""Systems of ``up`` that run on a log: each leaves a note beside the file while it lives.
+
+A note is a JSON file that its writer keeps locked. The lock goes with the process, however
+that ends, so a note without a lock is stale. Logs on a broker have no notes, because two
+machines would not see the same ones.
+"""
+
+import fcntl
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from app.errors import OperatorError
+
+
+@dataclass(frozen=True, slots=True)
+class RunningSystem:
+    """A system of ``up``: its process, where its edge answers, and its simulator's URL.
+
+    ``metrics`` are the addresses of the services' metrics by name. ``simulator_url`` is
+    ``None`` where the real upstreams are read.
+    """
+
+    pid: int
+    edge: str
+    simulator_url: str | None
+    metrics: dict[str, str]
+
+
+def running_systems(log: Path) -> list[RunningSystem]:
+    """Return the systems that run on a log now; stale notes are removed."""
+    if not log.parent.is_dir():
+        return []
+    prefix = f"{log.name}.up-"
+    notes = [path for path in log.parent.iterdir() if path.name.startswith(prefix)]
+    return [system for path in sorted(notes) if (system := _read(path)) is not None]
+
+
+@contextmanager
+def noted(log: Path, system: RunningSystem) -> Iterator[None]:
+    """Leave a note of a system beside its log for as long as the context lasts.
+
+    Raises ``OperatorError`` for a second simulated system: each has a simulator of its
+    own, and a log holds one world. Any number of systems may read the real upstreams.
+    """
+    path = log.with_name(f"{log.name}.up-{system.pid}")
+    with _one_at_a_time(log):
+        if system.simulator_url is not None:
+            _refuse_second_world(log, running_systems(log))
+        note = path.open("w", encoding="utf-8")
+        fcntl.flock(note, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        json.dump(asdict(system), note)
+        note.flush()
+    with note:
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def _refuse_second_world(log: Path, systems: list[RunningSystem]) -> None:
+    for other in systems:
+        if other.simulator_url is not None:
+            raise OperatorError(
+                f"a simulated system already runs on the log at {log} (process "
+                f"{other.pid}, edge at {other.edge}); stop it, or choose another log "
+                "with --log"
+            )
+
+
+@contextmanager
+def _one_at_a_time(log: Path) -> Iterator[None]:
+    """Hold off others that look for systems and start one."""
+    with log.with_name(f"{log.name}.up").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _read(path: Path) -> RunningSystem | None:
+    """Read the note of a living system; remove one that no process holds."""
+    try:
+        with path.open("r+", encoding="utf-8") as note:
+            if _is_locked(note.fileno()):
+                return RunningSystem(**json.load(note))
+            path.unlink(missing_ok=True)
+    except (OSError, ValueError, TypeError):
+        # Gone meanwhile, not ours to read, or of another version.
+        return None
+    return None
+
+
+def _is_locked(file: int) -> bool:
+    with suppress(BlockingIOError):
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return False
+    return True
