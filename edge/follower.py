@@ -12,18 +12,22 @@ from edge.core.freshness import oldest_ms, stale_because
 from edge.core.hub import Hub
 from edge.core.patience import delay_s
 from edge.core.places import Place
+from edge.core.timeline import OtherTimeline
 from edge.waiting import Arrivals
 from eventlog.port import (
     Batches,
     EventLog,
+    LogError,
     LogUnavailable,
     Partition,
     Reader,
+    Record,
     read_to,
 )
 from runtime.clock import Clock
 from runtime.metrics import LOG_ERRORS, UNREADABLE_LATEST
 from runtime.trouble import Trouble
+from schemas.log import TERM_HEADER
 from schemas.topics import LATEST
 
 _logger = logging.getLogger("edge.follower")
@@ -31,6 +35,20 @@ _logger = logging.getLogger("edge.follower")
 _MAX_RECORDS = 1_000
 _WAIT_S = 1.0
 _T = TypeVar("_T")
+
+
+class LogReplaced(LogError):
+    """The log is not the one that was read: it lost records which stand in our table.
+
+    A new start reads what is there now.
+    """
+
+    def __init__(self, where: str, partition: int) -> None:
+        super().__init__(
+            f"the log at {where} has lost records of {LATEST}[{partition}] that this edge "
+            "had read (an older copy was put in place, or a broker lost the end of it); "
+            "started again, the edge reads the log that is there now"
+        )
 
 
 class _Placed(NamedTuple):
@@ -104,14 +122,17 @@ class Follower:
 
         Whoever was away too long misses tombstones: then the whole table is read again.
 
-        Raises ``OffsetOutOfRange`` when the log is no longer the one we read: the table
-        is then wrong, and a new start reads the right one.
+        Raises ``OffsetOutOfRange`` when the log is no longer the one we read, and
+        ``LogReplaced`` when that shows only in what is written to it later: the table is
+        then wrong, and a new start reads the right one.
         """
         attempt = 0
         while True:
             before = dict(self._positions)
             try:
                 await self._follow(log)
+            except OtherTimeline as error:
+                raise LogReplaced(log.where, error.partition) from error
             except LogUnavailable as error:
                 LOG_ERRORS.labels(type(error).__name__).inc()
                 self._trouble.happened(why=str(error))
@@ -124,6 +145,7 @@ class Follower:
             self._ends = dict(await log.ends(self._parts))
         elif self._was_away_long():
             await self._read_again(log)
+        self._hub.check_terms(checked=self.caught_up.is_set())
         async with log.reader(self._positions) as reader:
             while True:
                 self._note(reader)
@@ -149,6 +171,9 @@ class Follower:
             found = _Found(self._positions)
             async for batches in read_to(reader, ends):
                 found.add(_placed(batches))
+            for terms in found.terms.values():
+                self._hub.agree(terms)
+            self._hub.check_terms(checked=False)
             await self._withdraw(found.keys, reader, at_ms=found.newest_ms)
             for some in _parts_of(found.newer.values()):
                 await self._take(some)
@@ -189,6 +214,7 @@ class Follower:
         read = all(self._positions[part] >= end for part, end in self._ends.items())
         if read and not self.caught_up.is_set():
             self.caught_up.set()
+            self._hub.check_terms(checked=True)
             _logger.info("ready", extra={"keys": self._hub.keys})
 
 
@@ -199,11 +225,15 @@ class _Found:
         self._positions = positions
         self.keys: set[bytes] = set()
         self.newer: dict[bytes, _Placed] = {}
+        # The newest terms of each shard.
+        self.terms: dict[bytes, bytes] = {}
         self.newest_ms = 0
 
     def add(self, placed: Iterable[_Placed]) -> None:
         for each in placed:
             self.keys.add(each.key)
+            if each.key.startswith(b"terms:") and each.value is not None:
+                self.terms[each.key] = each.value
             self.newest_ms = max(self.newest_ms, each.place.time_ms)
             if (
                 each.place.offset
@@ -218,10 +248,18 @@ def _placed(batches: Batches) -> list[_Placed]:
     records = [(part, record) for part in batches for record in batches[part]]
     UNREADABLE_LATEST.inc(sum(record.key is None for _, record in records))
     return [
-        _Placed(each.key, each.value, Place(part.number, each.offset, each.time_ms))
+        _Placed(each.key, each.value, _place_of(part, each))
         for part, each in records
         if each.key is not None
     ]
+
+
+def _place_of(part: Partition, record: Record) -> Place:
+    term = None
+    # Values have a header too: looking at the first is enough, and quick.
+    if record.headers and record.headers[0][0] == TERM_HEADER:
+        term = record.headers[0][1].decode(errors="replace")
+    return Place(part.number, record.offset, record.time_ms, term)
 
 
 def _parts_of(all_of_them: Iterable[_T]) -> Iterator[list[_T]]:

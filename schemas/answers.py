@@ -17,7 +17,7 @@ class _Since(Outbound):
 
     removed: tuple[Removed, ...]
     recovered: bool
-    why: Literal["other-log", "too-old", "ahead"] | None = None
+    why: Literal["other-log", "other-timeline", "too-old", "ahead"] | None = None
     cursor: Cursor | None = None
     server_time: Millis
 

@@ -123,7 +123,9 @@ class Subscribed(Granted):
     ignored: tuple[Ignored, ...] = ()
     ignored_more: Count | None = None
     recovered: bool | None = None
-    why: Literal["unreadable", "other-log", "too-old", "ahead"] | None = None
+    why: (
+        Literal["unreadable", "other-log", "other-timeline", "too-old", "ahead"] | None
+    ) = None
     timestamp: Millis
 
 

@@ -137,7 +137,7 @@ PARAMETERS: dict[str, Any] = {
         "description": "A cursor: the answer has only what changed since. One that is "
         "ahead of this edge is waited for, up to a second.",
         "schema": {"type": "string", "pattern": f"^{PATTERN}$"},
-        "example": "1.3f2a9c41d07e.197ab1c0e4d.50-3a",
+        "example": "2.3f2a9c41d07e.197ab1c0e4d.50-3a.9d0c5be1f7a28364",
     },
     "LastEventId": {
         "name": "Last-Event-ID",

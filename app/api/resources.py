@@ -123,7 +123,7 @@ def _events(party: Party) -> dict[str, Any]:
         },
         "example": 'retry: 2500\ndata: {"type":"SERVER_INFO","party":"prices",'
         '"isLocalDev":false,"metadataLoaded":true,"metadataCount":127,'
-        '"timestamp":1750913233229}\n\nid: 1.3f2a9c41d07e.197ab1c0e4d.50-3a\n'
+        '"timestamp":1750913233229}\n\nid: 2.3f2a9c41d07e.197ab1c0e4d.50-3a.9d0c5be1f7a28364\n'
         'data: {"type":"PRICE_BATCH","prices":[],"timestamp":1750913233229}\n\n',
     }
 

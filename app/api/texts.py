@@ -104,7 +104,7 @@ def _bodies(party: str, element: Mapping[str, Any]) -> dict[str, Any]:
     changed = {
         "removed": [],
         "recovered": True,
-        "cursor": "1.3f2a9c41d07e.197ab1c0e4d.50-3a",
+        "cursor": "2.3f2a9c41d07e.197ab1c0e4d.50-3a.9d0c5be1f7a28364",
     }
     return {
         "everything": {"summary": "Without `since`", "value": base},
@@ -131,7 +131,7 @@ EXAMPLES: Mapping[type[BaseModel], Mapping[str, Any]] = {
     granted.ResumingSubscribe: {
         "type": "SUBSCRIBE",
         "contractIds": [],
-        "since": "1.3f2a9c41d07e.197ab1c0e4d.4f-3a",
+        "since": "2.3f2a9c41d07e.197ab1c0e4d.4f-3a.9d0c5be1f7a28364",
     },
     wire.Unsubscribe: {"type": "UNSUBSCRIBE", "contractIds": []},
     wire.Ping: {"type": "PING", "timestamp": _AT_MS},
@@ -155,7 +155,7 @@ EXAMPLES: Mapping[type[BaseModel], Mapping[str, Any]] = {
         "timestamp": _AT_MS,
         "source": "api",
         "version": 12,
-        "cursor": "1.3f2a9c41d07e.197ab1c0e4d.50-3a",
+        "cursor": "2.3f2a9c41d07e.197ab1c0e4d.50-3a.9d0c5be1f7a28364",
     },
     extras.Hello: {"type": "HELLO", "features": ["ack", "seq", "resume"]},
     extras.Welcome: {

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from edge.core.balances import Balances
 from edge.core.cursor import Cursor, Refusal, cursor_of, log_name
@@ -12,14 +12,16 @@ from edge.core.forms import BASE
 from edge.core.messages import body_head, body_tail, since_tail
 from edge.core.outbox import RESET
 from edge.core.packed import Packed
+from edge.core.places import Places
 from edge.core.prices import Prices
 from edge.core.snapshots import contract_of, network_of
-from edge.core.table import PRICE, Held, Table
+from edge.core.table import PRICE, Table
 from schemas.ids import UserId
 from schemas.wire import Party
 
 # Below so many changed values, and below such a part of all, they are told alone.
 _FEW, _PART_OF_ALL = 100, 4
+_Key = TypeVar("_Key", bound=tuple[str, str])
 
 
 class Body(NamedTuple):
@@ -67,7 +69,7 @@ class Bodies:
     def __init__(self, table: Table, prices: Prices, balances: Balances) -> None:
         self._table, self._prices, self._balances = table, prices, balances
         self._kept: dict[Party, tuple[str, Packed]] = {}
-        self._kept_tag: tuple[int, str] | None = None
+        self._kept_tag: tuple[int, int, str] | None = None
 
     def asked(self, party: Party, written: Iterable[str] | None) -> Asked:
         """Read ids as written; ``None`` is all. Invalid ones are left out."""
@@ -77,13 +79,18 @@ class Bodies:
         return Asked(party, tuple(feed.accepted(written, network_of(self._table))))
 
     def tag(self, asked: Asked) -> str | None:
-        """Return what is another text whenever the answer is; ``None`` of an unnamed log.
+        """Return what is another text whenever the answer is.
+
+        ``None`` of an unnamed log, and while the terms of a partition are not known: its
+        records may be others after the log was restored, and no text would tell.
 
         The time it is told in does not count, nor that of zeros for what is not held. Of
-        prices it is another only when the answer is; of balances also when a token that
-        an answer may name is another one, or has another price.
+        prices it is another only when the answer is, or when a term was dropped for its
+        age; of balances also when a token that an answer may name is another one, or has
+        another price.
         """
-        if self._table.identity is None:
+        table = self._table
+        if table.identity is None or not table.terms.keys() >= table.positions.keys():
             return None
         if asked == ("prices", None):
             return self._tag_of_prices()
@@ -181,11 +188,14 @@ class Bodies:
 
     def _tag_of_prices(self) -> str:
         """Return the tag of all prices, found anew only when the registry is another."""
-        registry = self._table.registry_places.fingerprint
-        if self._kept_tag is None or self._kept_tag[0] != registry:
+        registry, terms = (
+            self._table.registry_places.fingerprint,
+            self._table.terms_read,
+        )
+        if self._kept_tag is None or self._kept_tag[:2] != (registry, terms):
             made = self._made(self._sources(Asked("prices", None)))
-            self._kept_tag = registry, made
-        return self._kept_tag[1]
+            self._kept_tag = registry, terms, made
+        return self._kept_tag[2]
 
     def _made(self, sources: Iterable[str]) -> str:
         identity = self._table.identity
@@ -197,13 +207,15 @@ class Bodies:
             yield "prices"
             yield from self._priced(self._prices.spellings() if ids is None else ids)
             return
-        yield f"balances {table.registry_places.fingerprint:x}"
+        yield f"balances {self._all_of(table.registry_places)}"
         if ids is None:
-            yield f"{table.balance_places.fingerprint:x}"
+            yield self._all_of(table.balance_places)
         for user in ids or ():
             yield user
             held = sorted(table.balances.get(UserId(user), ()))
-            yield from (self._at((UserId(user), contract)) for contract in held)
+            for contract in held:
+                at = self._at(table.balance_places, (UserId(user), contract))
+                yield f"{contract} {at}"
 
     def _priced(self, ids: Iterable[str]) -> Iterator[str]:
         """Yield, of those that have a price, the id and the record it has it from."""
@@ -211,8 +223,21 @@ class Bodies:
         for each in ids:
             base = base_of(contract_of(each), table.tokens)
             if base is not None and base in table.prices:
-                at = table.registry_places.offset_of((base, PRICE))
+                at = self._at(table.registry_places, (base, PRICE))
                 yield f"{each} {base} {at}"
 
-    def _at(self, held: Held) -> str:
-        return f"{held[1]} {self._table.balance_places.offset_of(held)}"
+    def _at(self, places: Places[_Key], key: _Key) -> str:
+        """Name the record of a key that has a value."""
+        offset = places.offset_of(key)
+        assert offset is not None, "only keys with a value are asked for"  # noqa: S101
+        term = self._table.record_term(places.partition_of(key[0]), offset)
+        return f"{offset} {term}"
+
+    def _all_of(self, places: Places[_Key]) -> str:
+        """Name all records that hold a value now.
+
+        In two logs in which the newest record of each partition is of the same term, all
+        before it are the same.
+        """
+        terms = (self._table.record_term(*place) or "" for place in places.newest())
+        return f"{places.fingerprint:x} {' '.join(terms)}"

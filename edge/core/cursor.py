@@ -1,8 +1,10 @@
 """How far a client is with the log, as a short text that any edge can read.
 
-``1.LOG.TIME.POSITION-POSITION-…``, numbers in hexadecimal: the first twelve digits of the
-log's id, a log time in milliseconds, and for each partition of ``latest`` the offset of
-the next record. Everything in it comes from the log, so it means the same to every edge.
+``2.LOG.TIME.POSITION-POSITION-….TERMS``, numbers in hexadecimal: the first twelve digits
+of the log's id, an append time in milliseconds, for each partition of ``latest`` the offset
+of the next record, and a digest of the terms in which these positions were reached (``0``
+where one is not known). Everything in it comes from the log, so it means the same to every
+edge. A cursor of version 1 has no terms: it can be read, and is refused.
 """
 
 import re
@@ -11,13 +13,21 @@ from enum import Enum
 
 from edge.core.places import Positions
 from edge.core.table import Table
+from edge.core.timeline import digest_of, successor, term_at
 from schemas.log import LogIdentity
 
 _NUMBER = "(?:0|[1-9a-f][0-9a-f]{0,13})"
-# The whole of a cursor, as text.
-PATTERN = rf"1\.([0-9a-f]{{12}})\.({_NUMBER})\.({_NUMBER}(?:-{_NUMBER}){{0,1023}})"
-_CURSOR = re.compile(PATTERN)
+_PLACE = rf"([0-9a-f]{{12}})\.({_NUMBER})\.({_NUMBER}(?:-{_NUMBER}){{0,1023}})"
+_WITH_TERMS = rf"2\.{_PLACE}\.(0|[0-9a-f]{{16}})"
+_WITHOUT_TERMS = rf"1\.{_PLACE}"
+# The whole of a cursor, as text, of either version.
+PATTERN = f"(?:{_WITH_TERMS}|{_WITHOUT_TERMS})"
+_VERSIONS = re.compile(_WITH_TERMS), re.compile(_WITHOUT_TERMS)
 _LOG_DIGITS = 12
+_UNKNOWN_TERMS = "0"
+# A clock that is off by less than this makes no cursor too old: edges refuse cursors an
+# hour before the log forgets tombstones.
+_CLOCK_SLACK_MS = 600_000
 
 
 class Refusal(Enum):
@@ -25,6 +35,7 @@ class Refusal(Enum):
 
     UNREADABLE = "unreadable"
     OTHER_LOG = "other-log"
+    OTHER_TIMELINE = "other-timeline"
     TOO_OLD = "too-old"
     AHEAD = "ahead"
 
@@ -33,12 +44,15 @@ class Refusal(Enum):
 class Cursor:
     """All records before ``positions`` were taken in.
 
-    None of the records that were not is older than ``time_ms`` (log time).
+    None of the records that were not was appended before ``time_ms``, by the clock of the
+    log. ``terms`` is the digest of the terms of all positions; ``None`` if not all are
+    known, or if the cursor is of version 1.
     """
 
     log: str
     time_ms: int
     positions: tuple[int, ...]
+    terms: str | None
 
     @property
     def by_partition(self) -> Positions:
@@ -48,17 +62,22 @@ class Cursor:
     def text(self) -> str:
         """Return the cursor as clients keep it."""
         positions = "-".join(f"{position:x}" for position in self.positions)
-        return f"1.{self.log}.{self.time_ms:x}.{positions}"
+        terms = self.terms or _UNKNOWN_TERMS
+        return f"2.{self.log}.{self.time_ms:x}.{positions}.{terms}"
 
 
 def parse_cursor(text: str) -> Cursor | None:
     """Read a cursor; ``None`` for what is none."""
-    found = _CURSOR.fullmatch(text)
+    with_terms, without = _VERSIONS
+    found = with_terms.fullmatch(text) or without.fullmatch(text)
     if found is None:
         return None
-    log, time_ms, positions = found.groups()
+    log, time_ms, positions, *terms = found.groups()
     return Cursor(
-        log, int(time_ms, 16), tuple(int(each, 16) for each in positions.split("-"))
+        log,
+        int(time_ms, 16),
+        tuple(int(position, 16) for position in positions.split("-")),
+        terms[0] if terms and terms[0] != _UNKNOWN_TERMS else None,
     )
 
 
@@ -70,17 +89,19 @@ def log_name(identity: LogIdentity) -> str:
 def cursor_of(table: Table) -> Cursor | None:
     """Return the cursor of a client that has all there is; ``None`` of an unnamed log.
 
-    Later records have log times that are not smaller than that of the last record read,
-    partition by partition. Where none was read nothing is known: such a cursor is as good
-    as one from the beginning of time.
+    Later records are appended later than the last record read, partition by partition.
+    Where none was read nothing is known: such a cursor is as good as one from the beginning
+    of time. It has the append time of the last record and not the log time, which stays
+    ahead for as long as a clock once was.
     """
     if table.identity is None:
         return None
     parts = range(table.identity.partitions)
     return Cursor(
         log_name(table.identity),
-        min(table.log_times.get(part, 0) for part in parts),
+        min(table.append_times.get(part, 0) for part in parts),
         tuple(table.positions.get(part, 0) for part in parts),
+        table.terms_digest,
     )
 
 
@@ -105,13 +126,41 @@ def refusal(
     ):
         return Refusal.OTHER_LOG
     # By our clock too: a log that nobody writes to forgets all the same.
-    oldest_ms = max(now_ms, table.newest_ms) - tombstones_ms
-    forgotten_ms = max(
-        table.registry_places.forgotten_ms, table.balance_places.forgotten_ms
-    )
-    if cursor.time_ms < oldest_ms or cursor.time_ms <= forgotten_ms:
+    latest_ms = max(now_ms, table.newest_ms)
+    if cursor.time_ms < latest_ms - tombstones_ms or table.has_forgotten(
+        cursor.by_partition
+    ):
         return Refusal.TOO_OLD
-    return None if has_reached(table, cursor) else Refusal.AHEAD
+    if cursor.terms is None:
+        return Refusal.OTHER_TIMELINE
+    if not has_reached(table, cursor):
+        return Refusal.AHEAD
+    return _refusal_by_terms(cursor, table, latest_ms=latest_ms)
+
+
+def _refusal_by_terms(
+    cursor: Cursor, table: Table, *, latest_ms: int
+) -> Refusal | None:
+    """Return why a cursor that the table has reached is not one of this log's.
+
+    Its positions must be those of the terms that it names. And the log's clock must not
+    have been ahead when it was taken, for then nobody knows how old it is: it is younger
+    than all that was read since, or than the term after its own.
+    """
+    found = {
+        part: term_at(table.terms.get(part), position)
+        for part, position in enumerate(cursor.positions)
+    }
+    if digest_of(found.values()) != cursor.terms:
+        return Refusal.OTHER_TIMELINE
+    later_ms = [latest_ms]
+    for part, term in found.items():
+        following = successor(table.terms[part], term) if term else None
+        if following is not None:
+            later_ms.append(following.started_at)
+    if cursor.time_ms > min(later_ms) + _CLOCK_SLACK_MS:
+        return Refusal.TOO_OLD
+    return None
 
 
 def has_reached(table: Table, cursor: Cursor) -> bool:

@@ -91,6 +91,22 @@ class Hub:
         """Up to which log time each shard is processed, of those that have said it."""
         return {n: mark.log_time for n, mark in self._table.watermarks.items()}
 
+    def check_terms(self, *, checked: bool) -> None:
+        """Say whether the records applied from now on are to agree with the terms read.
+
+        They need not while what stood in the log before is read: compaction may have
+        taken the terms between two records. After that ``apply`` raises ``OtherTimeline``
+        for a log that has lost what was read of it.
+        """
+        self._table.checks_terms = checked
+
+    def agree(self, terms: bytes) -> None:
+        """Compare the newest terms of a shard, as read again, with what was read before.
+
+        Raises ``OtherTimeline`` if the log has lost some of that.
+        """
+        self._table.agree(terms)
+
     def vanished(self, present: Container[bytes]) -> dict[bytes, int]:
         """Return the keys of the table that are not ``present`` in the log any more.
 
@@ -109,7 +125,8 @@ class Hub:
         """Take a batch of records of ``latest``; return what goes to whom.
 
         Each client is in at most one write. Of several changes of one key the newest is
-        sent. ``places`` tell where the records stand; cursors are made of them.
+        sent. ``places`` tell where the records stand; cursors are made of them. Raises
+        ``OtherTimeline``, see ``check_terms``; then the table is of no use any more.
         """
         return self._writes(self._changes.take(records, places), now_ms=now_ms)
 

@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import repeat
+from itertools import islice, repeat
 from typing import Generic, NamedTuple, TypeVar
 
 _Key = TypeVar("_Key", bound=tuple[str, str])
@@ -12,11 +12,15 @@ MAX_GONE = 1_000_000
 
 
 class Place(NamedTuple):
-    """Where a record stands; ``time_ms`` is its append time."""
+    """Where a record stands; ``time_ms`` is its append time.
+
+    ``term`` is the id of the term that the record says it was written in, if it does.
+    """
 
     partition: int
     offset: int
     time_ms: int
+    term: str | None = None
 
 
 # More than any partition has.
@@ -42,8 +46,8 @@ class Places(Generic[_Key]):
         self._oldest_gone: deque[tuple[_Key, Place]] = deque()
         # Of all records that hold a value now: another number when these are others.
         self.fingerprint = 0
-        # Log time up to which withdrawn keys were forgotten.
-        self.forgotten_ms = -1
+        # In each partition the position past the last tombstone that was forgotten.
+        self._forgotten: dict[int, int] = {}
 
     def __len__(self) -> int:
         """Return how many withdrawn keys are remembered, overtaken ones included."""
@@ -80,6 +84,19 @@ class Places(Generic[_Key]):
         """Forget keys that were withdrawn before a time."""
         while self._oldest_gone and self._oldest_gone[0][1].time_ms < before_ms:
             self._forget_oldest()
+
+    def has_forgotten(self, since: Positions) -> bool:
+        """Tell whether a key that was withdrawn at or past ``since`` was forgotten."""
+        return any(
+            position > since.get(partition, 0)
+            for partition, position in self._forgotten.items()
+        )
+
+    def newest(self) -> Iterator[tuple[int, int]]:
+        """Yield partition and offset of the newest record of a value in each partition."""
+        for partition in sorted(self._offsets):
+            for offset in islice(reversed(self._offsets[partition].values()), 1):
+                yield partition, offset
 
     def partition_of(self, owner: str) -> int:
         """Return where the keys of an owner stand that has had any."""
@@ -131,7 +148,8 @@ class Places(Generic[_Key]):
 
     def _forget_oldest(self) -> None:
         key, place = self._oldest_gone.popleft()
-        self.forgotten_ms = max(self.forgotten_ms, place.time_ms)
+        position = max(self._forgotten.get(place.partition, 0), place.offset + 1)
+        self._forgotten[place.partition] = position
         # Unless it came back, or was withdrawn again.
         if self._gone.get(key[0], {}).get(key) == place:
             self._bring_back(key)

@@ -2,7 +2,8 @@
 
 from typing import NamedTuple, assert_never
 
-from edge.core.places import Place, Places
+from edge.core.places import Place, Places, Positions
+from edge.core.timeline import OtherTimeline, contradicts, digest_of, record_term
 from schemas.balances import Balance
 from schemas.base import Malformed
 from schemas.ids import ContractId, UserId
@@ -20,7 +21,7 @@ from schemas.prices import Price
 from schemas.tokens import Token
 
 Held = tuple[UserId, ContractId]
-_PRICE, _TOKEN = b"price:", b"token:"
+_PRICE, _TOKEN, _TERMS = b"price:", b"token:", b"terms:"
 # How a price and a token are called among the places.
 PRICE, TOKEN = "price", "token"
 _TOMBSTONES_MS = 82_800_000
@@ -40,13 +41,14 @@ NOTHING = Change()
 class Table:
     """The newest value of each key. Owned by one hub, which alone applies records.
 
-    ``positions`` are the offsets after the newest records read, ``log_times`` the log
-    times of these. It remembers keys that were withdrawn for ``tombstones_ms`` of log time.
+    ``positions`` are the offsets after the newest records read, ``append_times`` and
+    ``log_times`` the append and log times of these. It remembers keys that were withdrawn for ``tombstones_ms`` of log time.
     """
 
     def __init__(self, *, tombstones_ms: int = _TOMBSTONES_MS) -> None:
         self._tombstones_ms = tombstones_ms
         self.positions: dict[int, int] = {}
+        self.append_times: dict[int, int] = {}
         self.log_times: dict[int, int] = {}
         self.registry_places: Places[tuple[ContractId, str]] = Places()
         self.balance_places: Places[Held] = Places()
@@ -59,6 +61,13 @@ class Table:
         self.watermarks: dict[int, Watermark] = {}
         self.observed: dict[int, Observed] = {}
         self.terms: dict[int, Terms] = {}
+        # Of the newest terms of all partitions; ``None`` while one has none.
+        self.terms_digest: str | None = None
+        # Another number when what is known of terms may be something else.
+        self.terms_read = 0
+        # Whether records must agree with the terms known: once all that stood in the log
+        # was read. Until then compaction may have taken the terms between two records.
+        self.checks_terms = False
         self.unreadable = 0
 
     def __len__(self) -> int:
@@ -91,8 +100,10 @@ class Table:
         """Take one record of ``latest``; return what it changed.
 
         A record that cannot be read (of a newer version, perhaps) is counted and leaves
-        the table as it was.
+        the table as it was. Raises ``OtherTimeline``, if it ``checks_terms``, for a record
+        which shows that the log has lost some that were read of it: the table is wrong.
         """
+        before = self.positions.get(place.partition, 0)
         self._pass(place)
         if value is None:
             # Append times may step back, log times do not.
@@ -102,16 +113,42 @@ class Table:
         if isinstance(latest, Malformed):
             self.unreadable += 1
             return NOTHING
+        if isinstance(latest, Watermark | Terms) and self.checks_terms:
+            self._check(latest, place, before=before)
         return self._take(latest, place)
 
     @property
     def newest_ms(self) -> int:
-        """The newest log time read."""
-        return max(self.log_times.values(), default=0)
+        """The append time of the last record read, of the partition where it is newest."""
+        return max(self.append_times.values(), default=0)
+
+    def has_forgotten(self, since: Positions) -> bool:
+        """Tell whether a key that was withdrawn at or past ``since`` was forgotten."""
+        return self.registry_places.has_forgotten(
+            since
+        ) or self.balance_places.has_forgotten(since)
+
+    def agree(self, terms: bytes) -> None:
+        """Compare the newest terms of a shard with all that was read of it until now.
+
+        Raises ``OtherTimeline`` if the log has lost some of that.
+        """
+        read = decode_latest(_TERMS, terms)
+        known = self.terms.get(read.shard) if isinstance(read, Terms) else None
+        if known is None or not isinstance(read, Terms):
+            return
+        if contradicts(known, read, self.positions[read.shard]):
+            raise OtherTimeline(read.shard)
+
+    def record_term(self, partition: int, offset: int) -> str | None:
+        """Name the term of a record; ``None`` if no term of its shard is known."""
+        terms = self.terms.get(partition)
+        return record_term(terms, offset) if terms else None
 
     def _pass(self, place: Place) -> None:
-        partition, offset, time_ms = place
+        partition, offset, time_ms, _ = place
         self.positions[partition] = offset + 1
+        self.append_times[partition] = time_ms
         if time_ms > self.log_times.get(partition, -1):
             self.log_times[partition] = time_ms
             oldest_ms = time_ms - self._tombstones_ms
@@ -136,11 +173,34 @@ class Table:
                 self.observed[latest.shard] = latest
             case Terms():
                 self.terms[latest.shard] = latest
+                self._digest_terms()
             case LogIdentity():
                 self.identity = latest
+                self._digest_terms()
             case _:
                 assert_never(latest)
         return NOTHING
+
+    def _digest_terms(self) -> None:
+        self.terms_read += 1
+        if self.identity is None:
+            self.terms_digest = None
+            return
+        found = map(self.terms.get, range(self.identity.partitions))
+        self.terms_digest = digest_of(
+            each.terms[-1] if each else None for each in found
+        )
+
+    def _check(self, latest: Watermark | Terms, place: Place, *, before: int) -> None:
+        known = self.terms.get(latest.shard)
+        if known is None:
+            return
+        if isinstance(latest, Terms):
+            is_other = contradicts(known, latest, before)
+        else:
+            is_other = place.term not in {None, known.terms[-1].id}
+        if is_other:
+            raise OtherTimeline(latest.shard)
 
     def _take_token(self, token: Token, place: Place) -> Change:
         contract = token.contract_id

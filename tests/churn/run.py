@@ -21,7 +21,16 @@ from tests.churn.history import PARTITIONS, History, Key
 from tests.churn.view import View, values
 from tests.support import edge_table
 from tests.support.edge_process import EdgeProcess, edge_process
-from tests.support.edge_table import ANNE, BOB, CHA, WELSH, Record, identity, token
+from tests.support.edge_table import (
+    ANNE,
+    BOB,
+    CHA,
+    WELSH,
+    Record,
+    identity,
+    terms,
+    token,
+)
 from tests.support.logs import now_ms
 from tests.support.raw_ws import CLOSE, TEXT, frame, open_raw
 from tests.support.serving import MARKERS, Message
@@ -236,4 +245,6 @@ async def a_log(folder: Path) -> AsyncIterator[EventLog]:
         for key, value in records:
             place = partition_of(partition_key(key), PARTITIONS)
             await log.append(LATEST, [(place, Entry(key, value))])
+        for part in range(PARTITIONS):
+            await log.append(LATEST, [(part, Entry(*terms(part)))])
         yield log

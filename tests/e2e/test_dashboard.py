@@ -62,7 +62,7 @@ async def test_it_shows_prices_and_balances_as_they_change(tmp_path: Path) -> No
         assert "$0.4684" in shown
         assert "STX\t$0.63" in shown
         await page.until("world", "simulated")
-        await page.until("cursor", r"^1\.0{12}\.")
+        await page.until("cursor", r"^2\.0{12}\.")
         await watch(page, ANNE)
         held = await page.until("balance-rows", "CHA")
         assert "1,500" in held
@@ -81,7 +81,7 @@ async def test_it_goes_on_after_a_cut(tmp_path: Path) -> None:
             port = edge.edge.port
             opened = page_at(f"http://{edge.host}/", tmp_path / "browser")
             page = await stack.enter_async_context(opened)
-            await page.until("cursor", r"^1\.")
+            await page.until("cursor", r"^2\.")
         # What was known stays, and the page says that it hears nothing.
         await page.until("state-prices", "cut off|connecting")
         await page.until("ready", "not ready")

@@ -12,7 +12,7 @@ from eventlog.port import Entry, EventLog
 from schemas.ids import ContractId
 from schemas.topics import LATEST
 from tests.support import edge_table
-from tests.support.edge_table import ANNE, BOB, Record, identity, token
+from tests.support.edge_table import ANNE, BOB, Record, identity, terms, token
 from tests.support.raw_ws import CLOSE, TEXT, RawSocket, frame, open_raw
 
 TOKENS = [ContractId(f"{BOB}.bystander-{number}") for number in range(4)]
@@ -113,6 +113,7 @@ async def settle(log: EventLog) -> None:
     await publish(
         log,
         identity(partitions=1),
+        terms(0),
         *(token(each, decimals=0) for each in TOKENS),
     )
 

@@ -132,7 +132,7 @@ def _upgrade(dice: random.Random) -> Asked:
 def _stream(dice: random.Random) -> Asked:
     """Events asked for, from a cursor that is none."""
     value = dice.choice(_SPOILT_VALUES)
-    query = dice.choice(("", "?since=", "?since=x", "?since=1.000000000000.0.0"))
+    query = dice.choice(("", "?since=", "?since=x", "?since=2.000000000000.0.0.0"))
     path = dice.choice(("/prices", "/balances"))
     headers = ["Accept: text/event-stream"]
     if dice.random() < 0.7:

@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -168,14 +169,23 @@ async def test_since_a_cursor_only_what_changed_is_sent(tmp_path: Path) -> None:
         assert (held["balances"], held["recovered"]) == ([], True)
 
 
-async def test_since_another_log_everything_is_sent(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("cursor", "why"),
+    [
+        ("2.ffffffffffff.1.0-0.0", "other-log"),
+        ("1.000000000000.ffffffffffff.1-1", "other-timeline"),
+    ],
+)
+async def test_since_a_cursor_that_is_not_of_this_log_everything_is_sent(
+    tmp_path: Path, cursor: str, why: str
+) -> None:
     async with serving(tmp_path, before=two_prices) as edge, edge.http() as http:
-        body = (await http.get("/prices?since=1.ffffffffffff.1.0-0")).json()
-    assert (body["recovered"], body["why"]) == (False, "other-log")
+        body = (await http.get(f"/prices?since={cursor}")).json()
+    assert (body["recovered"], body["why"]) == (False, why)
     assert len(body["prices"]) == 3
 
 
-@pytest.mark.parametrize("cursor", ["", "nonsense", "1.0.0.0", "0"])
+@pytest.mark.parametrize("cursor", ["", "nonsense", "1.0.0.0", "2.0.0.0.0", "0"])
 async def test_what_is_no_cursor_is_refused_in_words(
     tmp_path: Path, cursor: str
 ) -> None:
@@ -201,8 +211,8 @@ async def ahead_of(edge: Serving, http: httpx.AsyncClient) -> str:
     """Return a cursor that is one record further than the edge."""
     cursor = parse_cursor((await http.get("/prices")).headers["feed-cursor"])
     assert cursor is not None
-    before, _, _ = cursor.text().rpartition(".")
-    return f"{before}." + "-".join(f"{each + 1:x}" for each in cursor.positions)
+    positions = tuple(position + 1 for position in cursor.positions)
+    return replace(cursor, positions=positions).text()
 
 
 @pytest.mark.parametrize("comes", [True, False])

@@ -1,6 +1,7 @@
 """Server-sent events over real sockets: the same messages as on a WebSocket."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -156,7 +157,14 @@ async def test_who_comes_back_gets_what_changed(tmp_path: Path, where: str) -> N
 
 @pytest.mark.parametrize(
     ("cursor", "why"),
-    [("nonsense", "unreadable"), ("1.ffffffffffff.1.0-0", "other-log")],
+    [
+        ("nonsense", "unreadable"),
+        ("1.ffffffffffff.1.0-0", "other-log"),
+        ("2.ffffffffffff.1.0-0.0", "other-log"),
+        # Of version 1, or from before all terms were known.
+        ("1.000000000000.ffffffffffff.1-1", "other-timeline"),
+        ("2.000000000000.ffffffffffff.1-1.0", "other-timeline"),
+    ],
 )
 async def test_who_cannot_go_on_is_told_and_gets_everything(
     tmp_path: Path, cursor: str, why: str
@@ -174,9 +182,9 @@ async def test_a_stream_waits_for_a_cursor_that_is_ahead(tmp_path: Path) -> None
     async with serving(tmp_path, before=two_prices) as running:
         cursor = parse_cursor(await a_cursor(running))
         assert cursor is not None
-        log, _, _ = f"{cursor.text()}".rpartition(".")
-        ahead = "-".join(f"{each + 1:x}" for each in cursor.positions)
-        headers = {"Last-Event-ID": f"{log}.{ahead}"}
+        positions = tuple(position + 1 for position in cursor.positions)
+        ahead = replace(cursor, positions=positions)
+        headers = {"Last-Event-ID": ahead.text()}
         async with streaming(running, headers=headers) as stream:
             await stream.next()
             await running.taken_in()  # one record in each partition at least

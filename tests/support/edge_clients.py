@@ -9,7 +9,7 @@ from edge.core.hub import ClientId, Effects, Hub, Rules, Write
 from edge.core.places import Place
 from schemas.extras import FEATURES
 from schemas.wire import Party
-from tests.support.edge_table import NOW_MS, Record, heard, identity
+from tests.support.edge_table import NOW_MS, Record, heard, identity, terms
 
 Message = dict[str, Any]
 
@@ -52,7 +52,7 @@ class Desk:
         self._offset = 0
         self._clients = 0
         said = identity(partitions=1)
-        self.put(said, *records)
+        self.put(said, terms(0), *records)
 
     def put(self, *records: Record, at_ms: int = NOW_MS) -> list[Write]:
         places = []

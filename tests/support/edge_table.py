@@ -9,8 +9,14 @@ from edge.core.table import Table
 from schemas.balances import Balance, MainnetPart, SubnetPart
 from schemas.base import encode
 from schemas.ids import ContractId, Network, UserId
-from schemas.latest import IDENTITY_KEY, balance_key, price_key, token_key
-from schemas.log import LogIdentity, World
+from schemas.latest import (
+    IDENTITY_KEY,
+    balance_key,
+    price_key,
+    terms_key,
+    token_key,
+)
+from schemas.log import LogIdentity, Term, Terms, World
 from schemas.prices import Market, Price
 from schemas.tokens import Token, TokenFields
 
@@ -39,6 +45,12 @@ def identity(
         created_at=0,
     )
     return IDENTITY_KEY, encode(said)
+
+
+def terms(shard: int, *terms: Term) -> Record:
+    """Return the terms of a shard; without any it has one that began with the log."""
+    first = Term(f"{shard:012x}", 0, 0)
+    return terms_key(shard), encode(Terms(shard=shard, terms=terms or (first,)))
 
 
 def price(

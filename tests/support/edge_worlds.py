@@ -2,16 +2,18 @@
 
 import itertools
 from collections import Counter
+from copy import deepcopy
 from dataclasses import dataclass, field
 
 from edge.core.hub import Hub, Rules, Write
 from edge.core.places import Place
 from edge.core.table import Table
+from processor.core.terms import with_term
 from schemas.base import encode
 from schemas.extras import FEATURES
 from schemas.ids import STX, ContractId, UserId
 from schemas.latest import IDENTITY_KEY, watermark_key
-from schemas.log import Watermark
+from schemas.log import Term, Terms, Watermark
 from tests.support.edge_table import (
     ANNE,
     BOB,
@@ -23,6 +25,7 @@ from tests.support.edge_table import (
     gone,
     identity,
     price,
+    terms,
     token,
 )
 
@@ -32,6 +35,7 @@ PARTITIONS = 2
 TOKENS, USERS = (CHA, WELSH, STX), (ANNE, BOB)
 # As the log does, it forgets a tombstone a day after it was written.
 KEPT_MS = 24 * HOUR_MS
+_term_ids = itertools.count(1)
 RULES = Rules(features=FEATURES, piece_bytes=1_000)
 
 
@@ -39,7 +43,7 @@ def partition_of(key: bytes) -> int:
     """Return where a key stands: all keys of a token or a user in one partition."""
     if key == IDENTITY_KEY:
         return 0
-    if key.startswith(b"watermark:"):
+    if key.startswith((b"watermark:", b"terms:")):
         return int(key[-1:])
     return key.split(b":")[1][-1] % PARTITIONS
 
@@ -59,9 +63,15 @@ class Log:
     now_ms: int = START_MS
     _offsets: "Counter[int]" = field(default_factory=Counter)
     _versions: "Counter[bytes]" = field(default_factory=Counter)
+    _terms: dict[int, Terms | None] = field(
+        default_factory=lambda: dict.fromkeys(range(PARTITIONS))
+    )
+    _ownerless: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.put(identity())
+        for part in range(PARTITIONS):
+            self.begin_term(part)
         for each in (CHA, WELSH):
             self.put(token(each, decimals=0))
         self.tick()
@@ -69,11 +79,29 @@ class Log:
     def put(self, record: Record) -> None:
         key, value = record
         part = partition_of(key)
+        if part in self._ownerless:
+            self._ownerless.remove(part)
+            self.begin_term(part)
         # Offsets have holes: a transaction marker after each record.
         self._offsets[part] += 2
         self.now_ms += 1
         place = Place(part, self._offsets[part], self.now_ms)
         self.records.append(Placed(place, key, value))
+
+    def begin_term(self, part: int) -> None:
+        """Let another owner take a partition, as a processor does."""
+        term = Term(f"{next(_term_ids):012x}", self._offsets[part] + 1, self.now_ms)
+        self._terms[part] = kept = with_term(self._terms[part], part, term)
+        self.put(terms(part, *kept.terms))
+
+    def copied(self) -> "Log":
+        """Return what a copy of the log holds that is put in place later.
+
+        Nothing is written to it before an owner has begun a term.
+        """
+        copy = deepcopy(self)
+        copy._ownerless = set(range(PARTITIONS))
+        return copy
 
     def last_offset(self, part: int) -> int:
         return self._offsets[part]

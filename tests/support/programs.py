@@ -18,7 +18,7 @@ from stacks_feed_client import Feed, Options, Price, Subscription, connect
 from tests.support.feeding import Publisher
 from tests.support.logs import read_all
 from tests.support.processes import run
-from tests.support.serving import LONG_S, PARTITIONS
+from tests.support.serving import LONG_S, PARTITIONS, begin_term
 
 
 class Program:
@@ -84,12 +84,14 @@ async def prices_in(log: EventLog) -> dict[tuple[str, int], Decimal]:
 async def a_log_for_processes(cwd: Path) -> AsyncIterator[EventLog]:
     """Make the log of the services that will run in ``cwd``; open it for the test.
 
-    Each shard has said how far it is, as processors do: else no cursor is of any use.
+    Each shard has an owner that has said how far it is, as processors do: else no cursor
+    is of any use.
     """
     await run("topics", "apply", cwd=cwd)
     path, now_ms = cwd / "data" / "stacks-feed.sqlite", SystemClock().now_ms
     async with open_sqlite(SqliteConfig(path, now_ms=now_ms)) as log:
         for shard in range(PARTITIONS):
+            await begin_term(log, shard)
             mark = encode(Watermark(shard=shard, log_time=now_ms()))
             await log.append(LATEST, [(shard, Entry(watermark_key(shard), mark))])
         yield log

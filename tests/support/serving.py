@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx
 from websockets.asyncio.client import ClientConnection, connect
@@ -21,8 +22,14 @@ from runtime.clock import SystemClock
 from schemas.balances import Balance, MainnetPart, SubnetPart
 from schemas.base import encode
 from schemas.ids import STX, ContractId, Network, UserId
-from schemas.latest import IDENTITY_KEY, balance_key, price_key, token_key
-from schemas.log import LogIdentity, World
+from schemas.latest import (
+    IDENTITY_KEY,
+    balance_key,
+    price_key,
+    terms_key,
+    token_key,
+)
+from schemas.log import LogIdentity, Term, Terms, World
 from schemas.prices import Market, Price
 from schemas.tokens import Token, TokenFields
 from schemas.topics import DEMAND, LATEST, TOPICS, partition_key
@@ -239,6 +246,18 @@ async def identity(log: EventLog, world: World) -> None:
         created_at=0,
     )
     await put(log, LATEST, IDENTITY_KEY, encode(said))
+    for shard in range(PARTITIONS):
+        await begin_term(log, shard)
+
+
+async def begin_term(log: EventLog, shard: int, *earlier: Term) -> Term:
+    """Begin a term at the end of a shard, as its owner does; return it."""
+    at = Partition(LATEST, shard)
+    start = (await log.ends([at]))[at]
+    term = Term(uuid4().hex[:12], start, SystemClock().now_ms())
+    terms = Terms(shard=shard, terms=(*earlier, term))
+    await log.append(LATEST, [(shard, Entry(terms_key(shard), encode(terms)))])
+    return term
 
 
 async def price(

@@ -26,6 +26,7 @@ from tests.support.edge_table import (
     gone,
     identity,
     price,
+    terms,
     token,
 )
 from tests.support.edge_worlds import TOKENS, USERS, Edge, Log, subnet
@@ -155,6 +156,8 @@ def test_a_place_counts_with_its_partition() -> None:
         hub.apply([record], places=[place], now_ms=NOW_MS)
         return hub.bodies.tag(hub.bodies.asked("prices", [CHA_SUBNET]))
 
+    for part in (0, 1):
+        put(terms(part), part, 0)
     put(identity(), 0, 1)
     put(price(CHA, "1"), 0, 5)
     put(price(WELSH, "2"), 1, 5)

@@ -55,10 +55,11 @@ def test_withdrawn_keys_grow_old() -> None:
     found.put(A1, at(3))
     found.withdraw(B1, at(4))
     found.withdraw(A2, at(5))
-    assert found.forgotten_ms == -1
+    assert not found.has_forgotten({})
     found.forget_gone(before_ms=1_005)
     assert (list(found.gone({})), len(found)) == ([A2], 1)
-    assert found.forgotten_ms == 1_004
+    assert found.has_forgotten({0: 4})
+    assert not found.has_forgotten({0: 5})
 
 
 def test_no_more_withdrawn_keys_are_remembered_than_there_is_room_for(
@@ -68,7 +69,21 @@ def test_no_more_withdrawn_keys_are_remembered_than_there_is_room_for(
     found: Places[Key] = Places()
     for offset, key in enumerate((A1, A2, B1)):
         found.withdraw(key, at(offset))
-    assert (list(found.gone({})), found.forgotten_ms) == ([A2, B1], 1_000)
+    assert list(found.gone({})) == [A2, B1]
+    assert found.has_forgotten({})
+    assert not found.has_forgotten({0: 1})
+
+
+def test_the_newest_record_of_a_value_is_told_by_partition() -> None:
+    found: Places[Key] = Places()
+    assert list(found.newest()) == []
+    found.put(("b", "1"), Place(1, 3, 0))
+    found.put(A1, at(7))
+    found.put(A2, at(9))
+    assert list(found.newest()) == [(0, 9), (1, 3)]
+    found.withdraw(A2, at(10))
+    found.withdraw(("b", "1"), Place(1, 11, 0))
+    assert list(found.newest()) == [(0, 7)]
 
 
 keys = st.tuples(st.sampled_from("ab"), st.sampled_from("12"))

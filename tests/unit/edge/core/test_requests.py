@@ -157,7 +157,7 @@ def test_updates_have_versions_and_the_last_of_a_write_the_cursor() -> None:
     assert "cursor" not in first
     cursor = parse_cursor(last["cursor"])
     assert cursor is not None
-    assert cursor.positions == (8,)
+    assert cursor.positions == (9,)
     owner = desk.speaker("balances", "resume")
     (batch,) = owner.asks("SUBSCRIBE", userIds=[ANNE])
     assert [each["version"] for each in batch["balances"]] == [4, 0]
