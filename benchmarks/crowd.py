@@ -25,7 +25,7 @@ from benchmarks.logs import now_ms
 from eventlog.port import Entry, EventLog
 from eventlog.sqlite import SqliteConfig, open_sqlite
 from schemas.topics import LATEST
-from tests.support.edge_table import Record, identity
+from tests.support.edge_table import Record, identity, terms
 
 _SOURCE = ROOT / "benchmarks/crowd.c"
 _ANSWER_S = 120.0
@@ -164,7 +164,7 @@ async def scene(
     path = folder / "log.sqlite"
     async with open_sqlite(SqliteConfig(path, now_ms=now_ms)) as log:
         await log.create(specs(partitions=PARTITIONS, audit_days=0))
-        before = [identity(partitions=PARTITIONS), *table]
+        before = [identity(partitions=PARTITIONS), terms(0), *table]
         await log.append(LATEST, [(0, Entry(*each)) for each in before])
         server = [sys.executable, "-m", "benchmarks.edge_server", str(path)]
         async with _process(server, core=0) as edge:

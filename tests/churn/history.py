@@ -72,5 +72,6 @@ class History:
 
 def positions_of(cursor: str) -> dict[int, int]:
     """Return the positions in a cursor, by partition."""
-    found = cursor.rsplit(".", maxsplit=1)[-1].split("-")
+    _, _, _, places, _ = cursor.split(".")
+    found = places.split("-")
     return {number: int(each, 16) for number, each in enumerate(found)}

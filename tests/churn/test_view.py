@@ -83,14 +83,14 @@ def test_what_went_between_unsubscribing_and_subscribing_again_is_not_told() -> 
     view.history.appended(_A, 3)
     view.pong(1)
     view.pong(2)
-    view.take(price(0, cursor="1.x.0.4-4") | {"type": "HEARTBEAT"})
+    view.take(price(0, cursor="2.x.0.4-4.0") | {"type": "HEARTBEAT"})
     assert view.flaws == view.lacks(told=True) == []
 
 
 @pytest.mark.parametrize(("end", "is_true"), [("2", True), ("3", False)])
 def test_a_cursor_comes_after_all_that_it_covers(end: str, is_true: bool) -> None:
     view = a_view()
-    view.take(price(2, cursor=f"1.x.0.{end}-{end}"))
+    view.take(price(2, cursor=f"2.x.0.{end}-{end}.0"))
     assert (view.flaws == []) is is_true
 
 

@@ -196,7 +196,8 @@ async def current_term(log: EventLog) -> Term:
 @asynccontextmanager
 async def replaced(folder: Path) -> AsyncIterator[tuple[Serving, CutLog, Path]]:
     """Serve a log from which the edge can be cut off, and end as the edge must."""
-    lost = pytest.RaisesGroup(pytest.RaisesExc(LogReplaced, match="started again"))
+    error = pytest.RaisesExc(LogReplaced, match="started again")
+    lost = pytest.RaisesGroup(error, flatten_subgroups=True)
     async with a_log(folder) as log:
         await identity(log, World.SIMULATED)
         cut = CutLog(log)
