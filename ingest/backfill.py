@@ -344,6 +344,8 @@ async def _scan(
 ) -> None:
     """Read what the raw topics hold of the keys of the files."""
     parts = [Partition(t, n) for t in sorted(keys.topics()) for n in range(partitions)]
+    if not parts:
+        return
     oldest, ends = await log.oldest(parts), await log.ends(parts)
     total = sum(ends[p] - oldest[p] for p in parts)
     async with log.reader(oldest) as reader:

@@ -216,7 +216,7 @@ def _csv_rows(path: Path, opened: _Metered, reader: RowReader) -> Iterator[FileR
     rows = csv.reader(
         _within_limit(lines, too_long),
         delimiter=delimiter,
-        skipinitialspace=reader.layout is not Layout.EXPORT,
+        skipinitialspace=True,
     )
     for row in _csv_read(rows):
         yield from (FileRow(number, _TOO_LONG) for number in too_long)

@@ -3,11 +3,11 @@
 import argparse
 import asyncio
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 from rich.console import Console
@@ -94,19 +94,21 @@ class _Run:
         return BackfillConfig(opened.identity.partitions, rules, self._skip_bad)
 
     async def _run(self, opened: Opened, config: BackfillConfig) -> None:
-        with _bars() as progress:
-            planning = planned(opened.log, self._files, config, progress=progress)
+        with _bars() as bars:
+            planning = planned(opened.log, self._files, config, progress=bars.show)
             async with planning as backfill:
                 report = self._report = backfill.report
+                bars.stop()
                 if not self._as_json:
                     _print(plan_in_words(report))
-                await self._write(backfill)
+                await self._write(backfill, bars)
+                bars.stop()
                 if self._as_json:
                     _print(_as_json(report, dry_run=self._dry_run))
                 elif not self._dry_run:
                     _print(f"{_count(report.written, 'row')} written")
 
-    async def _write(self, backfill: Backfill) -> None:
+    async def _write(self, backfill: Backfill, bars: "_Bars") -> None:
         report = backfill.report
         if backfill.is_blocked:
             if self._as_json:
@@ -114,6 +116,7 @@ class _Run:
             raise BackfillRefused(why_blocked(report))
         if self._dry_run:
             return
+        bars.start()
         try:
             await backfill.write()
         except (LogError, BackfillStopped):
@@ -137,8 +140,16 @@ def _print(text: str) -> None:
     print(text, flush=True)
 
 
+class _Bars(NamedTuple):
+    """Bars on stderr; stopped while anything is printed, which they would take over."""
+
+    show: Progress
+    start: Callable[[], None]
+    stop: Callable[[], None]
+
+
 @contextmanager
-def _bars() -> Iterator[Progress]:
+def _bars() -> Iterator[_Bars]:
     """Show a bar for each phase on stderr; nothing where that is no terminal."""
     console = Console(stderr=True)
     with Bars(console=console, disable=not console.is_terminal) as bars:
@@ -149,7 +160,7 @@ def _bars() -> Iterator[Progress]:
         def show(phase: str, done: int, total: int) -> None:
             bars.update(tasks[phase], completed=done, total=total)
 
-        yield show
+        yield _Bars(show, bars.start, bars.stop)
 
 
 # ---- in words

@@ -7,6 +7,7 @@ from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -20,6 +21,7 @@ from schemas.latest import balance_key, price_key, token_key
 from schemas.prices import Price
 from schemas.tokens import Token, TokenFields
 from schemas.topics import CHANGES, LATEST
+from tests.support.logs import Place, open_at
 from tests.support.processes import LIMIT_S, run, running
 
 
@@ -242,3 +244,31 @@ async def test_a_log_without_topics_is_one_line(tmp_path: Path) -> None:
     ended = await run("tail", "--log", "x.sqlite", cwd=tmp_path)
     assert ended.code == 1
     assert "has no topics yet" in ended.err
+
+
+@pytest.mark.broker
+async def test_a_pipe_loses_nothing_on_a_broker_either(
+    broker: str, tmp_path: Path
+) -> None:
+    place = Place("kafka", broker, prefix=f"t{uuid4().hex[:12]}.")
+    settings: dict[str, object] = {
+        "log": f"kafka://{broker}",
+        "log_prefix": place.prefix,
+        "environment": "development",
+        "partitions": 2,
+    }
+    assert (await run("topics", "apply", cwd=tmp_path, **settings)).code == 0
+    arguments = ("tail", "--json", "--until-end", "--from")
+    async with open_at(place) as log, log.own(0) as owner:
+        await owner.commit({CHANGES: [change("1", 1), change("2", 2)]})
+        ended = await run(*arguments, "beginning", cwd=tmp_path, **settings)
+        first, second = map(json.loads, ended.out.splitlines())
+        assert (first["value"]["usd"], second["value"]["usd"]) == ("1", "2")
+        await owner.commit({CHANGES: [change("3", 3)]})
+        for cursor, prices in (
+            (first["cursor"], ["2", "3"]),
+            (second["cursor"], ["3"]),
+        ):
+            ended = await run(*arguments, cursor, cwd=tmp_path, **settings)
+            lines = map(json.loads, ended.out.splitlines())
+            assert [line["value"]["usd"] for line in lines] == prices

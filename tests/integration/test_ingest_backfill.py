@@ -266,7 +266,7 @@ async def test_a_plan_with_bad_lines_cannot_be_carried_out(
 
 @pytest.mark.parametrize("suffix", ["csv", "jsonl"])
 async def test_ids_of_another_network_are_bad(
-    sqlite: EventLog, tmp_path: Path, suffix: str
+    log: EventLog, tmp_path: Path, suffix: str
 ) -> None:
     if suffix == "csv":
         path = table(tmp_path / "a.csv", rows(3, contract=OF_TESTNET))
@@ -274,9 +274,9 @@ async def test_ids_of_another_network_are_bad(
     else:
         path = lines(tmp_path / "a.jsonl", price(1, contract=OF_TESTNET))
         line = 1
-    report = await fill(sqlite, path)
+    report = await fill(log, path)
     assert whys(report) == [f"a.{suffix}:{line}: not an id of mainnet: '{OF_TESTNET}'"]
-    assert await raw(sqlite) == {}
+    assert await raw(log) == {}
 
 
 @pytest.mark.parametrize("at", [EARLIEST_MS - 1, 0, None, 2**53 - 1])

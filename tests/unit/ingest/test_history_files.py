@@ -196,7 +196,8 @@ def test_a_quote_that_never_ends_costs_what_it_takes_and_not_the_memory(
 
 
 def test_an_export_in_csv_keeps_each_byte_of_a_value(tmp_path: Path) -> None:
-    value = b" " + record(0).replace(b",", b",\r\n ") + b" "
+    # As long as a value can be, and with blanks that are not ours to take away.
+    value = b" " + record(0).replace(b",", b",\r\n ") + b" " * 1_000_000
     quoted = value.decode().replace('"', '""')
     head = "appended_at,topic,shard,offset,key,value,value_base64"
     text = f'{head}\r\n{AT},prices.raw,0,7,{A},"{quoted}",\r\n'

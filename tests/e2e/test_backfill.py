@@ -1,9 +1,13 @@
-"""A backfill that is killed or interrupted goes on where it was, nothing twice."""
+"""`backfill` as a process: killed or interrupted it goes on where it was, nothing twice."""
 
 import asyncio
+import contextlib
 import json
+import os
 import signal
 import sqlite3
+import subprocess
+import sys
 from asyncio.subprocess import Process
 from contextlib import closing
 from pathlib import Path
@@ -14,7 +18,7 @@ from eventlog.port import Partition
 from schemas.topics import PRICES_RAW
 from tests.support.logs import Place, open_at, read_all
 from tests.support.places import KINDS, fresh_place
-from tests.support.processes import LIMIT_S, run, running
+from tests.support.processes import LIMIT_S, environment, run, running
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
@@ -59,6 +63,40 @@ async def written(place: Place) -> list[int]:
     of_tokens = [[int(s["usd"]) for s in seen if s["contractId"] == t] for t in TOKENS]
     assert all(numbers == sorted(numbers) for numbers in of_tokens)
     return sorted(number for numbers in of_tokens for number in numbers)
+
+
+def on_a_terminal(*arguments: str, cwd: Path) -> tuple[str, str]:
+    """Run a command whose stderr alone is a terminal; return stdout and what it shows."""
+    reading, writing = os.openpty()
+    shown = b""
+    with (cwd / "stdout").open("w+") as stdout:
+        process = subprocess.Popen(  # noqa: S603 - our own program
+            [sys.executable, "-m", "app", *arguments],
+            cwd=cwd,
+            env=environment({}) | {"TERM": "xterm"},
+            stdout=stdout,
+            stderr=writing,
+        )
+        os.close(writing)
+        with contextlib.suppress(OSError):  # that is how a terminal ends
+            while some := os.read(reading, 65_536):
+                shown += some
+        os.close(reading)
+        assert process.wait(LIMIT_S) == 0, shown
+        stdout.seek(0)
+        return stdout.read(), shown.decode()
+
+
+def test_the_plan_goes_to_stdout_and_the_bars_to_the_terminal(
+    path: Path, tmp_path: Path
+) -> None:
+    on_a_terminal("topics", "apply", cwd=tmp_path)
+    said, shown = on_a_terminal("backfill", path.name, cwd=tmp_path)
+    first, total, last = said.splitlines()
+    assert first.startswith("many.csv: 16,000 rows of 3 keys")
+    assert total.startswith("16,000 rows of 3 keys: 16,000 to write")
+    assert last == "16,000 rows written"
+    assert "reading files" in shown
 
 
 async def planned(process: Process) -> None:
