@@ -20,7 +20,7 @@ _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 # Everything behind the party is the room, as with the servers of the base protocol; the
 # addresses without a room came later.
-_ROOM = "{room:.+}"
+_ROOM = r"{room:[\s\S]+}"
 _BASE_PATHS: dict[Party, tuple[str, ...]] = {
     "prices": (f"/parties/prices/{_ROOM}", f"/parties/main/{_ROOM}", f"/party/{_ROOM}"),
     "balances": (f"/parties/balances/{_ROOM}",),
@@ -43,7 +43,7 @@ def application(parts: Parts, guard: Guard) -> web.Application:
             _any_method(f"/parties/{{party}}/{_ROOM}", _no_party),
             *[_resource(each.path, _READ_ONLY, each.handler) for each in _told(parts)],
             *[_resource(path, _READ_ONLY, page) for path, page in pages.handlers()],
-            _any_method("/{path:.*}", _not_found),
+            _any_method(r"/{path:[\s\S]*}", _not_found),
         ]
     )
     return app

@@ -119,6 +119,7 @@ async def test_other_methods_are_refused(tmp_path: Path, method: str) -> None:
         ("/parties/prices/", "Not found"),
         ("/parties", "Not found"),
         ("/x/y/z", "Not found"),
+        ("/x%0Ay", "Not found"),
     ],
 )
 async def test_what_is_not_there_is_not_found(
@@ -223,7 +224,18 @@ async def test_old_addresses_ignore_what_they_do_not_know(
             pass
 
 
-ROOMS = ["main/", "r/2", "a/b/c/", "a%2Fb", "%C3%BC", "x y", "..%2f..", "main//x", "/"]
+ROOMS = [
+    "main/",
+    "a%0Ab",
+    "r/2",
+    "a/b/c/",
+    "a%2Fb",
+    "%C3%BC",
+    "x y",
+    "..%2f..",
+    "main//x",
+    "/",
+]
 
 
 @pytest.mark.parametrize("room", ROOMS)
