@@ -47,6 +47,8 @@ class Parts:
     draw: Callable[[], float] = random.random
     # Long answers are compressed one after the other, beside the loop.
     packing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    # And made one after the other, in turns with everybody else.
+    making: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def closed_because(self) -> str | None:
         """Return why nobody is served now; ``None`` when everybody is.

@@ -7,7 +7,7 @@ from aiohttp import hdrs, web
 
 from edge import sse, websocket
 from edge.answering import judged
-from edge.core.bodies import Asked, Body
+from edge.core.bodies import Asked, Body, Everything
 from edge.core.cursor import parse_cursor
 from edge.core.etags import matches
 from edge.core.messages import triggered
@@ -120,8 +120,23 @@ class PartyResource:
             headers[hdrs.ETAG] = tag
             if matches(request.headers.get(hdrs.IF_NONE_MATCH), tag):
                 return web.Response(status=304, headers=headers)
-        body = hub.bodies.body(asked, now_ms=self.parts.clock.now_ms())
-        return await self._encoded(body, headers, request)
+        return await self._encoded(await self._body(asked, tag), headers, request)
+
+    async def _body(self, asked: Asked, tag: str | None) -> Body:
+        """Make an answer, a long one in turns with whoever else waits for the loop."""
+        parts, bodies, clock = self.parts, self.parts.hub.bodies, self.parts.clock
+        if len(bodies.shares(asked)) == 1:
+            return bodies.body(asked, now_ms=clock.now_ms())
+        async with parts.making:
+            # Whoever had the lock before may have made the same.
+            shares, rows = bodies.shares(asked), list[bytes]()
+            if len(shares) == 1:
+                return bodies.body(asked, now_ms=clock.now_ms())
+            now_ms = clock.now_ms()
+            for share in shares:
+                rows += bodies.rows(asked, share, now_ms=now_ms)
+                await clock.sleep(0)
+        return bodies.joined(asked, rows, tag, now_ms=now_ms)
 
     async def _changes(
         self, asked: Asked, since: str, request: web.Request
@@ -133,7 +148,18 @@ class PartyResource:
             return problem(400, "unreadable-cursor", said, VARY_NEGOTIATED)
         why = await judged(cursor, parts)
         RESUMES.labels(why.value if why else "recovered").inc()
-        body = parts.hub.bodies.since(asked, cursor, why, now_ms=parts.clock.now_ms())
+        hub, everything = parts.hub, None
+        if hub.bodies.tells_everything(asked, cursor, why):
+            at = hub.cursor()
+            made = await self._body(asked, hub.bodies.tag(asked))
+            everything = Everything(made.head, at)
+        body = hub.bodies.since(
+            asked,
+            cursor,
+            why,
+            now_ms=parts.clock.now_ms(),
+            everything=everything,
+        )
         return await self._encoded(body, {**VARY_NEGOTIATED, **NEVER_KEPT}, request)
 
     async def _encoded(

@@ -21,6 +21,8 @@ from schemas.wire import Party
 
 # Below so many changed values, and below such a part of all, they are told alone.
 _FEW, _PART_OF_ALL = 100, 4
+# Some milliseconds of work.
+_ROWS_A_TURN = 2_000
 _Key = TypeVar("_Key", bound=tuple[str, str])
 
 
@@ -45,6 +47,13 @@ class Body(NamedTuple):
         if gzip:
             return self.head.gzip_pieces(self.tail)
         return self.head.head, self.tail
+
+
+class Everything(NamedTuple):
+    """An answer with everything, and how far the table was before it was made."""
+
+    head: Packed
+    cursor: str | None
 
 
 class Asked(NamedTuple):
@@ -100,35 +109,86 @@ class Bodies:
         """Return the answer to a request for what stands in the table now."""
         return Body(self._head(asked, now_ms), body_tail(asked.party, now_ms=now_ms))
 
+    def shares(self, asked: Asked) -> list[Asked]:
+        """Return the parts in which a long answer is to be made, one in each turn.
+
+        One part, the whole, of an answer that is short or that is made already.
+        """
+        tag = self.tag(asked)
+        kept = self._kept.get(asked.party) if asked.ids is None else None
+        if asked.party == "prices" or (kept is not None and kept[0] == tag):
+            return [asked]
+        users = self._balances.users() if asked.ids is None else asked.ids
+        # Of a user named all tokens are told, of any other those that he holds.
+        at_once = max(1, _ROWS_A_TURN // max(1, len(self._table.tokens)))
+        if len(users) <= at_once:
+            return [asked]
+        starts = range(0, len(users), at_once)
+        return [asked._replace(ids=users[at : at + at_once]) for at in starts]
+
+    def rows(self, asked: Asked, share: Asked, *, now_ms: int) -> list[bytes]:
+        """Return the rows of a share, as they stand in the whole answer."""
+        users = map(UserId, share.ids or ())
+        zeros = asked.ids is not None
+        return self._balances.everything(users, zeros=zeros, now_ms=now_ms)
+
+    def joined(
+        self, asked: Asked, rows: Sequence[bytes], tag: str | None, *, now_ms: int
+    ) -> Body:
+        """Return the answer that consists of the rows of all shares.
+
+        ``tag`` is that of the moment before the first was made. The table may have changed
+        since: then rows are newer than the tag says, which costs a client that asks again
+        an answer, and never a value.
+        """
+        head = Packed(body_head(asked.party, rows))
+        if asked.ids is None and tag is not None:
+            self._kept[asked.party] = tag, head
+        return Body(head, body_tail(asked.party, now_ms=now_ms))
+
     def since(
-        self, asked: Asked, cursor: Cursor, why: Refusal | None, *, now_ms: int
+        self,
+        asked: Asked,
+        cursor: Cursor,
+        why: Refusal | None,
+        *,
+        now_ms: int,
+        everything: Everything | None = None,
     ) -> Body:
         """Return the answer to a request for what changed since a cursor.
 
-        With ``why`` that cannot be told: then it is everything.
+        With ``why`` that cannot be told: then it is everything. ``everything`` is that
+        answer, where it took several turns to make.
         """
         removed: list[bytes] = []
-        if why is not None:
-            head = self._head(asked, now_ms)
-        elif self._is_most(asked, cursor):
-            # The answer with everything is there already, or the next can use it.
-            head = self._head(asked, now_ms)
-            removed = self._withdrawn(cursor, now_ms)
+        at = everything.cursor if everything else self._cursor()
+        if self.tells_everything(asked, cursor, why):
+            head = everything.head if everything else self._head(asked, now_ms)
+            removed = [] if why else self._withdrawn(cursor, now_ms)
         else:
             updates = []
             for void, update in self._new(asked, cursor, now_ms):
                 removed += [void] if void else []
                 updates += [update] if update else []
             head = Packed(body_head(asked.party, updates))
-        at = cursor_of(self._table)
         tail = since_tail(
             asked.party,
             removed,
-            cursor=at.text() if at else None,
+            cursor=at,
             why=why.value if why else None,
             now_ms=now_ms,
         )
         return Body(head, tail)
+
+    def tells_everything(
+        self, asked: Asked, cursor: Cursor, why: Refusal | None
+    ) -> bool:
+        """Tell whether a request for what changed is answered with everything."""
+        return why is not None or self._is_most(asked, cursor)
+
+    def _cursor(self) -> str | None:
+        at = cursor_of(self._table)
+        return at.text() if at else None
 
     def _is_most(self, asked: Asked, cursor: Cursor) -> bool:
         """Tell whether so many balances changed that all are as well told.

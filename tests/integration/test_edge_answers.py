@@ -16,10 +16,19 @@ from websockets.exceptions import InvalidStatus
 from edge.config import Allowances
 from edge.core.limits import Rate
 from eventlog.port import EventLog
-from schemas.ids import ContractId
+from schemas.ids import ContractId, UserId
 from tests.support.deaf import closes, metric
 from tests.support.event_stream import streaming
-from tests.support.serving import BOB, LONG_S, Serving, prices, serving
+from tests.support.serving import (
+    BOB,
+    CHA,
+    LONG_S,
+    Serving,
+    balance,
+    prices,
+    serving,
+    the_tokens,
+)
 
 # An answer of about 2 MB; a kernel takes less than half of that for a slow reader.
 TOKENS = [ContractId(f"{BOB}.token-{number:06}") for number in range(12_000)]
@@ -197,6 +206,38 @@ async def test_a_long_answer_is_the_same_in_every_way_of_asking(tmp_path: Path) 
         )
         assert len(document.content) > 65_536
         assert document.headers["content-type"] == "application/json"
+
+
+USERS = [f"{BOB}.user-{number:04}" for number in range(1_000)]
+
+
+@pytest.mark.parametrize("query", [f"users={','.join(USERS)}", "since=CURSOR", ""])
+async def test_others_have_their_turn_while_a_long_answer_is_made(
+    tmp_path: Path, query: str
+) -> None:
+    async def held_by_many(log: EventLog) -> None:
+        await the_tokens(log)
+        for each in USERS:
+            await balance(log, UserId(each), CHA, 1)
+
+    async with (
+        serving(tmp_path, before=held_by_many) as running,
+        running.http() as http,
+        running.http() as other,
+    ):
+        cursor = (await other.get("/prices")).headers["feed-cursor"]
+        query = query.replace("CURSOR", f"{cursor.rpartition('.')[0]}.1-1")
+        async with asyncio.TaskGroup() as group, asyncio.timeout(LONG_S):
+            with running.clock.without_turns():
+                made = group.create_task(http.get(f"/balances?{query}"))
+                await running.clock.turn_taken.wait()
+                assert (await other.get("/prices")).status_code == 200
+                assert not made.done()
+    answer = made.result().json()
+    rows_of_each = 2 if query.startswith("users") else 1
+    held = [each["userId"] for each in answer["balances"]]
+    assert held == [user for user in USERS for _ in range(rows_of_each)]
+    assert answer.get("recovered") in {None, True}
 
 
 def limited(**settings: Any) -> dict[str, Any]:

@@ -176,7 +176,7 @@ async def silent(running: Serving) -> AsyncIterator[asyncio.StreamReader]:
 
 
 async def test_who_says_nothing_counts_too_until_cut_off(tmp_path: Path) -> None:
-    settings = limited(connections_each=1) | {"keepalive_s": 0.5}
+    settings = limited(connections_each=1) | {"keepalive_s": 2.0}
     async with serving(tmp_path, **settings) as running:
         async with silent(running) as reader:
             async with running.http() as http:

@@ -5,10 +5,11 @@ import json
 from dataclasses import replace
 from typing import Any, TypeAlias
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.core.bodies import Asked, Bodies
+from edge.core.bodies import Asked, Bodies, Everything
 from edge.core.cursor import Refusal, parse_cursor
 from edge.core.hub import Hub
 from edge.core.places import Place
@@ -300,3 +301,49 @@ def test_when_few_balances_changed_they_alone_are_told() -> None:
     answer = since(desk, "balances", None, before)
     assert told(answer) == dict.fromkeys(MANY[:99], 2)
     assert answer["removed"] == []
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_long_answer_made_in_shares_is_the_answer(named: bool) -> None:
+    desk = held_by_many()
+    # So many tokens that a turn has room for few users.
+    desk.put(*(token(ContractId(f"{BOB}.token-{n}"), decimals=0) for n in range(30)))
+    bodies = desk.hub.bodies
+    asked = bodies.asked("balances", MANY if named else None)
+    shares = bodies.shares(asked)
+    assert len(shares) > 3
+    rows = [r for share in shares for r in bodies.rows(asked, share, now_ms=NOW_MS)]
+    tag = bodies.tag(asked)
+    made = bodies.joined(asked, rows, tag, now_ms=NOW_MS)
+    # An answer with everything is kept, so that nobody makes it again; another is not.
+    assert (len(bodies.shares(asked)) == 1) is not named
+    bodies._kept.clear()
+    assert made.json == bodies.body(asked, now_ms=NOW_MS).json
+    bodies._kept.clear()
+    bodies.joined(asked, rows, None, now_ms=NOW_MS)
+    assert len(bodies.shares(asked)) > 1
+
+
+def test_a_short_answer_is_made_at_once() -> None:
+    bodies = held_by_many().hub.bodies
+    for asked in (
+        bodies.asked("prices", None),
+        bodies.asked("prices", MANY),
+        bodies.asked("balances", [ANNE]),
+        bodies.asked("balances", []),
+    ):
+        assert bodies.shares(asked) == [asked]
+
+
+def test_what_took_several_turns_tells_the_cursor_from_before_the_first() -> None:
+    desk = held_by_many()
+    bodies, before = desk.hub.bodies, desk.hub.cursor()
+    whole = bodies.asked("balances", None)
+    everything = Everything(bodies.body(whole, now_ms=NOW_MS).head, before)
+    desk.put(balance(ANNE, CHA, 6, version=2))
+    cursor = parse_cursor(f"{before}".rpartition(".")[0] + ".0")
+    assert cursor is not None
+    body = bodies.since(whole, cursor, None, now_ms=NOW_MS, everything=everything)
+    answer = json.loads(body.json)
+    assert (answer["cursor"], told(answer)[ANNE]) == (before, 5)
+    assert answer["cursor"] != desk.hub.cursor()
