@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.core.bodies import Asked, Bodies, Everything
-from edge.core.cursor import Refusal, parse_cursor
+from edge.core.cursor import Cursor, Refusal, parse_cursor
 from edge.core.hub import Hub
 from edge.core.places import Place
 from schemas.ids import STX, ContractId, UserId
@@ -262,6 +262,13 @@ def held_by_many() -> Desk:
     return desk
 
 
+def at_position(text: str | None, position: int) -> Cursor:
+    """Return a cursor at a position that nobody was given."""
+    cursor = parse_cursor(text or "")
+    assert cursor is not None
+    return replace(cursor, positions=(position,))
+
+
 def told(answer: dict[str, Any]) -> dict[str, int]:
     """Return what a client has that takes an answer: forgets what is void, then takes values."""
     return {each["userId"]: each["balance"] for each in answer["balances"]}
@@ -341,8 +348,7 @@ def test_what_took_several_turns_tells_the_cursor_from_before_the_first() -> Non
     whole = bodies.asked("balances", None)
     everything = Everything(bodies.body(whole, now_ms=NOW_MS).head, before)
     desk.put(balance(ANNE, CHA, 6, version=2))
-    cursor = parse_cursor(f"{before}".rpartition(".")[0] + ".0")
-    assert cursor is not None
+    cursor = at_position(before, 0)
     body = bodies.since(whole, cursor, None, now_ms=NOW_MS, everything=everything)
     answer = json.loads(body.json)
     assert (answer["cursor"], told(answer)[ANNE]) == (before, 5)
