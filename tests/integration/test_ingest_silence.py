@@ -267,6 +267,28 @@ async def test_accounts_that_nobody_can_read_are_shown_and_nobody_watched_is_no_
         await eventually(lambda: "hiro (accounts)" not in ingest.silent())
 
 
+async def test_accounts_are_silent_no_more_when_nobody_is_watched_any_more(
+    tmp_path: Path,
+) -> None:
+    async with ingest_on(tmp_path) as ingest:
+        ingest.upstream.answer(ACCOUNTS, GONE)
+        await ingest.watch(USER)
+        await ingest.is_silent("hiro (accounts)")
+        await put(ingest.log, DEMAND, f"{USER}|edge-1".encode(), None)
+        await ingest.is_heard()
+
+
+async def test_whoever_reads_the_market_no_more_calls_none_of_its_sources_silent(
+    tmp_path: Path,
+) -> None:
+    async with ingest_on(tmp_path) as ingest:
+        ingest.upstream.answer(KRAXEL, GONE)
+        ingest.upstream.answer(REGISTRY, GONE)
+        await ingest.is_silent("kraxel (prices)", "charisma (tokens)")
+    # The service has given its shards away as it does when another takes them.
+    assert ingest.silent() == ""
+
+
 async def test_a_redirect_is_about_the_source_however_few_users_are_watched(
     tmp_path: Path,
 ) -> None:
