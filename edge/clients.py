@@ -149,6 +149,9 @@ class Clients:
                 self._fan_out(write)
             if self._left:
                 await self._clock.sleep(0)
+        for client_id in self._hub.take_fallen_behind():
+            if client_id in self._transports:
+                self._fall_behind(self._open[client_id])
         for offer, count in self._hub.take_offers().items():
             OFFERS.labels(offer.value).inc(count)
         FANOUT_SECONDS.observe(self._clock.monotonic_s() - started_s)

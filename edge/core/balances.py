@@ -4,14 +4,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 
 from edge.core.changes import Changed
-from edge.core.derived import decimals_of, price_of
+from edge.core.derived import decimals_of, is_shown, price_of
 from edge.core.exact import exact_balance, exact_zero
 from edge.core.extras import balance_removed
 from edge.core.feed import Piece, batch_bytes, batched, fill, fits_a_batch
 from edge.core.forms import BASE, Form, with_field
 from edge.core.groups import Groups
 from edge.core.messages import balance_batch, balance_update, metadata, zero_update
-from edge.core.outbox import RESET, ZEROS, Outbox
+from edge.core.outbox import RESET, ZEROS, Due, Outbox
 from edge.core.places import Positions
 from edge.core.snapshots import asked_users, shown_tokens
 from edge.core.table import Held, Table
@@ -26,6 +26,10 @@ class Balances:
         self._table = table
         self._metadata: dict[ContractId, bytes] = {}
         self._users: tuple[UserId, ...] = ()
+        # The tokens of which accounts named by clients are told zeros; and those that
+        # were not among them when it was asked last.
+        self._shown: set[ContractId] = set()
+        self._fresh: set[ContractId] = set()
 
     def accepted(self, ids: Iterable[str], network: Network) -> list[str]:
         """Return the users that are meant."""
@@ -37,10 +41,19 @@ class Balances:
             self._metadata.pop(contract, None)
         if any(user not in self._table.balances for user, _ in changed.void_balances):
             self._users = ()
+        self._note_tokens(changed.tokens)
         return [
             (held, RESET if held in changed.void_balances else 0)
             for held in changed.balances
         ]
+
+    def take_fresh_tokens(self) -> frozenset[ContractId]:
+        """Return the tokens that became known since this was asked last.
+
+        Whoever named a user before is owed the user's zeros of these.
+        """
+        fresh, self._fresh = frozenset(self._fresh & self._shown), set()
+        return fresh
 
     def named(self, key: Held) -> str:
         """Return the user."""
@@ -129,6 +142,8 @@ class Balances:
             found.update((key, 0) for key in keys if places.is_new(key, positions))
         for held in self._released(positions, ids):
             found.setdefault(held, 0)
+        for held in self._new_zeros(positions, ids):
+            found.setdefault(held, ZEROS)
         return list(found.items())
 
     def everything(
@@ -139,7 +154,7 @@ class Balances:
         made = (
             self.update(key, flags, BASE, now_ms=now_ms)
             for user in users
-            for key, _ in self._opened(user, flags)
+            for key, _ in self._opened(Due(user, flags))
         )
         return [update for update in made if update]
 
@@ -149,10 +164,35 @@ class Balances:
             self._users = tuple(sorted(self._table.balances))
         return self._users
 
-    def _opened(self, owner: str, flags: int) -> Iterator[tuple[Held, int]]:
-        user = UserId(owner)
-        for contract in shown_tokens(user, self._table, zeros=bool(flags & ZEROS)):
-            yield (user, contract), flags
+    def _opened(self, due: Due) -> Iterator[tuple[Held, int]]:
+        user = UserId(due.owner)
+        if due.only is None:
+            zeros = bool(due.flags & ZEROS)
+            contracts = shown_tokens(user, self._table, zeros=zeros)
+        else:
+            held = self._table.balances.get(user, {})
+            contracts = sorted((self._shown & due.only) - held.keys())
+        for contract in contracts:
+            yield (user, contract), due.flags
+
+    def _note_tokens(self, changed: Iterable[ContractId]) -> None:
+        for contract in changed:
+            if is_shown(contract, self._table):
+                if contract not in self._shown:
+                    self._shown.add(contract)
+                    self._fresh.add(contract)
+            else:
+                self._shown.discard(contract)
+
+    def _new_zeros(
+        self, positions: Positions, ids: Sequence[str] | None
+    ) -> Iterator[Held]:
+        """Yield what users named do not hold of tokens that became known since."""
+        new = {token for token, _ in self._table.decimals_places.new(positions)}
+        fresh = sorted(new & self._shown)
+        for user in map(UserId, ids or ()):
+            held = self._table.balances.get(user, ())
+            yield from ((user, contract) for contract in fresh if contract not in held)
 
     def _released(
         self, positions: Positions, ids: Sequence[str] | None

@@ -42,16 +42,20 @@ def price_of(contract: ContractId, table: Table) -> Price | None:
     return table.prices.get(base) if base is not None else None
 
 
+def is_shown(contract: ContractId, table: Table) -> bool:
+    """Tell whether a user may hold a token on mainnet, and its decimals are known."""
+    token = table.tokens.get(contract)
+    if token is None or is_subnet(token):
+        return False
+    return token.fields.decimals is not None
+
+
 def mainnet_tokens(table: Table) -> list[ContractId]:
     """Return the known tokens that a user may hold on mainnet, by contract id.
 
     Those whose decimals nobody has said yet are not among them.
     """
-    return sorted(
-        contract
-        for contract, token in table.tokens.items()
-        if not is_subnet(token) and token.fields.decimals is not None
-    )
+    return sorted(contract for contract in table.tokens if is_shown(contract, table))
 
 
 def decimals_of(contract: ContractId, table: Table) -> int | None:

@@ -42,7 +42,7 @@ def exact_balance(
             "subnets": _subnets(balance, table),
             "metadata": orjson.Fragment(joined),
             "timestamp": balance.observed_at,
-            "source": "hiro-api",
+            "source": "hiro-api" if main else "default-zero",
         }
     )
 

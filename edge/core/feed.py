@@ -8,7 +8,7 @@ from edge.core.cursor import cursor_of
 from edge.core.forms import Form
 from edge.core.frames import MAX_BATCH_BYTES
 from edge.core.groups import Groups
-from edge.core.outbox import RESET, Outbox
+from edge.core.outbox import RESET, Due, Outbox
 from edge.core.places import Positions
 from edge.core.table import Table
 from schemas.ids import Network
@@ -156,7 +156,7 @@ def fill(
     feed: Feed[_Key],
     outbox: Outbox[_Key],
     form: Form,
-    opened: Callable[[str, int], Iterable[tuple[_Key, int]]] | None = None,
+    opened: Callable[[Due], Iterable[tuple[_Key, int]]] | None = None,
     *,
     now_ms: int,
 ) -> None:
@@ -166,8 +166,8 @@ def fill(
     waits by name is moved.
     """
     while True:
-        if opened and not outbox.answer and (owner := outbox.next_owner()):
-            outbox.ask(opened(*owner))
+        if opened and not outbox.answer and (due := outbox.next_owner()):
+            outbox.ask(opened(due))
             continue
         popped = outbox.pop()
         if popped is None:

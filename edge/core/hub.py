@@ -30,6 +30,7 @@ from edge.core.requests import Effects, Requests, Waiting
 from edge.core.rules import Rules
 from edge.core.session import Said, parse
 from edge.core.table import Table
+from schemas.ids import ContractId
 from schemas.log import LogIdentity
 from schemas.wire import Party
 
@@ -55,6 +56,7 @@ class Hub:
         self.bodies = Bodies(self._table, self._prices, self._balances)
         self._members: dict[ClientId, Member] = {}
         self._offers: Counter[Offer] = Counter()
+        self._fell_behind: list[ClientId] = []
 
     @property
     def identity(self) -> LogIdentity | None:
@@ -144,6 +146,14 @@ class Hub:
         """Return what became of changes for clients that were behind, since last asked."""
         offers, self._offers = self._offers, Counter()
         return offers
+
+    def take_fallen_behind(self) -> list[ClientId]:
+        """Return whom ``apply`` left behind without a write, since last asked.
+
+        What waits for them is to be pulled once the writes have gone out.
+        """
+        fallen, self._fell_behind = self._fell_behind, []
+        return fallen
 
     def connect(
         self,
@@ -251,17 +261,47 @@ class Hub:
         return self._outgoing.frames(member, [message])
 
     def _writes(self, changed: Changed, *, now_ms: int) -> list[Write]:
+        flagged = {party: feed.changed(changed) for party, feed in self._feeds.items()}
+        tokens = self._balances.take_fresh_tokens()
+        owed = self._owed_zeros() if tokens else []
+        # A cursor that goes out now must not say that they have these too.
+        self._owe_zeros([each for each in owed if each.form.resumes], tokens)
         writes: list[Write] = []
-        for feed in self._feeds.values():
+        for party, feed in self._feeds.items():
             fan_out = FanOut(
                 feed,
                 cursor=self._outgoing.cursor,
                 limit_bytes=self._rules.piece_bytes,
                 now_ms=now_ms,
             )
-            writes += fan_out.writes(feed.changed(changed))
+            writes += fan_out.writes(flagged[party])
             self._offers.update(fan_out.offers)
+        self._owe_zeros([each for each in owed if not each.form.resumes], tokens)
         return writes
+
+    def _owed_zeros(self) -> list[Member]:
+        """Return whoever named a user, and so is told zeros of tokens too."""
+        return [
+            member
+            for member in self._members.values()
+            if member.party == "balances" and member.named
+        ]
+
+    def _owe_zeros(
+        self, members: Iterable[Member], tokens: frozenset[ContractId]
+    ) -> None:
+        """Have members told zeros of tokens that became known.
+
+        They are behind with these: however many there are, they are made one piece after
+        the other.
+        """
+        for member in members:
+            outbox: Outbox[Any] = member.outbox or Outbox()
+            outbox.owe_zeros(member.named, tokens)
+            if member.outbox is None and not outbox.is_empty:
+                member.outbox = outbox
+                self._balances.groups.place(member)
+                self._fell_behind.append(member.id)
 
     def _beats(self, clients: Iterable[ClientId], message: bytes) -> list[Write]:
         groups: dict[Form, list[Member]] = {}

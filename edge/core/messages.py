@@ -178,7 +178,10 @@ def _number(text: str | None) -> orjson.Fragment | None:
 def balance_update(
     balance: Balance, table: Table, *, decimals: int, joined: bytes
 ) -> bytes:
-    """Return a ``BALANCE_UPDATE``; ``joined`` is the token's metadata."""
+    """Return a ``BALANCE_UPDATE``; ``joined`` is the token's metadata.
+
+    A mainnet layer that was never read is 0 by default, whatever is known of subnets.
+    """
     contract, main = balance.contract_id, balance.mainnet
     amount = main.balance if main else "0"
     sent = (main.total_sent if main else None) or "0"
@@ -190,7 +193,8 @@ def balance_update(
         f'"formattedBalance":{formatted(int(amount), decimals)!r},'
         f'{_subnet(balance, table)}"metadata":'
     )
-    tail = f',"timestamp":{balance.observed_at},"source":"hiro-api"}}'
+    source = "hiro-api" if main else "default-zero"
+    tail = f',"timestamp":{balance.observed_at},"source":"{source}"}}'
     return head.encode() + joined + tail.encode()
 
 

@@ -7,7 +7,7 @@ so what waits is bounded by the table, and no value that was overtaken is ever s
 
 from bisect import bisect_left
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Generic, TypeVar
@@ -17,6 +17,10 @@ _Key = TypeVar("_Key")
 # What is to be sent of a key beside its value.
 ZEROS = 1  # zeros where there is no value
 RESET = 2  # that what was sent before is void: the next version may be any
+
+
+# Lists of zeros that wait before they are made one.
+_MOST_ZEROS = 4
 
 
 class Offer(Enum):
@@ -44,6 +48,23 @@ class Sweep:
         return self.at >= len(self.owners)
 
 
+@dataclass(frozen=True, slots=True)
+class Zeros:
+    """Owners, the last of them first, who are to be told that they hold none of these keys."""
+
+    owners: list[str]
+    keys: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """An owner whose keys are to go out, with their flags; ``only`` some of its keys."""
+
+    owner: str
+    flags: int
+    only: frozenset[str] | None = None
+
+
 class Outbox(Generic[_Key]):
     """The keys of one client that wait.
 
@@ -51,12 +72,22 @@ class Outbox(Generic[_Key]):
     is for ever behind is still answered. Of each key the newest value is sent, once.
     """
 
-    __slots__ = ("_batch_sent", "answer", "changes", "owes_batch", "owners", "sweep")
+    __slots__ = (
+        "_batch_sent",
+        "answer",
+        "changes",
+        "owes_batch",
+        "owners",
+        "sweep",
+        "zeros",
+    )
 
     def __init__(self) -> None:
         self.sweep: Sweep | None = None
         # Owners (users) whose keys are looked up when their turn has come.
         self.owners: OrderedDict[str, None] = OrderedDict()
+        # Zeros of keys that nobody knew when their owners were asked for.
+        self.zeros: list[Zeros] = []
         self.answer: OrderedDict[_Key, int] = OrderedDict()
         self.changes: OrderedDict[_Key, int] = OrderedDict()
         # The answer goes out as batches, an empty one if there is nothing in it.
@@ -75,7 +106,7 @@ class Outbox(Generic[_Key]):
     @property
     def is_empty(self) -> bool:
         """Whether nothing waits."""
-        return not (self.is_answering or self.changes)
+        return not (self.is_answering or self.changes or self.zeros)
 
     def offer(self, key: _Key, owner: str, flags: int) -> Offer:
         """Take a key that changed."""
@@ -95,7 +126,9 @@ class Outbox(Generic[_Key]):
 
     def ask_owners(self, owners: Iterable[str]) -> None:
         """Have all keys of these owners go out, with zeros for those they lack."""
-        self.owners.update(dict.fromkeys(owners))
+        asked = dict.fromkeys(owners)
+        self.owners.update(asked)
+        self._keep_zeros(lambda owner: owner not in asked)
 
     def ask_all(self, owners: Sequence[str]) -> None:
         """Have everything go out: all keys of these owners, who are sorted."""
@@ -103,6 +136,20 @@ class Outbox(Generic[_Key]):
         # What is void must be said by itself.
         kept = ((key, flags) for key, flags in self.changes.items() if flags & RESET)
         self.changes = OrderedDict(kept)
+
+    def owe_zeros(self, owners: Iterable[str], keys: frozenset[str]) -> None:
+        """Have zeros of these keys go out for each owner who is not still to be looked up.
+
+        If that comes again and again before they have gone out, what waits becomes one list,
+        and some are told twice.
+        """
+        due = set(owners) - self.owners.keys()
+        if len(self.zeros) == _MOST_ZEROS:
+            due.update(*(each.owners for each in self.zeros))
+            keys = keys.union(*(each.keys for each in self.zeros))
+            self.zeros = []
+        if due:
+            self.zeros.append(Zeros(sorted(due, reverse=True), keys))
 
     def owe_batch(self) -> None:
         """Have the answer go out as batches."""
@@ -117,21 +164,33 @@ class Outbox(Generic[_Key]):
         return not self._batch_sent
 
     def keep(self, wanted: Callable[[_Key], bool]) -> None:
-        """Drop the changes that are not wanted any more."""
-        kept = ((key, flags) for key, flags in self.changes.items() if wanted(key))
-        self.changes = OrderedDict(kept)
+        """Drop what is not wanted any more."""
+        self.changes, self.answer = (
+            OrderedDict((key, flags) for key, flags in kept.items() if wanted(key))
+            for kept in (self.changes, self.answer)
+        )
 
-    def next_owner(self) -> tuple[str, int] | None:
-        """Return the owner whose keys come next, with the flags that they are to have."""
+    def keep_zeros(self, named: Container[str]) -> None:
+        """Drop the zeros of owners who are not named any more."""
+        self._keep_zeros(lambda owner: owner in named)
+
+    def next_owner(self) -> Due | None:
+        """Return the owner whose keys come next."""
         if self.owners:
-            return self.owners.popitem(last=False)[0], ZEROS
-        if self.sweep is None:
+            return Due(self.owners.popitem(last=False)[0], ZEROS)
+        if self.sweep is not None:
+            owner = self.sweep.owners[self.sweep.at]
+            self.sweep.at += 1
+            if self.sweep.is_done:
+                self.sweep = None
+            return Due(owner, 0)
+        if not self.zeros:
             return None
-        owner = self.sweep.owners[self.sweep.at]
-        self.sweep.at += 1
-        if self.sweep.is_done:
-            self.sweep = None
-        return owner, 0
+        first = self.zeros[0]
+        owner = first.owners.pop()
+        if not first.owners:
+            del self.zeros[0]
+        return Due(owner, ZEROS, first.keys)
 
     def pop(self) -> tuple[_Key, int, bool] | None:
         """Take the key that goes out next, its flags, and whether it is of the answer."""
@@ -146,6 +205,10 @@ class Outbox(Generic[_Key]):
         waiting = self.answer if answer else self.changes
         waiting[key] = flags
         waiting.move_to_end(key, last=False)
+
+    def _keep_zeros(self, wanted: Callable[[str], bool]) -> None:
+        kept = (Zeros([o for o in z.owners if wanted(o)], z.keys) for z in self.zeros)
+        self.zeros = [each for each in kept if each.owners]
 
     def _will_come(self, owner: str) -> bool:
         return owner in self.owners or (

@@ -171,9 +171,11 @@ class Requests:
         """Drop what waits for a client and is of nothing it is subscribed to any more."""
         outbox: Outbox[Any] | None = member.outbox
         feed, selection = self._feeds[member.party], member.selection
-        if outbox is None or selection is None:
+        if outbox is None:
             return
-        outbox.keep(lambda key: feed.named(key) in selection)
+        outbox.keep_zeros(member.named)
+        if selection is not None:
+            outbox.keep(lambda key: feed.named(key) in selection)
         if outbox.is_empty:
             member.outbox = None
             feed.groups.place(member)

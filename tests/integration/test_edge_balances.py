@@ -215,6 +215,7 @@ async def test_a_subnet_alone_comes_with_a_mainnet_balance_of_zero(
         "totalSent": "0",
         "totalReceived": "0",
         "formattedBalance": 0,
+        "source": "default-zero",
     }
     assert heard == UPDATE | SUBNET | zero
 
@@ -332,3 +333,17 @@ async def test_a_contract_can_hold_balances(tmp_path: Path) -> None:
     ):
         (heard,) = await listener.asks("SUBSCRIBE", userIds=[WELSH])
     assert {user for user, _ in amounts(heard)} == {WELSH}
+
+
+async def test_rows_follow_when_tokens_become_known_after_the_subscription(
+    tmp_path: Path,
+) -> None:
+    async with serving(tmp_path) as running, running.listener(PATH) as listener:
+        assert await listener.asks("SUBSCRIBE", userIds=[ANNE, BOB]) == [batch()]
+        await the_tokens(running.log)
+        rows: dict[tuple[str, str], int] = {}
+        while len(rows) < 4:
+            rows |= amounts(await listener.next())
+        assert set(rows) == {(u, t) for u in (ANNE, BOB) for t in (CHA, WELSH)}
+        assert set(rows.values()) == {0}
+        assert await listener.until_now() == []

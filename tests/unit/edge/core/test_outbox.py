@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.core.outbox import RESET, ZEROS, Offer, Outbox, Sweep
+from edge.core.outbox import RESET, ZEROS, Due, Offer, Outbox, Sweep
 
 Box = Outbox[str]
 
@@ -58,9 +58,9 @@ def test_what_is_still_to_be_looked_up_needs_no_telling() -> None:
     box.ask_owners("ab")
     assert offered(box, "a1", "c1") == [Offer.CONFLATED, Offer.QUEUED]
     assert offered(box, "a1", flags=RESET) == [Offer.QUEUED]
-    assert box.next_owner() == ("a", ZEROS)
+    assert box.next_owner() == Due("a", ZEROS)
     assert offered(box, "a2", "b1") == [Offer.QUEUED, Offer.CONFLATED]
-    assert (box.next_owner(), box.next_owner()) == (("b", ZEROS), None)
+    assert (box.next_owner(), box.next_owner()) == (Due("b", ZEROS), None)
 
 
 def test_a_sweep_takes_in_changes_but_for_those_that_are_void() -> None:
@@ -73,9 +73,9 @@ def test_a_sweep_takes_in_changes_but_for_those_that_are_void() -> None:
         Offer.QUEUED,
         Offer.CONFLATED,
     ]
-    assert box.next_owner() == ("a", 0)
+    assert box.next_owner() == Due("a", 0)
     assert offered(box, "a1", "c1") == [Offer.QUEUED, Offer.CONFLATED]
-    assert (box.next_owner(), box.next_owner()) == (("c", 0), None)
+    assert (box.next_owner(), box.next_owner()) == (Due("c", 0), None)
     assert taken(box) == [("b1", RESET), ("b2", 0), ("a1", 0)]
 
 
@@ -114,3 +114,35 @@ def test_a_sweep_covers_who_is_still_to_come(owners: list[str], at: int) -> None
     left = sorted(owners)[at:]
     assert {each for each in "abcdef" if sweep.covers(each)} == set(left)
     assert sweep.is_done == (not left)
+
+
+def test_zeros_that_are_owed_come_after_what_was_asked_for() -> None:
+    box: Box = Outbox()
+    box.owe_zeros("ba", frozenset("x"))
+    assert not box.is_empty
+    assert not box.is_answering
+    box.ask_owners("c")
+    # Whoever is still to be looked up is found with all there is then.
+    box.owe_zeros("c", frozenset("y"))
+    assert box.next_owner() == Due("c", ZEROS)
+    assert box.next_owner() == Due("a", ZEROS, frozenset("x"))
+    box.owe_zeros("abc", frozenset("y"))
+    assert box.next_owner() == Due("b", ZEROS, frozenset("x"))
+    assert box.next_owner() == Due("a", ZEROS, frozenset("y"))
+    box.ask_owners("b")
+    assert box.next_owner() == Due("b", ZEROS)
+    box.keep_zeros("ab")
+    assert box.next_owner() is None
+    assert box.is_empty
+
+
+def test_lists_of_zeros_do_not_pile_up() -> None:
+    box: Box = Outbox()
+    for key in "uvwxyz":
+        box.owe_zeros("ab", frozenset(key))
+    due = []
+    while (each := box.next_owner()) is not None:
+        due.append(each)
+    assert len(due) == 4
+    told = {(each.owner, key) for each in due for key in each.only or ""}
+    assert told == {(owner, key) for owner in "ab" for key in "uvwxyz"}
