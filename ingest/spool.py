@@ -3,10 +3,9 @@
 import heapq
 import struct
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import NamedTuple, Self
+from contextlib import AbstractContextManager, ExitStack
+from tempfile import TemporaryFile
+from typing import IO, NamedTuple, Self
 
 from ingest.core.history_rows import HistoryRow, Order
 from schemas.topics import RAW
@@ -37,8 +36,8 @@ class Spool(AbstractContextManager["Spool"]):
     """Takes rows in any order and gives them back sorted by ``Order``, file and line.
 
     Up to ``run_bytes`` of rows are held in memory. More are written to sorted files in
-    the folder for temporary files (``TMPDIR``), which are deleted in the end. They take
-    about as much room as the rows.
+    the folder for temporary files (``TMPDIR``). They take about as much room as the rows,
+    and have no names, so that they are gone even if the process is killed.
     """
 
     def __init__(
@@ -47,17 +46,16 @@ class Spool(AbstractContextManager["Spool"]):
         self._run_bytes, self._merged_at_once = run_bytes, merged_at_once
         self._rows: list[bytes] = []
         self._size_bytes = 0
-        self._files: list[Path] = []
-        self._written = 0
-        self._folder = TemporaryDirectory(prefix="stacks-feed-backfill-")
+        self._files: list[IO[bytes]] = []
+        self._open_files = ExitStack()
 
     def __enter__(self) -> Self:
         """Return itself."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Delete all temporary files."""
-        self._folder.cleanup()
+        """Give up all temporary files."""
+        self._open_files.close()
 
     def add(self, row: HistoryRow, *, file: int, number: int) -> None:
         """Take a row."""
@@ -75,36 +73,36 @@ class Spool(AbstractContextManager["Spool"]):
             self._spill()
 
     def sorted(self) -> Iterator[SpooledRow]:
-        """Yield all rows in order; may be asked for several times."""
+        """Yield all rows in order; again when it is asked again."""
         self._rows.sort()
         streams = [*map(_read, self._files), iter(self._rows)]
         return map(_unpacked, heapq.merge(*streams))
 
     def _spill(self) -> None:
         self._rows.sort()
-        self._files.append(self._write(self._rows))
+        self._files.append(_written(self._rows, self._open_files))
         self._rows, self._size_bytes = [], 0
         if len(self._files) >= self._merged_at_once:
-            merged = self._write(heapq.merge(*map(_read, self._files)))
-            for path in self._files:
-                path.unlink()
-            self._files = [merged]
-
-    def _write(self, rows: Iterable[bytes]) -> Path:
-        self._written += 1
-        path = Path(self._folder.name) / f"{self._written}"
-        with path.open("wb") as opened:
-            for row in rows:
-                opened.write(_LENGTH.pack(len(row)))
-                opened.write(row)
-        return path
+            merging = self._open_files
+            self._open_files = ExitStack()
+            with merging:
+                rows = heapq.merge(*map(_read, self._files))
+                self._files = [_written(rows, self._open_files)]
 
 
-def _read(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as opened:
-        while head := opened.read(_LENGTH.size):
-            (length,) = _LENGTH.unpack(head)
-            yield opened.read(length)
+def _written(rows: Iterable[bytes], open_files: ExitStack) -> IO[bytes]:
+    file: IO[bytes] = open_files.enter_context(TemporaryFile())  # noqa: SIM115 - closed by the stack
+    for row in rows:
+        file.write(_LENGTH.pack(len(row)))
+        file.write(row)
+    return file
+
+
+def _read(file: IO[bytes]) -> Iterator[bytes]:
+    file.seek(0)
+    while head := file.read(_LENGTH.size):
+        (length,) = _LENGTH.unpack(head)
+        yield file.read(length)
 
 
 def _unpacked(packed: bytes) -> SpooledRow:

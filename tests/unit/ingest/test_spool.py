@@ -1,6 +1,8 @@
 """Rows sorted in memory and in temporary files: the same order, whatever the room."""
 
 from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO
 
 import pytest
 from hypothesis import given
@@ -40,16 +42,25 @@ def test_rows_come_back_by_order_file_and_line_as_often_as_asked(
         assert list(spool.sorted()) == expected
 
 
-def test_temporary_files_are_merged_when_there_are_many_and_deleted_in_the_end(
+def test_temporary_files_are_merged_when_there_are_many_and_have_no_names(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", f"{tmp_path}")
+    opened: list[IO[bytes]] = []
+
+    def open_another() -> IO[bytes]:
+        opened.append(TemporaryFile())  # noqa: SIM115 - who asked for it closes it
+        return opened[-1]
+
+    monkeypatch.setattr("ingest.spool.TemporaryFile", open_another)
     with Spool(run_bytes=1, merged_at_once=4) as spool:
         most = 0
         for number in range(30):
             row = HistoryRow(RAW[0], b"k", b"v", 0, Order(30 - number, 0))
             spool.add(row, file=0, number=number)
-            most = max(most, sum(path.is_file() for path in tmp_path.rglob("*")))
+            most = max(most, sum(not file.closed for file in opened))
         assert most == 3
         assert [one.order.major for one in spool.sorted()] == list(range(1, 31))
-    assert list(tmp_path.iterdir()) == []
+        # Whoever kills the process now leaves nothing behind.
+        assert list(tmp_path.iterdir()) == []
+    assert all(file.closed for file in opened)
