@@ -192,7 +192,7 @@ PRICE_DISAGREEMENTS = _INGEST.gauge(
 )
 PRICE_UNCHECKED = _INGEST.gauge(
     "stacks_feed_price_unchecked_tokens",
-    "Tokens that one source alone has a price of: nothing holds it back if it lies",
+    "Tokens that one source alone has a price of: a lie that it repeats is published",
 )
 PRICE_SPREAD = _INGEST.gauge(
     "stacks_feed_price_spread_ratio",
