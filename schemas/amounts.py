@@ -93,7 +93,9 @@ def ratio_text(said: Decimal | int) -> str | None:
     # Compared, not computed with: arithmetic raises for exponents beyond its range.
     if not (number.is_finite() and -_PRICE_LIMIT < number < _PRICE_LIMIT):
         return None
-    return plain(EXACT.quantize(number, _PLACE))
+    # What is just below the limit is rounded to it.
+    rounded = EXACT.quantize(number, _PLACE)
+    return plain(rounded) if -_PRICE_LIMIT < rounded < _PRICE_LIMIT else None
 
 
 def cut(number: Decimal) -> Decimal:

@@ -53,6 +53,9 @@ ODD_NUMBERS = (
     "1e28",
     "1e30",
     "123456789012345678901234567890.5",
+    # Rounded to what records hold these are above every limit.
+    "99999999999999999999.9999999999999999999",
+    "-99999999999999999999.9999999999999999999",
 )
 ODD_VALUES: tuple[Any, ...] = (
     None,

@@ -110,8 +110,8 @@ def _charisma(row: _Charisma, network: Network) -> _Own:
 
 
 class _Hiro(_Record):
-    contract_principal: str | None = None
-    asset_identifier: str | None = None
+    contract_principal: Any = None
+    asset_identifier: Any = None
     image_uri: Any = None
     image_canonical_uri: Any = None
 
@@ -133,9 +133,9 @@ def hiro(body: bytes, network: Network) -> TokenList | Unusable:
 
 
 def _hiro(row: _Hiro) -> _Own:
-    asset = row.asset_identifier or ""
+    asset = text(row.asset_identifier) or ""
     return _Own(
-        row.contract_principal or asset,
+        text(row.contract_principal) or asset,
         {
             "identifier": text(asset_name(asset)),
             "image": text(row.image_uri) or text(row.image_canonical_uri),

@@ -126,10 +126,25 @@ def test_a_price_is_cut_half_to_even() -> None:
         pytest.param(Decimal("1e-30"), "0", id="tiny"),
         pytest.param(Decimal("NaN"), None, id="NaN"),
         pytest.param(Decimal("-1e20"), None, id="out of range"),
+        pytest.param(
+            Decimal("9" * 20 + "." + "9" * 18), "9" * 20 + "." + "9" * 18, id="the most"
+        ),
+        pytest.param(
+            Decimal("9" * 20 + "." + "9" * 19), None, id="rounded out of range"
+        ),
+        pytest.param(
+            Decimal("-" + "9" * 20 + "." + "9" * 19), None, id="rounded below it"
+        ),
     ],
 )
 def test_a_ratio(said: Decimal | int, text: str | None) -> None:
     assert ratio_text(said) == text
+    assert text is None or fits(Ratio, text)
+
+
+@given(finite | st.integers())
+def test_whatever_is_said_a_ratio_is_one_or_none(said: Decimal | int) -> None:
+    text = ratio_text(said)
     assert text is None or fits(Ratio, text)
 
 

@@ -154,6 +154,18 @@ def test_hiros_list_is_read_with_the_asset_as_identifier() -> None:
     assert isinstance(hiro(b"[]", MAIN), Unusable)
 
 
+@pytest.mark.parametrize("odd", [7, True, "", " ", [A], {}, None])
+def test_one_odd_name_of_hiros_row_leaves_the_other(odd: Any) -> None:
+    rows = [
+        {"contract_principal": A, "asset_identifier": odd, "decimals": 6},
+        {"contract_principal": odd, "asset_identifier": f"{B}::b", "decimals": 8},
+    ]
+    found = hiro(json.dumps({"total": 2, "results": rows}).encode(), MAIN)
+    assert isinstance(found, TokenList)
+    decimals = {token.contract_id: token.fields.decimals for token in found.tokens}
+    assert decimals == {A: 6, B: 8}
+
+
 def test_the_recorded_dirty_records_are_all_tokens() -> None:
     rows = json.loads(shared_data("charisma/metadata-updates.json").read_text())
     found = listed(*(row["metadata"] for row in rows))
