@@ -18,6 +18,7 @@ from ingest.core.history_rows import (
     Layout,
     RefusedRow,
     RowReader,
+    Severity,
     Time,
     float_text,
 )
@@ -208,13 +209,15 @@ def _csv_rows(path: Path, opened: _Metered, reader: RowReader) -> Iterator[FileR
     csv.field_size_limit(_MAX_FIELD)
     lines = _lines(path, opened)
     header = next(line for line in lines if line.text.strip())
-    names, delimiter = _header(header.text)
+    names, delimiter = _header(path, header.text)
     refused = reader.columns_refused(names)
     if refused:
         raise FileUnusable(path, refused)
     too_long: list[int] = []
+    # The lines of the row that is being read.
+    taken: list[str] = []
     rows = csv.reader(
-        _within_limit(lines, too_long),
+        _within_limit(lines, too_long, taken),
         delimiter=delimiter,
         skipinitialspace=True,
     )
@@ -223,16 +226,44 @@ def _csv_rows(path: Path, opened: _Metered, reader: RowReader) -> Iterator[FileR
         too_long.clear()
         # A field in quotes may go on in the next line: rows are counted by their last one.
         number = header.number + rows.line_num
-        if isinstance(row, RefusedRow):
+        if _holds_rows(taken[1:], names, delimiter, reader):
+            yield FileRow(number, _UNCLOSED)
+        elif isinstance(row, RefusedRow):
             yield FileRow(number, row)
         elif row:
             yield FileRow(number, _csv_row(names, row, reader))
+        taken.clear()
     yield from (FileRow(number, _TOO_LONG) for number in too_long)
 
 
-def _within_limit(lines: Iterable[_Line], too_long: list[int]) -> Iterator[str]:
+# Left open, a quote takes all rows up to the next one into its field.
+_UNCLOSED = RefusedRow(
+    "a field in quotes goes on over other rows",
+    severity=Severity.FATAL,
+    remedy="a quote is opened and not closed in the lines before",
+)
+
+
+def _holds_rows(
+    more_lines: Sequence[str], names: Sequence[str], delimiter: str, reader: RowReader
+) -> bool:
+    """Tell whether the lines on which a row goes on have rows of their own."""
+    return any(
+        isinstance(_csv_row(names, row, reader), HistoryRow)
+        for line in more_lines
+        for row in _csv_read(
+            csv.reader([line], delimiter=delimiter, skipinitialspace=True)
+        )
+        if not isinstance(row, RefusedRow)
+    )
+
+
+def _within_limit(
+    lines: Iterable[_Line], too_long: list[int], taken: list[str]
+) -> Iterator[str]:
     for number, text, is_whole in lines:
         if is_whole:
+            taken.append(text)
             yield text
         else:
             too_long.append(number)
@@ -249,13 +280,16 @@ def _csv_read(rows: Iterator[list[str]]) -> Iterator[list[str] | RefusedRow]:
             yield RefusedRow(f"not CSV: {error}")
 
 
-def _header(line: str) -> tuple[list[str], str]:
+def _header(path: Path, line: str) -> tuple[list[str], str]:
     """Return the names of the columns and what stands between them."""
-    candidates = [
-        ([name.strip() for name in row], delimiter)
-        for delimiter in _DELIMITERS
-        for row in csv.reader([line], delimiter=delimiter, skipinitialspace=True)
-    ]
+    try:
+        candidates = [
+            ([name.strip() for name in row], delimiter)
+            for delimiter in _DELIMITERS
+            for row in csv.reader([line], delimiter=delimiter, skipinitialspace=True)
+        ]
+    except csv.Error as error:
+        raise FileUnusable(path, f"its header is no CSV: {error}") from error
     return max(candidates, key=lambda found: len(found[0]), default=([], ","))
 
 

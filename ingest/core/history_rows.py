@@ -183,7 +183,7 @@ class RowReader:
         if missing:
             has = f"; it has {', '.join(map(_shown, names))}" if any(names) else ""
             return f"lacks the {_columns(missing)}{has}"
-        twice = [name for name in wanted if known.count(name) > 1]
+        twice = [name for name in (*wanted, *OPTIONAL_COLUMNS) if known.count(name) > 1]
         return f"has the {_columns(twice)} more than once" if twice else None
 
     def row(self, cells: Cells) -> HistoryRow | RefusedRow:
@@ -197,6 +197,13 @@ class RowReader:
 
     def json_line(self, line: bytes) -> HistoryRow | RefusedRow:
         """Read a line of JSON Lines: a record, or an object of named columns."""
+        try:
+            return self._json_line(line)
+        except RecursionError:
+            # Deeper than can be shown or written, though it could be parsed.
+            return RefusedRow("nested too deep", _shown(line))
+
+    def _json_line(self, line: bytes) -> HistoryRow | RefusedRow:
         if self.layout is None:
             self.layout = _layout_of(line)
         if self.layout is Layout.RECORDS:

@@ -17,6 +17,7 @@ from ingest.core.history_rows import (
     RefusedRow,
     RowReader,
     RowRules,
+    Severity,
     TimeUnit,
 )
 from ingest.history_files import FileUnusable, read_rows
@@ -28,6 +29,8 @@ A = ContractId("SP2ZNGJ85ENDY6QRHQ5P2D4FXKGZWCKTB2T0Z55KS.a")
 AT = 1_606_780_800_000
 COLUMNS = ("contractId", "source", "usd", "observedAt")
 NEEDS_PARQUET = "needs the extra: pip install 'stacks-feed[parquet]'"
+OPEN_QUOTE = "a field in quotes goes on over other rows"
+RULES = RowRules(Network.MAINNET, AT * 2)
 Found = list[tuple[int, Any]]
 
 
@@ -188,8 +191,30 @@ def test_a_quote_that_never_ends_costs_what_it_takes_and_not_the_memory(
     many = f"{A},x,1,{AT}\n" * 60_000
     found = read(file(tmp_path, "a.csv", table("1") + f'{A},"x,1,{AT}\n' + many))
     assert found[0] == (2, "1")
-    assert found[1][1].startswith("not CSV: field larger than field limit")
+    assert found[1][1] == OPEN_QUOTE
     assert found[-1] == (60_003, "1")
+
+
+@pytest.mark.parametrize("end", ["", 'x"\n'], ids=["never", "at another quote"])
+def test_rows_in_a_field_whose_quote_is_open_are_not_lost_in_silence(
+    tmp_path: Path, end: str
+) -> None:
+    rows = [f"{A},x,{n},{AT + n}," for n in range(1, 5)]
+    text = f'{",".join(COLUMNS)},note\n{rows[0]}a\n{rows[1]}"b\n{rows[2]}c\n{rows[3]}'
+    path = file(tmp_path, "a.csv", f"{text}{end}")
+    found = [row for _, row in read_rows(path, RowReader(RULES), lambda _: None)]
+    assert [said(row) for row in found] == ["1", OPEN_QUOTE]
+    # No other row of such a file may be written, not even where bad ones are left out.
+    assert isinstance(found[1], RefusedRow)
+    assert found[1].severity is Severity.FATAL
+
+
+def test_a_header_longer_than_a_field_may_be_is_told(tmp_path: Path) -> None:
+    text = f"{','.join(COLUMNS)},{'n' * 2_200_000}\n"
+    with pytest.raises(
+        FileUnusable, match=r"a\.csv: its header is no CSV: field larger"
+    ):
+        read(file(tmp_path, "a.csv", text))
 
 
 # ---- exports

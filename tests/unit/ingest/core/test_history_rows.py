@@ -302,6 +302,14 @@ def test_what_is_shown_of_a_value_is_short_and_safe_to_print() -> None:
         assert 0 < len(row.value) <= 61
 
 
+def test_a_value_nested_too_deep_to_be_shown_is_refused() -> None:
+    # Near the limit a value can be parsed, and can no longer be written.
+    for depth in range(800, 1_050):
+        nested = "[" * depth + "]" * depth
+        line = f'{{"contractId": {nested}, "source": "x", "usd": "1", "observedAt": 1}}'
+        refused(prices().json_line(line.encode()))
+
+
 # ---- names of columns
 
 
@@ -312,6 +320,7 @@ def test_what_is_shown_of_a_value_is_short_and_safe_to_print() -> None:
         (["contractId", "source", "usd"], "lacks the column observedAt; it has"),
         ([""], "lacks the columns contractId, source, usd, observedAt"),
         (["contractId", "contract_id", "source", "usd", "usd", "observedAt"], "has the columns contractId, usd more than once"),
+        (["contractId", "source", "usd", "observedAt", "sequence", "sequence"], "has the column sequence more than once"),
         (["topic", "value", "key"], "lacks the columns shard, offset, appended_at"),
     ],
 )  # fmt: skip
