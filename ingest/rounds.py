@@ -21,6 +21,7 @@ from ingest.tools import Tools
 from ingest.waiting import run_until, sleep_or
 from ingest.writer import Observed
 from runtime.metrics import PRICE_DISAGREEMENTS, PRICE_SPREAD, PRICE_UNCHECKED
+from runtime.trouble import Trouble
 from schemas.base import Malformed, decoder
 from schemas.ids import ContractId
 from schemas.prices import PriceObserved
@@ -151,6 +152,12 @@ class TokenRounds:
         self._clock, self._draw = tools.clock, tools.draw
         self._watch = tools.watch
         self._said = tokens.Said()
+        self._beyond = Trouble(
+            _logger,
+            "more tokens than are taken",
+            "tokens fit again",
+            monotonic_s=tools.clock.monotonic_s,
+        )
         self._not_before_s: dict[ContractId, float] = {}
         self._listed = asyncio.Event()
 
@@ -221,6 +228,10 @@ class TokenRounds:
         network = self._config.network
         known = tokens.known(seen, network=network, observed_at=self._moments.next_ms())
         news = self._said.news([*seen, *known])
+        if self._said.beyond:
+            self._beyond.happened(tokens=self._said.beyond, limit=self._said.limit)
+        else:
+            self._beyond.over()
         # Noted before it is durable: two rounds at once say it once. What a stop loses
         # is not in the log, from which the next run learns what was said.
         for one in news:

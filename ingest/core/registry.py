@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 
 from schemas.ids import STX, ContractId, asset_name
 from schemas.tokens import Token, TokenFields
 
 SUBNET = "SUBNET"
+MAX_SUBNETS = 100
 _CHARISMA = "SP2ZNGJ85ENDY6QRHQ5P2D4FXKGZWCKTB2T0Z55KS"
 
 # Subnet contracts of mainnet and the tokens they stand for, for records without `base`.
@@ -37,7 +39,11 @@ def known_fields(contract: ContractId, said: TokenFields) -> TokenFields | None:
 
 @dataclass(slots=True)
 class Registry:
-    """The tokens published so far, kept up to date from the public table."""
+    """The tokens published so far, kept up to date from the public table.
+
+    Of each only what is used here is kept, and of subnets no more than ``MAX_SUBNETS``:
+    each of them is a request for every reading of every user.
+    """
 
     _tokens: dict[ContractId, TokenFields] = field(default_factory=dict)
     _subnets: dict[ContractId, ContractId] | None = None
@@ -45,7 +51,7 @@ class Registry:
     def put(self, token: Token) -> None:
         """Take the newest record of a token."""
         before = self._tokens.get(token.contract_id)
-        self._tokens[token.contract_id] = token.fields
+        self._tokens[token.contract_id] = _used(token.fields)
         if before is None or _role(before) != _role(token.fields):
             self._subnets = None
 
@@ -61,8 +67,11 @@ class Registry:
         circle stands for nothing and is left out.
         """
         if self._subnets is None:
-            pairs = ((subnet, self._base(subnet)) for subnet in sorted(self._tokens))
-            self._subnets = {subnet: base for subnet, base in pairs if base}
+            # Those that we know ourselves go first, whatever a registry makes up.
+            ordered = sorted(self._tokens, key=lambda at: (at not in KNOWN_BASES, at))
+            pairs = ((subnet, self._base(subnet)) for subnet in ordered)
+            found = ((subnet, base) for subnet, base in pairs if base)
+            self._subnets = dict(islice(found, MAX_SUBNETS))
         return self._subnets
 
     def chosen_asset(self, contract: ContractId) -> str | None:
@@ -95,6 +104,15 @@ class Registry:
         if fields is None or fields.type != SUBNET:
             return None
         return fields.base
+
+
+def _used(fields: TokenFields) -> TokenFields:
+    return TokenFields(
+        type=fields.type,
+        base=fields.base,
+        identifier=fields.identifier,
+        decimals=fields.decimals,
+    )
 
 
 def _role(fields: TokenFields) -> tuple[str | None, ContractId | None]:

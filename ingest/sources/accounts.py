@@ -20,7 +20,7 @@ from ingest.core.normalize.accounts import (
     same_content,
     stx_balance,
 )
-from ingest.core.normalize.body import Unusable
+from ingest.core.normalize.body import MAX_ROWS, Unusable
 from ingest.sources.client import Answer, Ask, SourceGone, UpstreamClient
 from schemas.balances import AccountConfirmed, AccountRead
 from schemas.base import MAX_RECORD_BYTES, encode
@@ -32,6 +32,8 @@ NEWEST_GENERATION = 3
 # The largest page they give; and no account has that many pages.
 _PAGE_ROWS = 200
 _MAX_PAGES = 100
+# Ten thousand users of a usual account fit in, a few with hundreds of tokens among them.
+_MAX_KEPT_ROWS = 200_000
 # A record has a key and headers too.
 _MAX_READING_BYTES = MAX_RECORD_BYTES - 16_384
 # A doubtful reading is repeated until two say the same of what is in doubt, or so often.
@@ -87,8 +89,10 @@ class Accounts:
         chosen: Chosen,
         generation: int,
         rewrite_after_s: float,
+        max_kept_rows: int = _MAX_KEPT_ROWS,
     ) -> None:
         self._client, self._network, self._chosen = client, network, chosen
+        self._max_kept_rows, self._kept_rows = max_kept_rows, 0
         self.generation = generation
         self._rewrite_after_ms = round(rewrite_after_s * 1000)
         self._kept: dict[UserId, Kept] = {}
@@ -113,22 +117,33 @@ class Accounts:
     def remember(self, seen: AccountSeen) -> None:
         """The log has this reading: later ones may confirm it.
 
-        Not one that began before something was forgotten: it may rest on just that.
+        Not one that began before something was forgotten: it may rest on just that. Nor
+        one for which there is no room: then the next is written whole.
         """
-        if seen.forgotten == self._forgotten:
+        if seen.forgotten != self._forgotten:
+            return
+        self._drop(seen.user)
+        rows = seen.kept.account.rows
+        if self._kept_rows + rows <= self._max_kept_rows:
             self._kept[seen.user] = seen.kept
+            self._kept_rows += rows
 
     def forget(self, user: UserId) -> None:
         """Drop what is known of a user: the next reading is written whole."""
-        self._kept.pop(user, None)
+        self._drop(user)
         self._doubtful.pop(user, None)
         self._forgotten += 1
 
     def forget_all(self) -> None:
         """Drop what is known of all users."""
         self._kept.clear()
+        self._kept_rows = 0
         self._doubtful.clear()
         self._forgotten += 1
+
+    def _drop(self, user: UserId) -> None:
+        dropped = self._kept.pop(user, None)
+        self._kept_rows -= dropped.account.rows if dropped else 0
 
     def _move_on(self, gone: int) -> None:
         # Several readings may meet the same 410; it moves us on once.
@@ -215,7 +230,7 @@ class Accounts:
             pages.append(page)
             rows, cursor = rows + len(page.rows), page.next_cursor
             more = cursor if generation == NEWEST_GENERATION else rows < page.total
-            if not (more and page.rows):
+            if not (more and page.rows) or rows > MAX_ROWS:
                 break
         return pages
 

@@ -3,13 +3,16 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import partial
+from hashlib import sha256
 
+from ingest.core.normalize.body import MAX_ROWS
 from ingest.core.normalize.calls import decimals
 from ingest.core.normalize.tokens import TokenList, TokenSaid, charisma, hiro
 from ingest.core.registry import STX_FIELDS, known_fields
 from ingest.sources.client import Ask, UpstreamClient
 from ingest.sources.subnets import call
 from runtime.metrics import UPSTREAM_REJECTS
+from schemas.base import encode
 from schemas.ids import STX, ContractId, Network
 from schemas.tokens import TokenFields, TokenObserved
 
@@ -19,6 +22,9 @@ METADATA = "hiro-metadata"
 _NO_TOKEN = "there is no token in the answer"
 _PAGE_ROWS = 60
 _MAX_PAGES = 500
+# All pages of a list together.
+_MAX_LIST_CHARS = 16 * 1_048_576
+_MAX_WORDS = 50_000
 
 
 async def read_charisma(
@@ -45,7 +51,7 @@ async def read_hiro(client: UpstreamClient, network: Network) -> list[TokenObser
     An answer that has none though it says that there are some is a failure too.
     """
     seen: dict[ContractId, TokenObserved] = {}
-    rows, total = 0, 0
+    rows = total = chars = 0
     for _ in range(_MAX_PAGES):
         params = {"limit": str(_PAGE_ROWS), "offset": str(rows)}
         ask = Ask(METADATA, "/metadata/v1/ft", params, is_part=True)
@@ -58,6 +64,9 @@ async def read_hiro(client: UpstreamClient, network: Network) -> list[TokenObser
         for one in client.derived(ask, make):
             # A token that moved to a later page while we read stands once.
             seen.setdefault(one.contract_id, one)
+            chars += _chars(one.fields)
+        if len(seen) > MAX_ROWS or chars > _MAX_LIST_CHARS:
+            raise client.reject(METADATA, "the list is longer than any of ours")
         count = len(page.tokens) + page.refused
         rows, total = rows + count, page.total or 0
         if not count or rows >= total:
@@ -108,30 +117,50 @@ def _observed(
     ]
 
 
+def _chars(fields: TokenFields) -> int:
+    return sum(len(said) for _, said in fields if isinstance(said, str))
+
+
 def _undated(fields: TokenFields) -> TokenFields:
     return fields.model_copy(update={"last_updated": None})
 
 
+def _digest(fields: TokenFields) -> bytes:
+    return sha256(encode(_undated(fields))).digest()
+
+
 @dataclass(slots=True)
 class Said:
-    """The last word of each source on each token, to write only what is new."""
+    """The last word of each source on each token, to write only what is new.
 
-    _words: dict[tuple[str, ContractId], TokenFields] = field(default_factory=dict)
+    It holds up to ``limit`` words, many times what all registries have. Tokens beyond it
+    are not written: a registry that makes up new ones for ever fills no log.
+    """
+
+    limit: int = _MAX_WORDS
+    # How many tokens the last list had beyond the limit.
+    beyond: int = 0
+    _words: dict[tuple[str, ContractId], bytes] = field(default_factory=dict)
 
     def note(self, one: TokenObserved) -> None:
         """Take note of a word that is in the log."""
-        self._words[one.source, one.contract_id] = _undated(one.fields)
+        self._words[one.source, one.contract_id] = _digest(one.fields)
 
     def news(self, seen: Iterable[TokenObserved]) -> list[TokenObserved]:
         """Return those that say something else than the last word of their source.
 
         A record that was only dated anew is no news: a registry may do so every minute.
         """
-        return [
-            one
-            for one in seen
-            if self._words.get((one.source, one.contract_id)) != _undated(one.fields)
-        ]
+        news = []
+        room, self.beyond = self.limit - len(self._words), 0
+        for one in seen:
+            word = self._words.get((one.source, one.contract_id))
+            if word is None and room <= 0:
+                self.beyond += 1
+            elif word != _digest(one.fields):
+                room -= word is None
+                news.append(one)
+        return news
 
     def doubt(self) -> None:
         """Forget all but what contracts said, who would have to be asked again."""

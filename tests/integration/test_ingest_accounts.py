@@ -49,7 +49,11 @@ class Reading:
 
 @asynccontextmanager
 async def reading(
-    *, generation: int = 1, rewrite_after_s: float = 1e9, tokens: int = 40
+    *,
+    generation: int = 1,
+    rewrite_after_s: float = 1e9,
+    tokens: int = 40,
+    max_kept_rows: int = 1_000,
 ) -> AsyncIterator[Reading]:
     async with (
         simulated(tokens=tokens) as simulator,
@@ -62,6 +66,7 @@ async def reading(
             chosen=lambda _: None,
             generation=generation,
             rewrite_after_s=rewrite_after_s,
+            max_kept_rows=max_kept_rows,
         )
         user = await admin.user()
         yield Reading(accounts, client, admin, user, simulator.stage.world)
@@ -101,6 +106,24 @@ async def test_an_account_of_many_pages_is_read_whole(generation: int) -> None:
         assert {c: held(seen)[c] for c in contracts} == dict.fromkeys(contracts, "7")
         # STX, and two pages of 200.
         assert await one.admin.requests("hiro") == before + 3
+
+
+async def test_accounts_beyond_what_is_remembered_are_written_whole_each_time() -> None:
+    async with reading(max_kept_rows=0) as one:
+        first = await one.whole()
+        rows = len(first.holdings)
+        one.accounts._max_kept_rows = rows
+        await one.whole()
+        assert isinstance((await one.read()).observation, AccountConfirmed)
+        # There is room for one: that of another user is not remembered beside it.
+        other = UserId((await one.admin.world())["accounts"][1])
+        one.user, user = other, one.user
+        for _ in range(2):
+            assert (await one.whole()).user_id == other
+        one.accounts.forget(user)
+        one.accounts._max_kept_rows = 1_000
+        await one.whole()
+        assert isinstance((await one.read()).observation, AccountConfirmed)
 
 
 async def test_nothing_new_is_a_confirmation_of_the_reading_in_the_log() -> None:

@@ -1,11 +1,13 @@
 """Prices and token metadata over real sockets."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from eventlog.port import EventLog
-from ingest.sources.client import SourceDown
+from ingest.sources.client import SourceDown, UpstreamClient, http_client
+from ingest.sources.moments import MomentSource
 from ingest.sources.prices import PriceSource
 from ingest.sources.tokens import Said, known, read_charisma, read_decimals, read_hiro
 from runtime.clock import SystemClock
@@ -19,11 +21,15 @@ from tests.support.ingesting import (
     admin_of,
     client_of,
     ingesting,
+    no_jitter,
     put,
     simulated,
+    upstream,
 )
+from tests.support.replaying import Asked, Reply, replaying
 
 MAIN = Network.MAINNET
+ANNE = "SP2ZNGJ85ENDY6QRHQ5P2D4FXKGZWCKTB2T0Z55KS"
 HOSTS = {"kraxel": "kraxel", "stxtools": "stxtools", "internal": "invest"}
 
 
@@ -184,3 +190,48 @@ def _of(ingest: Ingesting, contract: ContractId) -> list[TokenObserved]:
         for one in ingest.seen.of(TokenObserved)
         if one.source == "charisma" and one.contract_id == contract
     ]
+
+
+async def test_tokens_without_end_are_not_taken_without_end() -> None:
+    async with simulated() as simulator, client_of(simulator, "tokens") as client:
+        seen = await read_charisma(client, MAIN)
+        said = Said(limit=len(seen) - 3)
+        news = said.news(seen)
+        assert (news, said.beyond) == (seen[:-3], 3)
+        for one in news:
+            said.note(one)
+        assert (said.news(seen), said.beyond) == ([], 3)
+        # What is known may still say something new.
+        changed = seen[0].model_copy(
+            update={"fields": seen[0].fields.model_copy(update={"name": "new"})}
+        )
+        assert (said.news([changed]), said.beyond) == ([changed], 0)
+
+
+@pytest.mark.parametrize("size", [0, 8_000])
+async def test_a_list_of_pages_without_end_is_given_up(size: int) -> None:
+    users = iter(range(10**6))
+
+    def answer(_: Asked) -> Reply:
+        rows = [
+            {
+                "contract_principal": f"{ANNE}.token-{next(users)}",
+                "description": "x" * size,
+            }
+            for _ in range(200 if size else 10_000)
+        ]
+        return Reply(body=json.dumps({"total": 10**9, "results": rows}).encode())
+
+    clock = SystemClock()
+    async with replaying(answer) as server, http_client() as http:
+        client = UpstreamClient(
+            "hiro",
+            upstream(server.url),
+            http=http,
+            clock=clock,
+            moments=MomentSource(clock),
+            draw=no_jitter,
+        )
+        with pytest.raises(SourceDown, match="longer than any of ours"):
+            await read_hiro(client, MAIN)
+        assert len(server.asked) < (20 if size else 5)

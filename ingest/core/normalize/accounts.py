@@ -29,6 +29,11 @@ class Account:
     others: tuple[Holding, ...] = ()
     foreign: int = 0
 
+    @property
+    def rows(self) -> int:
+        """How many holdings it has."""
+        return len(self.holdings) + len(self.others)
+
 
 @dataclass(frozen=True, slots=True)
 class Page:

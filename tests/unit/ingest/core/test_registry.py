@@ -3,7 +3,13 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.core.registry import KNOWN_BASES, SUBNET, Registry, known_fields
+from ingest.core.registry import (
+    KNOWN_BASES,
+    MAX_SUBNETS,
+    SUBNET,
+    Registry,
+    known_fields,
+)
 from schemas.ids import STX, ContractId, Network, parse_contract_id
 from schemas.tokens import Token, TokenFields
 
@@ -120,3 +126,20 @@ def test_no_registry_makes_it_loop_and_a_base_is_never_itself_a_subnet(
         put(registry, name, base=base)
     subnets = registry.subnets()
     assert not set(subnets.values()) & set(subnets)
+
+
+def test_subnets_made_up_without_end_leave_those_that_are_known() -> None:
+    registry = Registry()
+    for at in range(2 * MAX_SUBNETS):
+        put(registry, f"a-{at}", base="a")
+    put(registry, "welsh-token-subnet-v1", base="welsh")
+    subnets = registry.subnets()
+    assert len(subnets) == MAX_SUBNETS
+    assert token("welsh-token-subnet-v1") in subnets
+
+
+def test_of_a_token_only_what_is_used_is_kept() -> None:
+    registry = Registry()
+    put(registry, "a", description="x" * 8_000, identifier="b")
+    assert "xxx" not in repr(registry)
+    assert registry.chosen_asset(token("a")) == "b"
