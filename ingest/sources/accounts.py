@@ -105,6 +105,7 @@ class Accounts:
         A doubtful reading should be followed by the next one at once. Raises ``SourceDown``: then there is no reading, and nothing is known of the
         account, least of all that it is empty.
         """
+        told_gone: int | None = None
         while True:
             generation = self.generation
             try:
@@ -112,7 +113,10 @@ class Accounts:
             except SourceGone:
                 if generation == NEWEST_GENERATION:
                     raise
-                self._move_on(generation)
+                # There is no way back, so a single 410 may be a slip: it is asked again.
+                if told_gone == generation:
+                    self._move_on(generation)
+                told_gone = generation
 
     def remember(self, seen: AccountSeen) -> None:
         """The log has this reading: later ones may confirm it.

@@ -561,8 +561,13 @@ class _NoCookies(CookieJar):
 
 
 @asynccontextmanager
-async def http_client(api_key: str | None = None) -> AsyncIterator[httpx.AsyncClient]:
-    """Open the connections to one upstream; with a key, it goes with every request."""
+async def http_client(
+    api_key: str | None = None, *, transport: httpx.AsyncBaseTransport | None = None
+) -> AsyncIterator[httpx.AsyncClient]:
+    """Open the connections to one upstream; with a key, it goes with every request.
+
+    ``transport`` is the way to the other side, if it is not to be the network.
+    """
     headers = {
         "accept": "application/json",
         # What is inflated here within a bound; nothing else is taken.
@@ -579,6 +584,7 @@ async def http_client(api_key: str | None = None) -> AsyncIterator[httpx.AsyncCl
         cookies=_NoCookies(),
         follow_redirects=False,
         limits=limits,
+        transport=transport,
         timeout=None,  # noqa: S113 - each request has a limit as a whole
     ) as http:
         yield http

@@ -179,6 +179,13 @@ async def test_a_410_moves_on_to_the_next_generation_and_is_no_account() -> None
         assert one.accounts.generation == 3
 
 
+async def test_a_single_410_is_a_slip_and_moves_nothing() -> None:
+    async with reading() as one:
+        await one.admin.fault("hiro", "410", count=1)
+        await one.whole()
+        assert one.accounts.generation == 1
+
+
 async def test_when_all_generations_are_gone_there_is_no_reading() -> None:
     async with reading() as one:
         await one.admin.fault("hiro", "410")
