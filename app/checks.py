@@ -33,9 +33,10 @@ _CLOCK_TOLERANCE_S = 2.0
 # Further behind than this ingest holds back.
 _BEHIND_S = 30.0
 _LEAST_DAYS, _GIB = 7, 2**30
-# Of a disk, below which it counts as full.
+# A disk with a smaller share of free space counts as full.
 _LEAST_SHARE = 0.05
-# A source without a price for so many of its intervals is silent.
+# A source without a price for so many of its intervals is silent, as in ingest
+# (`ingest.core.silence`).
 _SILENT_INTERVALS = 2
 _OK = 200
 # A small answer of each upstream that has a Date header and needs no key.

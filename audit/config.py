@@ -1,4 +1,4 @@
-"""What who follows a log must be told."""
+"""Configuration of the audit watcher."""
 
 from dataclasses import dataclass, field
 
@@ -11,9 +11,10 @@ class WatchConfig:
 
     A verified snapshot is written when log time comes into another interval, and after
     so many observations. ``accepted`` names gaps in the raw topics that the operator has
-    accepted. ``identity`` is the digest of the log's identity, with which commits are
-    compared that name it; ``None``: they are not. Parts of a commit that are not visible yet are waited for ``settle_s``, a
-    new commit ``wait_s`` at a time. Every ``look_s`` it is told how far the journal is.
+    accepted. ``identity`` is the digest of the log's identity, which commits that name
+    their log must have; ``None`` skips that check. ``settle_s`` is how long to wait for the
+    rest of a commit, ``wait_s`` how long each read waits for a new commit. Every ``look_s``
+    it is told how far the journal is.
     """
 
     instance: str

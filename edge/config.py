@@ -16,9 +16,9 @@ from schemas.extras import FEATURES, Feature
 class Allowances:
     """What clients may do. 0 is no limit; by default there is none.
 
-    Of one client: ids in a message and by name in all, messages, mistakes. ``…_each`` is
-    of one address: its connections, its requests for a reading (of one kind), users that
-    nobody watched before, and the bytes of answers made for it. ``connections`` and ``watched`` are in all.
+    ``ids_…``, ``messages`` and ``errors`` limit one client. ``…_each`` limits one address:
+    its connections, its requests for a reading (of one kind), users that nobody watched
+    before, and the bytes of answers made for it. ``connections`` and ``watched`` are in all.
     """
 
     ids_per_message: int = 0

@@ -27,8 +27,8 @@ from schemas.answers import ErrorWord
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 RETRY_S = 10
-# What a request costs beside the bytes that are made to answer it, and what one costs
-# that opens a stream or a WebSocket: about the first messages on it.
+# Cost of a request beside the bytes that are made to answer it, and cost of one that opens
+# a stream or a WebSocket: about as much as the first messages on it.
 _REQUEST_BYTES, _STREAM_BYTES = 1_024, 32_768
 _METRICS = "/metrics"
 # A full edge must still be watched.

@@ -20,7 +20,7 @@ Serve: TypeAlias = Callable[[], asyncio.Protocol]
 Accept: TypeAlias = Callable[[socket.socket], tuple[socket.socket, Any]]
 # Everybody comes back at once after a restart; the kernel may cap this.
 _BACKLOG = 4_096
-# Of those in line, before everybody else has a turn.
+# So many connections are accepted in a row before the event loop turns to others.
 _ACCEPTS_A_TURN = 64
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 5.0
 # Who has not agreed on TLS by then is cut off.
@@ -57,7 +57,7 @@ class Listener:
         self._is_open = False
         self._paused: str | None = None
         self._pause_s = _FIRST_PAUSE_S
-        # What must not outlive the port: handshakes, and the wait to accept again.
+        # Tasks that must not outlive the port: handshakes, and the wait to accept again.
         self._tasks: set[asyncio.Task[None]] = set()
         self.port: int = taken[0].getsockname()[1]
 
@@ -186,7 +186,7 @@ async def _taken(config: EdgeConfig) -> AsyncIterator[Sequence[socket.socket]]:
     taken: list[socket.socket] = []
     try:
         for family, address in await _addresses(config.host, config.port):
-            # Of a free port, all addresses get the same.
+            # With port 0 all addresses get the port that the first one got.
             number = taken[0].getsockname()[1] if taken else config.port
             at = address, number
             taken.append(bound(family, at, shared=config.shares_port))

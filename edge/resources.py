@@ -128,7 +128,7 @@ class PartyResource:
         if len(bodies.shares(asked)) == 1:
             return bodies.body(asked, now_ms=clock.now_ms())
         async with parts.making:
-            # Whoever had the lock before may have made the same.
+            # The holder of the lock before us may have made the same answer.
             shares, rows = bodies.shares(asked), list[bytes]()
             if len(shares) == 1:
                 return bodies.body(asked, now_ms=clock.now_ms())

@@ -23,8 +23,8 @@ _ids = itertools.count(-1, step=-1)
 
 HEADERS: Mapping[str, str] = {
     hdrs.CONTENT_TYPE: "text/event-stream",
-    # What was kept of a stream would be taken for what is sent now. Proxies that compress
-    # collect what they pass on, unless they are told not to transform it.
+    # A cache must not replay an old stream. Proxies that compress collect what they pass
+    # on, unless they are told not to transform it.
     hdrs.CACHE_CONTROL: "no-store, no-transform",
     # Some proxies collect what they pass on, unless they are told.
     "X-Accel-Buffering": "no",

@@ -17,7 +17,7 @@ from runtime.clock import Clock
 
 # A body as long as this is waited for, so that the connection can be used again.
 _SHORT_BYTES = 65_536
-# What is thrown away of a longer one, and for how long.
+# At most this much of a longer one is thrown away, for at most this long.
 _REST_BYTES, _REST_S = 262_144, 1.0
 
 

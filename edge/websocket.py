@@ -42,7 +42,7 @@ _CLOSE_S = 5.0
 # what is wrong, before the connection is cut.
 _REST_S = 2.0
 _REST_BYTES = 16 * 1_048_576
-# What is read ahead of a client whose messages wait for their turn.
+# At most about this much is read ahead of a client whose messages wait for their turn.
 _INBOX_BYTES = 65_536
 _ids = itertools.count(1)
 _HEARD = {str: CLIENT_MESSAGES.labels("text"), bytes: CLIENT_MESSAGES.labels("binary")}
@@ -133,7 +133,7 @@ class _Socket:
         self._transport, self._receiver = transport, receiver
         self._arrived, self._lost = asyncio.Event(), asyncio.Event()
         self._is_full = self._must_be_read_out = False
-        # What was thrown away, once all that comes is.
+        # Bytes thrown away so far; ``None`` while input is still read.
         self._rest_bytes: int | None = None
         self.closed = False
         self.heard: Callable[[], None] | None = None

@@ -17,7 +17,7 @@ class Trouble(Protocol):
         ...
 
 
-# Given a logger, the name of the event, and the name of the event that ends it.
+# Takes a logger, the name of the event, and the name of the event that ends it.
 NewTrouble = Callable[[logging.Logger, str, str], Trouble]
 
 

@@ -69,7 +69,7 @@ class BackfillConfig:
 
 @dataclass(slots=True)
 class BackfillReport:
-    """What the files hold and what becomes of their rows.
+    """The contents of the files, and what becomes of their rows.
 
     ``lines`` is the sum of ``bad``, ``left_out`` (refused by the log that was exported as
     well), ``repeated`` (there twice in an export), ``refused`` (of a key with newer

@@ -32,7 +32,7 @@ _PARQUET_ROWS = 1_024
 _TEXT_SUFFIXES = (".jsonl", ".ndjson", ".csv", ".tsv")
 SUFFIXES = (*_TEXT_SUFFIXES, ".parquet")
 
-# Told how many bytes of a file were read since the last time.
+# Called with the number of bytes of a file that were read since the last call.
 Meter = Callable[[int], None]
 
 
@@ -173,7 +173,7 @@ def _decoded(path: Path, binary: io.BufferedReader) -> io.TextIOWrapper:
         (name for mark, name in _BYTE_ORDER_MARKS if head.startswith(mark)),
         _unmarked(head),
     )
-    # What is not UTF-8 makes its own line bad, not the file: it comes back as the same bytes.
+    # Bytes that are not UTF-8 make their own line bad, not the file: they survive as surrogates.
     errors = "surrogateescape" if encoding.startswith("utf-8") else "strict"
     return io.TextIOWrapper(binary, encoding=encoding, errors=errors, newline="")
 

@@ -25,10 +25,10 @@ _LOOK_EVERY_S = 1.0
 
 
 class SourceWatch:
-    """Told by the clients what became of each request; see ``ingest.core.silence``.
+    """Follows what becomes of each request, as the clients report it.
 
-    Sources that were not announced with ``expect`` are ignored, so a client can be used
-    without anybody who watches.
+    ``ingest.core.silence`` decides. Sources that were not announced with ``expect`` are
+    ignored, so that a client works without anybody who watches.
     """
 
     def __init__(self, clock: Clock, *, floor_s: float = 60.0) -> None:

@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 # Told how many records were read so far, and how many percent of the way that is.
 Progress = Callable[[int, int], None]
 _BATCH, _REPORT_EVERY = 2_000, 100_000
-# What earlier owners noted about the shard itself; no fold reads it.
+# Notes of earlier owners about the shard itself; no fold reads them.
 _NOTES: Mapping[bytes, Callable[[bytes], Any]] = {
     OBSERVED_KEY: decoder(Observed),
     TERMS_KEY: decoder(Terms),

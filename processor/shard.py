@@ -53,7 +53,7 @@ class Shard:
         self._config, self._clock, self._notice = config, clock, notice
         self._identity = identity
         self._restored = self._nothing_restored()
-        # Of the last term that we began, and where ``latest`` ended for us.
+        # The last term that we began, and where ``latest`` ended after our last commit.
         self._begun: Begun | None = None
         self._latest_end = 0
         self._inputs = [Partition(topic, shard) for topic in RAW]
@@ -278,7 +278,7 @@ def _is_last(begun: Begun, terms: Terms | None) -> bool:
 
 
 def _entries(batch: Batch, riding: Entries) -> Entries:
-    # Of the shape of ``Entry``, which the core does not import.
+    # The core writes tuples in the shape of ``Entry``, which it does not import.
     entries = cast(Entries, batch.entries)
     return {topic: [*part, *riding.get(topic, ())] for topic, part in entries.items()}
 

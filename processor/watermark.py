@@ -1,4 +1,4 @@
-"""What a shard publishes about itself: how far it has read, and how new that is."""
+"""A shard's records about itself: how far it has read, and how new that is."""
 
 from collections.abc import Mapping, Sequence
 

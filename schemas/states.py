@@ -18,7 +18,7 @@ from schemas.tokens import TokenFields
 # What keeps a state and a published value below the largest record.
 MAX_SOURCES = 64
 MAX_SUBNETS = 1_000
-# So many changes of its own value a source must have seen to prove another one frozen.
+# A source must have changed its own value so often to prove another one frozen.
 MAX_CHANGES = 3
 
 POSITION_KEY = b"position"
@@ -31,7 +31,7 @@ TERMS_KEY = b"terms"
 IDENTITY_COPY_KEY = b"identity"
 # Which offsets of ``latest`` the last owner knew of, so that the next one notices a loss.
 LATEST_BOUNDS_KEY = b"latest"
-# What stands in ``state`` beside what the fold remembers.
+# Records in ``state`` that are not states of the fold.
 NOT_FOLDED_KEYS = frozenset(
     {BARRIER_KEY, OBSERVED_KEY, TERMS_KEY, IDENTITY_COPY_KEY, LATEST_BOUNDS_KEY}
 )

@@ -89,7 +89,7 @@ HEADERS: dict[str, Any] = {
     "WWW-Authenticate": _header("How to show the token.", enum=["Bearer"]),
 }
 
-# What every answer has, as far as the settings give it to the page that asks.
+# Headers of every answer. Those of CORS depend on the settings and on the page that asks.
 COMMON = (
     "Access-Control-Allow-Credentials",
     "Access-Control-Allow-Origin",

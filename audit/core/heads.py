@@ -136,10 +136,10 @@ def _cut(text: str) -> Cut:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """What a log holds of a shard where a head says commit ``commit`` is.
+    """The hash that a log has for one commit of a shard, to compare with that in a head.
 
-    ``chain`` is the hash of that commit; ``None`` where the log does not hold it: then it
-    ends with commit ``last``, or, if that is not before ``commit``, no longer begins there.
+    ``chain`` is ``None`` if the log does not hold the commit. If ``last``, its last commit,
+    is before ``commit``, the log is too short; else retention has dropped the commit.
     """
 
     commit: int

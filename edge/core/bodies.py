@@ -19,7 +19,7 @@ from edge.core.table import PRICE, Table
 from schemas.ids import UserId
 from schemas.wire import Party
 
-# Below so many changed values, and below such a part of all, they are told alone.
+# Up to so many changed values, or up to a quarter of all if that is more, are told alone.
 _FEW, _PART_OF_ALL = 100, 4
 # Some milliseconds of work.
 _ROWS_A_TURN = 2_000
@@ -119,7 +119,7 @@ class Bodies:
         if asked.party == "prices" or (kept is not None and kept[0] == tag):
             return [asked]
         users = self._balances.users() if asked.ids is None else asked.ids
-        # Of a user named all tokens are told, of any other those that he holds.
+        # A user asked for by name gets a row for each token, any other one for each held.
         at_once = max(1, _ROWS_A_TURN // max(1, len(self._table.tokens)))
         if len(users) <= at_once:
             return [asked]

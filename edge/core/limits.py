@@ -100,16 +100,16 @@ class Buckets(Generic[_Key]):
 
 
 class Spending(Generic[_Key]):
-    """What each who asks has spent, where a cost is known only after it was caused.
+    """One account for each key, for costs that are known only afterwards.
 
-    Who has anything left may ask, and may end below zero: then it waits until the rate has
-    made up for it. At most ``most`` are kept; whoever comes on top of them shares one
-    account.
+    A key with anything left may ask, and its account may end below zero: then it waits
+    until the rate has made up for it. At most ``most`` accounts are kept; further keys
+    share one more.
     """
 
     def __init__(self, rate: Rate, *, most: int = MOST_BUCKETS) -> None:
         self._rate, self._most = rate, most
-        # What is left to each, and when that was so; who spent last stands last.
+        # The balance of each account and when it was that; the last one to spend is last.
         self._left: OrderedDict[_Key | None, tuple[float, float]] = OrderedDict()
 
     def __len__(self) -> int:

@@ -23,8 +23,8 @@ from schemas.wire import CLIENT_TYPES, Party
 BAD_FORMAT = "Invalid message format"
 UNKNOWN_TYPE = "Unknown message type; supported types: " + ", ".join(CLIENT_TYPES)
 
-# Of one token, so that a BALANCE_UPDATE fits into a batch whatever its texts are: a token's
-# texts are written by whoever deploys it, and must not cut off whoever asks for it.
+# Limit for the metadata of one token. Whoever deploys a token writes its texts; they must
+# not make a BALANCE_UPDATE too long for a batch, since some clients would be cut off by it.
 MAX_METADATA_BYTES = 30_000
 _TEXTS = (
     "name",

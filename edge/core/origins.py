@@ -12,10 +12,10 @@ import re
 from collections.abc import Iterable, Mapping
 
 ANY_ORIGIN = "*"
-# What pages may read of an answer beside its body and the headers that are always readable.
+# Headers that pages may read, beside those that browsers always let them read.
 EXPOSED = "ETag, Retry-After, Feed-Cursor, WWW-Authenticate, Allow"
-# What pages may send. A preflight is told these and whatever else it asks for: an edge
-# ignores headers that it does not know, so there is nothing to protect.
+# Headers that pages may send. A preflight is told these and whatever else it asks for: an
+# edge ignores headers that it does not know, so there is nothing to protect.
 SENDABLE = (
     "Authorization",
     "Content-Type",

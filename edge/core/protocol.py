@@ -8,12 +8,14 @@ state    what comes                     event                                   
 ======== ============================== ======================================== =======
 OPEN     the last frame of a message    ``Message``                              OPEN
 OPEN     a short part of a message      ``Fragment``                             OPEN
+OPEN     a longer part of a message     none                                     OPEN
 OPEN     ping, pong                     ``Ping``, ``Pong``                       OPEN
 OPEN     close                          ``Close``                                DONE
 OPEN     what a client must not send    ``Broken``, with the code to close with  DONE
 CLOSING  close                          ``Close``                                DONE
-CLOSING  any other frame                none; too many of them: ``Broken``       CLOSING
-CLOSING  what a client must not send    ``Broken``                               DONE
+CLOSING  any other frame                none                                     CLOSING
+CLOSING  what a client must not send,   ``Broken``                               DONE
+         or too many frames
 DONE     anything                       none                                     DONE
 ======== ============================== ======================================== =======
 
@@ -79,7 +81,7 @@ class Close(NamedTuple):
 
 
 class Broken(NamedTuple):
-    """Nothing more of the client can be made out; ``code`` is what to close with."""
+    """The client broke the protocol; nothing after that is read. Close with ``code``."""
 
     code: int
     reason: str
@@ -188,7 +190,7 @@ class Receiver:
     # ---- frames
 
     def _next_frame(self) -> _Frame | None:
-        """Return the next whole frame. A head that is wrong is so before its payload comes."""
+        """Return the next whole frame; a wrong head is refused before its payload comes."""
         buffer, at = self._buffer, self._at
         if len(buffer) < at + 2:
             return None

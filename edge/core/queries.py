@@ -1,4 +1,4 @@
-"""What the query of a request asks for; nothing that a client sends raises.
+"""Parses the query of a request; nothing that a client sends raises.
 
 A list may be written in every way that generated clients write one: ``tokens=a,b``,
 ``tokens=a&tokens=b`` or both; on the resources that came after the base protocol also

@@ -42,7 +42,8 @@ class Table:
     """The newest value of each key. Owned by one hub, which alone applies records.
 
     ``positions`` are the offsets after the newest records read, ``append_times`` and
-    ``log_times`` the append and log times of these. It remembers keys that were withdrawn for ``tombstones_ms`` of log time.
+    ``log_times`` the append and log times of these. It remembers keys that were withdrawn
+    for ``tombstones_ms`` of log time.
     """
 
     def __init__(self, *, tombstones_ms: int = _TOMBSTONES_MS) -> None:
@@ -61,7 +62,7 @@ class Table:
         self.watermarks: dict[int, Watermark] = {}
         self.observed: dict[int, Observed] = {}
         self.terms: dict[int, Terms] = {}
-        # Of the newest terms of all partitions; ``None`` while one has none.
+        # Digest of the newest terms of all partitions; ``None`` while one has none.
         self.terms_digest: str | None = None
         # Another number when what is known of terms may be something else.
         self.terms_read = 0

@@ -79,7 +79,7 @@ def _are_there(db: sqlite3.Connection) -> bool:
 
 
 class Stretch(NamedTuple):
-    """What was found of records not measured before: the clock after them, new jumps."""
+    """Measurements of records not measured before: the clock after them, new jumps."""
 
     measured: int
     last_ms: int

@@ -64,7 +64,7 @@ def clean(session: Session, allowed: Allowed) -> Generator[None, None, None]:
     is not the one to do it.
     """
     parts = _parts(session)
-    # What comes meanwhile is for the next time: only what is measured may go.
+    # Only measured records may go. Those that come meanwhile wait for the next round.
     yield from _measure(session, parts, allowed)
     for part in parts:
         if part.retention_ms is not None:

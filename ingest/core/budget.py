@@ -11,8 +11,8 @@ _HOUR_S = 3_600.0
 _MONTH_S = 30 * 24 * _HOUR_S
 # At nine tenths of the rate a burst of one tenth fits into any minute.
 _STEADY = 0.9
-# What an answer says of limits may slow us down to one request a minute and no further:
-# the next answer has to come soon, to say whether it is so.
+# Limits in an answer may slow us down to one request a minute and no further: the next
+# answer has to come soon, to say whether they still hold.
 _LEAST_RATE_S = 1 / _MINUTE_S
 # The windows that gateways name in their headers; they are spread evenly over a minute.
 _WINDOWS_S = {"second": 1.0, "minute": _MINUTE_S, "hour": _HOUR_S, "day": 24 * _HOUR_S}

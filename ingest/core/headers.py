@@ -1,6 +1,6 @@
-"""What the headers of an upstream's answer say; nothing here raises for any header.
+"""Reads the headers of an upstream's answer; nothing here raises for any header.
 
-Names are in lower case. Of a header that is repeated the first value counts, and what
+Names are in lower case. If a header is repeated its first value counts, and a value that
 cannot be read is as good as absent.
 """
 

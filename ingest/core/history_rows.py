@@ -89,7 +89,7 @@ class RowRules:
 
 
 class Order(NamedTuple):
-    """What sorts rows of one layout.
+    """The sort key of rows of one layout.
 
     ``(observedAt, sequence)``; of an export the partition and the offset, because there the
     order of the log decides what was published.

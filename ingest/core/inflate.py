@@ -3,7 +3,7 @@
 import zlib
 from collections.abc import Iterable
 
-# What one call inflates at most; between two calls the event loop gets its turn.
+# One call inflates at most this much; between two calls the event loop gets its turn.
 PIECE_BYTES = 65_536
 _PLAIN = frozenset({"", "identity"})
 _ZLIB = 15

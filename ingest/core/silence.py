@@ -37,7 +37,7 @@ SUBJECTS = 5
 _INTERVALS = 2
 # A source whose newest time is older than this, by its own word, repeats old values.
 OLD_MS = 3_600_000
-# Before this (2009) no time of a source is one: it counts in other units, or is not set.
+# A time before this (2009) is none: it is in other units, or not set.
 _FIRST_MS = 1_230_768_000_000
 _SECONDS_UNTIL_MINUTES = 180
 
@@ -250,7 +250,8 @@ _URLS = {
 }
 
 
-# What an operator can do, by the cause of a silence. Those of one kind of source go first.
+# What an operator can do, by the cause of a silence. Remedies for prices and for Hiro take
+# precedence.
 _REMEDIES = {
     Cause.UNREACHABLE: "check the network, a proxy, and {url}",
     Cause.MOVED: "set {url} to where it is now",

@@ -102,8 +102,9 @@ class Accounts:
     async def read(self, user: UserId, *, full: bool) -> AccountSeen | AccountDoubtful:
         """Read a user; with ``full`` do not let the upstream say it is unchanged.
 
-        A doubtful reading should be followed by the next one at once. Raises ``SourceDown``: then there is no reading, and nothing is known of the
-        account, least of all that it is empty.
+        A doubtful reading should be followed by the next one at once. Raises
+        ``SourceDown``: then there is no reading, and nothing is known of the account, least
+        of all that it is empty.
         """
         told_gone: int | None = None
         while True:

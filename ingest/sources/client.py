@@ -48,8 +48,8 @@ _CONNECTIONS = 16
 # A probe may take as long as a request does; whoever waits for it looks again then.
 _LOOK_AGAIN_S = 1.0
 _LEAST_WAIT_S = 0.001
-# Of an answer that is none the status says it all. Its body is read, as far as this,
-# only so that the connection can be used again.
+# The body of any answer but a 200 is of no interest. It is read, as far as this, only so
+# that the connection can be used again.
 _DRAINED_BYTES, _DRAIN_S = 65_536, 1.0
 _READ = frozenset({Verdict.READ, Verdict.UNCHANGED})
 
@@ -159,16 +159,16 @@ class UpstreamClient:
         self._clock, self._moments, self._draw = clock, moments, draw
         self._budget = budgets.full(upstream.limits, now_s=clock.monotonic_s())
         self._breakers: dict[str, budgets.Breaker] = {}
-        # Of each source that is left alone why; and those that are being probed now.
+        # Why each source that is left alone is; and those that are being probed now.
         self._why: dict[str, str] = {}
         self._probed: set[str] = set()
-        # Of each source the subjects that failed since it last answered.
+        # For each source, the subjects that failed since it last answered.
         self._failing: dict[str, set[str]] = {}
-        # Of each source the requests a second that it needs to keep to its interval.
+        # For each source, the requests a second that it needs to keep to its interval.
         self._needs: dict[str, float] = {}
         self._is_slow = self._is_limited = False
         self.clock_ahead_s: float | None = None
-        # What was said once of a source: that it is deprecated; that it refuses our key.
+        # Sources of which it was logged that they are deprecated, or refuse our key.
         self._deprecated: set[str] = set()
         self._key_refused: set[str] = set()
         self._turn, self._learnt = asyncio.Lock(), asyncio.Event()
@@ -370,7 +370,7 @@ class UpstreamClient:
             failure = Failure(why, Cause.UNREACHABLE)
             raise _Trouble(failure, outcome="connection") from error
         except Exception as error:
-            # What the transport makes of foreign bytes is guarded like our own readers.
+            # The transport reads foreign bytes too: its bugs are guarded against like ours.
             log_bug(ask.source, error)
             failure = Failure(type(error).__name__, Cause.UNREACHABLE)
             raise _Trouble(failure, outcome="connection") from error
@@ -570,7 +570,7 @@ async def http_client(
     """
     headers = {
         "accept": "application/json",
-        # What is inflated here within a bound; nothing else is taken.
+        # The codings that are inflated here within a bound; no other is taken.
         "accept-encoding": "gzip, deflate",
         "user-agent": "stacks-feed",
     }

@@ -33,7 +33,8 @@ _SOURCE = "push"
 _BASE_S, _CAP_S = 1.0, 60.0
 # An address that is refused will be again, unless it was a mistake.
 _REFUSED_S = 3_600.0
-# What one connection may send: a block every few seconds, and what touches an address.
+# Limits of what one connection may send: there is a block every few seconds, and a hint for
+# each transaction of one address.
 _MAX_BYTES, _MAX_FRAMES, _WINDOW_S = 2 * 1_048_576, 2_000, 10.0
 _PIECE_BYTES = 4_096
 _MAX_UNSENT_BYTES = 65_536

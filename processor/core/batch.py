@@ -217,7 +217,7 @@ class _Folding:
         self.rejects: list[tuple[bytes | None, bytes]] = []
         self.decisions: dict[str, int] = {}
         self.observed_ms: dict[str, int] = {}
-        # Of the topic that is being folded.
+        # The newest observation time of the topic that is being folded.
         self._newest_ms = -1
 
     def fold(self, topic: str, records: Sequence[InputRecord]) -> int:

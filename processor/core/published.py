@@ -1,4 +1,4 @@
-"""What a shard must find in ``latest``, judged by what it remembers having published."""
+"""Finds values that a shard has published, by its state, and that ``latest`` lacks."""
 
 from collections.abc import Iterator, Mapping
 

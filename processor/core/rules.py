@@ -11,7 +11,7 @@ from schemas.rejects import Reason
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What decides, in which shard; ``price_deviation`` counts units of 1e-18.
+    """The settings that decide, and the shard; ``price_deviation`` counts units of 1e-18.
 
     ``zero_is_news`` tells whether a first reading of 0 in a subnet is published.
     """

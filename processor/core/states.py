@@ -94,7 +94,7 @@ def price_of(owner: bytes, parts: Parts) -> TokenPrice:
     if isinstance(state, PriceStateV1):
         for source, word in state.words.items():
             token.add(_quote_of_word(source, word))
-        # Of the last published value it is only known that it was not later than this.
+        # Version 1 has no time of the published value: it was not later than this.
         token.observed_at = token.newest
         return token
     token.observed_at, token.agreed = state.observed_at, state.agreed

@@ -190,7 +190,7 @@ def _chosen(holdings: list[Holding], *, chosen: Chosen, foreign: int) -> Account
 
 
 class Doubt(Enum):
-    """What makes a reading doubtful, beside the one before it.
+    """Why a reading is doubtful, compared with the one before it.
 
     Each of them may be true, so a doubtful reading is looked at once more before anything
     is taken away from an account.
