@@ -4,7 +4,9 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from threading import Lock
+from typing import TypeAlias
 from weakref import WeakValueDictionary
 
 from eventlog.port import LogCorrupt, LogUnavailable
@@ -14,6 +16,16 @@ from .errors import border, is_busy
 from .holder import locked
 from .schema import connect, transaction, tries
 
+# Device and number of a file; ``None`` for none.
+_Identity: TypeAlias = tuple[int, int] | None
+_FILE_GONE = (
+    "the log file is gone, it was removed or replaced while it was open; stop all "
+    "services, put it back or choose another, and start them again"
+)
+_LOST_BESIDE = (
+    "the file beside it that ends in -wal, or -shm, was removed or replaced while the log "
+    "was open, and with it what was written last; stop all services, and start them again"
+)
 # The writers of one process take turns here. SQLite's own waiting sleeps and tries
 # again, which is right between processes and slow between threads.
 _turns: WeakValueDictionary[str, Lock] = WeakValueDictionary()
@@ -25,9 +37,20 @@ class Session:
 
     def __init__(self, config: SqliteConfig) -> None:
         self.config = config
+        # The file, and those beside it that SQLite keeps while anybody is connected.
+        self._paths = [
+            Path(f"{config.path}{ending}") for ending in ("", "-wal", "-shm")
+        ]
+        self._identities: list[_Identity] | None = None
         with border(config.where):
             self._connection = connect(config)
-        self._identity = self._file_identity()
+        try:
+            # The first reading opens the files beside it.
+            with self.reading():
+                self._identities = self._found()
+        except BaseException:
+            self._connection.close()
+            raise
         self._turn = _turn_for(os.path.realpath(config.path))
 
     def close(self) -> None:
@@ -37,7 +60,7 @@ class Session:
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """Give one consistent view of what is committed."""
-        self._check_file()
+        self._check_files()
         with border(self.config.where):
             self._connection.execute("BEGIN")
             with transaction(self._connection):
@@ -48,7 +71,7 @@ class Session:
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
         """Commit what the body writes, or nothing of it if it raises."""
-        self._check_file()
+        self._check_files()
         where = self.config.where
         if not self._turn.acquire(timeout=self.config.busy_s):
             raise LogUnavailable(where, why="this process is writing for too long")
@@ -73,20 +96,28 @@ class Session:
                 if not left:
                     raise locked(self.config) from error
 
-    def _check_file(self) -> None:
-        if self._file_identity() != self._identity:
-            why = (
-                "the log file is gone, it was removed or replaced while it was open; stop "
-                "all services, put it back or choose another, and start them again"
-            )
-            raise LogCorrupt(self.config.where, why=why)
+    def _check_files(self) -> None:
+        """Raise ``LogCorrupt`` if whoever opens the log now opens other files than ours.
 
-    def _file_identity(self) -> tuple[int, int] | None:
-        try:
-            found = self.config.path.stat()
-        except OSError:
-            return None
-        return found.st_dev, found.st_ino
+        Going on in files that were removed would write what nobody else reads, and spoil
+        the log for those who opened new ones.
+        """
+        if self._identities is None or self._identities == self._found():
+            return
+        main, *_ = self._paths
+        why = _FILE_GONE if _identity(main) != self._identities[0] else _LOST_BESIDE
+        raise LogCorrupt(self.config.where, why=why)
+
+    def _found(self) -> list[_Identity]:
+        return [_identity(path) for path in self._paths]
+
+
+def _identity(path: Path) -> _Identity:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _turn_for(path: str) -> Lock:

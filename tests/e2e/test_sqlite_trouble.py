@@ -4,8 +4,8 @@ import asyncio
 import resource
 import sqlite3
 from asyncio.subprocess import Process
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from functools import cache
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from eventlog.port import EventLog
 from tests.support import history
 from tests.support.logs import PARTITIONS, Place, open_at
 from tests.support.pipeline import Ends, Told, append, check, follow_progress, tell
-from tests.support.processes import LIMIT_S, run, running
+from tests.support.processes import LIMIT_S, run, running, until
 
 pytestmark = pytest.mark.slow
 
@@ -46,11 +46,11 @@ async def log(tmp_path: Path) -> AsyncIterator[EventLog]:
         yield opened
 
 
-async def the_line(process: Process) -> str:
+async def the_line(process: Process, *, code: int = 1) -> str:
     """Wait until a service has ended as it should; return the one line that says why."""
     async with asyncio.timeout(LIMIT_S):
         _, err = await process.communicate()
-    assert process.returncode == 1, err.decode()
+    assert process.returncode == code, err.decode()
     lines = [line for line in err.decode().splitlines() if "service failed" in line]
     assert lines, err.decode()
     assert "traceback" not in err.decode()
@@ -95,6 +95,37 @@ async def test_who_finds_the_file_gone_ends_and_says_so(
         (tmp_path / _FILE).rename(tmp_path / "moved")
         assert "the log file is gone" in await the_line(process)
     (tmp_path / "moved").rename(tmp_path / _FILE)
+
+
+@pytest.mark.timeout(120)
+async def test_every_service_that_finds_the_files_beside_it_gone_ends_and_says_so(
+    log: EventLog, tmp_path: Path
+) -> None:
+    # The audit keeps 1 for a difference.
+    codes = {"processor": 1, "edge": 1, "ingest": 1, "audit watch": 3}
+    async with AsyncExitStack() as stack:
+        processes = []
+        for words in codes:
+            opened = running(*words.split(), cwd=tmp_path, port=0, **_SETTINGS)
+            processes.append(await stack.enter_async_context(opened))
+        await until("all have opened it", lambda: all(map(is_in(tmp_path), processes)))
+        await all_is_folded(log, await append(log, a_part().entries[:50]))
+        for ending in ("-wal", "-shm"):
+            (tmp_path / f"{_FILE}{ending}").unlink()
+        # Though nothing more is written.
+        for process, code in zip(processes, codes.values(), strict=True):
+            line = await the_line(process, code=code)
+            assert "-wal, or -shm, was removed" in line
+
+
+def is_in(folder: Path) -> Callable[[Process], bool]:
+    """Return a function that tells whether a process has the log there open."""
+
+    def is_open(process: Process) -> bool:
+        sockets = (folder / f"{_FILE}-wake").iterdir()
+        return any(path.name.startswith(f"{process.pid}-") for path in sockets)
+
+    return is_open
 
 
 async def test_who_finds_the_file_locked_waits_names_the_holder_and_goes_on(

@@ -185,6 +185,30 @@ async def test_a_file_that_goes_while_it_is_open_is_noticed(
             await append(log, PART, "lost")
 
 
+@pytest.mark.parametrize("spoil", [remove, replace])
+@pytest.mark.parametrize("ending", ["-wal", "-shm"])
+async def test_a_file_beside_it_that_goes_while_it_is_open_is_noticed(
+    config: SqliteConfig, spoil: Callable[[Path], None], ending: str
+) -> None:
+    async with open_sqlite(config) as log:
+        await log.create([RAW])
+        spoil(Path(f"{config.path}{ending}"))
+        with pytest.raises(LogCorrupt, match="-wal, or -shm, was removed or replaced"):
+            await log.ends([PART])
+        with pytest.raises(LogCorrupt, match="-wal, or -shm, was removed or replaced"):
+            await append(log, PART, "lost")
+
+
+async def test_others_that_come_and_go_change_no_file(config: SqliteConfig) -> None:
+    async with open_sqlite(config) as log:
+        await log.create([RAW])
+        for number in range(3):
+            async with open_sqlite(config) as other:
+                await append(other, PART, f"{number}")
+            run(config.path, "PRAGMA wal_checkpoint(TRUNCATE)")
+            assert len(await read_one(log, PART)) == number + 1
+
+
 def test_many_can_make_the_file_at_once(tmp_path: Path) -> None:
     config = SqliteConfig(tmp_path / "log", now_ms=now_ms)
     with ThreadPoolExecutor(8) as threads:
