@@ -32,6 +32,7 @@ from app.topics import (
     apply,
     check_identity,
     drift_in,
+    loss_in,
     read_identity,
     refuse_harmful,
     specs,
@@ -103,13 +104,14 @@ async def open_checked(settings: Settings, *, clock: Clock) -> AsyncIterator[Ope
     Raises ``OperatorError`` when it is not.
     """
     async with open_log(settings, clock=clock) as log:
-        identity = await read_identity(log)
+        identity, wanted = await read_identity(log), wanted_log(settings)
         if identity is None:
+            topics = specs(partitions=1, audit_days=wanted.audit_days)
             raise OperatorError(
-                f"the log at {log.where} has no topics yet; create them with "
+                await loss_in(log, topics)
+                or f"the log at {log.where} has no topics yet; create them with "
                 "`stacks-feed topics apply`"
             )
-        wanted = wanted_log(settings)
         check_identity(
             identity, network=wanted.network, world=wanted.world, where=log.where
         )
@@ -118,7 +120,8 @@ async def open_checked(settings: Settings, *, clock: Clock) -> AsyncIterator[Ope
         missing = {spec.name for spec in topics} - {state.name for state in states}
         if missing:
             raise OperatorError(
-                f"the log at {log.where} lacks the topics {', '.join(sorted(missing))}; "
+                await loss_in(log, topics)
+                or f"the log at {log.where} lacks the topics {', '.join(sorted(missing))}; "
                 "create them with `stacks-feed topics apply`"
             )
         refuse_harmful(drift_in(states), where=log.where)

@@ -154,9 +154,8 @@ async def _log(settings: Settings, *, clock: Clock) -> AsyncIterator[Finding]:
 def _identity(settings: Settings, shown: Shown, log: EventLog) -> Finding:
     identity = shown.identity
     if identity is None:
-        return Finding(
-            "identity", Health.WRONG, "none yet", "run `stacks-feed topics apply`"
-        )
+        advice = shown.lost or "run `stacks-feed topics apply`"
+        return Finding("identity", Health.WRONG, "none", advice)
     found = f"{identity.id}, {identity.world.value} on {identity.network.value}"
     try:
         check_identity(
@@ -170,7 +169,7 @@ def _identity(settings: Settings, shown: Shown, log: EventLog) -> Finding:
 def _topics(shown: Shown) -> Finding:
     if shown.missing:
         names = ", ".join(shown.missing)
-        advice = "run `stacks-feed topics apply`"
+        advice = shown.lost or "run `stacks-feed topics apply`"
         return Finding("topics", Health.WRONG, f"missing: {names}", advice)
     if shown.drift:
         said = "; ".join(in_words(drift) for drift in shown.drift)

@@ -82,6 +82,22 @@ def _add_topics(parser: argparse.ArgumentParser) -> None:
         action = actions.add_parser(name, help=text, description=text)
         _add_log(action)
         _add_json(action)
+    text = (
+        "write a topic again that was deleted or has lost records; stop the processors "
+        "before"
+    )
+    rebuild = actions.add_parser("rebuild", help=text, description=_REBUILD)
+    rebuild.add_argument("topic", choices=["latest"], metavar="latest")
+    _add_log(rebuild)
+    _add_json(rebuild)
+
+
+_REBUILD = (
+    "Write the table (topic latest) again from the newest snapshot and the changes after "
+    "it, where it was deleted or has lost records. Only what is missing is written, so it "
+    "may be interrupted and run again. Stop the processors before. Every client is sent "
+    "everything once when it comes back."
+)
 
 
 def _add_json(parser: argparse.ArgumentParser) -> None:

@@ -23,9 +23,23 @@ from schemas.base import Malformed, encode
 from schemas.ids import Network
 from schemas.latest import IDENTITY_KEY, decode_latest
 from schemas.log import LogIdentity, World
-from schemas.topics import DAY_MS, LATEST, LEASES_MS, REJECTS_MS, TOPICS, Keep
+from schemas.topics import (
+    CHANGES,
+    DAY_MS,
+    JOURNAL,
+    LATEST,
+    LEASES_MS,
+    RAW,
+    REJECTS_MS,
+    STATE,
+    TOPICS,
+    Keep,
+)
 
 _HOME = Partition(LATEST, 0)
+# What a processor writes in one transaction, and what it reads from where it was.
+_PROCESSORS = (LATEST, CHANGES, STATE, JOURNAL)
+_GOES_ON_FROM = (*RAW, *_PROCESSORS)
 # With one of these wrong records go astray; the rest only changes how long they stay.
 _HARMFUL = {"partitions", "cleanup.policy", "message.timestamp.type"}
 
@@ -60,12 +74,13 @@ class TopicShown:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What is in a log."""
+    """What is in a log; ``lost`` says what was lost of it and what to do about that."""
 
     identity: LogIdentity | None
     topics: tuple[TopicShown, ...]
     missing: tuple[str, ...]
     drift: tuple[Drift, ...]
+    lost: str | None = None
 
     @property
     def as_it_should_be(self) -> bool:
@@ -106,11 +121,15 @@ async def apply(
 ) -> Applied:
     """Create what is missing, write the identity if there is none, report the rest.
 
-    Never alters and never deletes. The identity is written through the fence of shard 0
+    Never alters and never deletes. Raises ``OperatorError``, and creates nothing, where a
+    topic was lost that others go on from: see ``loss_in``. The identity is written through the fence of shard 0
     and only if that shard has none, so of several who apply at once one writes it; a log
     that has one is not touched and its owner of shard 0 not disturbed.
     """
     topics = specs(partitions=wanted.partitions, audit_days=wanted.audit_days)
+    lost = await loss_in(log, topics)
+    if lost is not None:
+        raise OperatorError(lost)
     created = await log.create(topics)
     on_step("topics-created")
     identity = await read_identity(log)
@@ -141,6 +160,44 @@ async def _write_identity(
                 return written
             with suppress(Fenced):  # … or be about to: then look again
                 await writer.commit({LATEST: [entry]})
+
+
+async def loss_in(log: EventLog, topics: Sequence[TopicSpec]) -> str | None:
+    """Say which topics were lost beside others that hold records, and what to do.
+
+    A processor goes on from where ``state`` says it is. What it wrote and read before is
+    not written or read again, so a topic that is made anew would lack it for ever. The
+    table counts as lost also if the topic is there and the log's identity is not.
+    """
+    states = {state.name: state for state in await log.describe(topics)}
+    lost = [name for name in _GOES_ON_FROM if name not in states]
+    if LATEST in states and await read_identity(log) is None:
+        lost.append(LATEST)
+    found = [states[name] for name in _PROCESSORS if name in states.keys() - lost]
+    holding = [state.name for state in found if await _holds_records(log, state)]
+    if not lost or not holding:
+        return None
+    remedy = (
+        "write it again with `stacks-feed topics rebuild latest`"
+        if lost == [LATEST]
+        else "put the log back from a copy, or begin a new one (--log, or "
+        "STACKS_FEED_LOG_PREFIX)"
+    )
+    return (
+        f"the log at {log.where} has lost {_listed(lost)}, while {_listed(holding)} "
+        f"{'holds' if len(holding) == 1 else 'hold'} records: made anew, that would lack "
+        f"all that was there; {remedy}"
+    )
+
+
+async def _holds_records(log: EventLog, state: TopicState) -> bool:
+    parts = [Partition(state.name, number) for number in range(state.partitions)]
+    return any((await log.ends(parts)).values())
+
+
+def _listed(names: Sequence[str]) -> str:
+    *before, last = names
+    return f"{', '.join(before)} and {last}" if before else last
 
 
 async def read_identity(log: EventLog) -> LogIdentity | None:
@@ -188,6 +245,7 @@ async def show(log: EventLog, wanted: Wanted) -> Shown:
         topics=tuple([await _shown(log, state) for state in states]),
         missing=tuple(sorted({t.name for t in topics} - {s.name for s in states})),
         drift=drift_in(states),
+        lost=await loss_in(log, topics),
     )
 
 

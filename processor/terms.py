@@ -33,7 +33,7 @@ _BATCH = 2_000
 # Keys named in a message.
 _NAMED = 3
 # Nobody has noted what it holds: every partition is to be looked at.
-_UNKNOWN = LatestBounds(oldest=0, end=MAX_INT)
+UNKNOWN_BOUNDS = LatestBounds(oldest=0, end=MAX_INT)
 
 
 class LatestLost(LogError):
@@ -110,7 +110,7 @@ def _known_bounds(
     """
     known = restored.bounds
     if known is None:
-        return _UNKNOWN if len(restored.state) else bounds
+        return UNKNOWN_BOUNDS if len(restored.state) else bounds
     end = max(known.end, committed_end)
     if bounds.oldest > known.oldest or bounds.end < end:
         return LatestBounds(oldest=known.oldest, end=end)

@@ -1,16 +1,20 @@
-"""``stacks-feed topics apply|show``: create the topics, say how they differ."""
+"""``stacks-feed topics apply|show|rebuild``: create the topics, compare, write again."""
 
 import argparse
 import asyncio
 
 import orjson
 
+from app.audits import bar
 from app.bootstrap import apply_topics, open_log
 from app.commands.service import overrides
 from app.configs import wanted_log
+from app.rebuild import Rebuilt, rebuild_latest
 from app.settings import Settings, read
-from app.topics import Applied, Shown, harmful, in_words, show
+from app.topics import Applied, Shown, check_identity, harmful, in_words, show
+from processor.config import random_term_id
 from runtime.clock import SystemClock
+from schemas.log import LogIdentity
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -20,7 +24,7 @@ def run(arguments: argparse.Namespace) -> int:
     difference.
     """
     settings = read(overrides(arguments))
-    action = _apply if arguments.action == "apply" else _show
+    action = {"apply": _apply, "show": _show, "rebuild": _rebuild}[arguments.action]
     return asyncio.run(action(settings, as_json=arguments.json))
 
 
@@ -35,6 +39,56 @@ async def _show(settings: Settings, *, as_json: bool) -> int:
         shown = await show(log, wanted_log(settings))
     print(_json_of_shown(shown) if as_json else _words_of_shown(shown))
     return 0 if shown.as_it_should_be else 1
+
+
+async def _rebuild(settings: Settings, *, as_json: bool) -> int:
+    wanted = wanted_log(settings)
+    async with open_log(settings, clock=SystemClock()) as log:
+
+        def check(identity: LogIdentity) -> None:
+            network, world = wanted.network, wanted.world
+            check_identity(identity, network=network, world=world, where=log.where)
+
+        with bar("reading changes") as progress:
+            rebuilt = await rebuild_latest(
+                log, check=check, new_term_id=random_term_id, progress=progress
+            )
+    print(_json_of_rebuilt(rebuilt) if as_json else _words_of_rebuilt(rebuilt))
+    return 0
+
+
+def _words_of_rebuilt(rebuilt: Rebuilt) -> str:
+    lines = ["created: latest"] if rebuilt.created else []
+    lines += [
+        f"shard {each.shard}: {each.written} of {each.keys} values written, "
+        f"{each.withdrawn} withdrawn"
+        for each in rebuilt.shards
+    ]
+    lines.append(
+        "Start the processors again. Clients are sent everything when they come back."
+        if rebuilt.created or any(each.began for each in rebuilt.shards)
+        else "latest lacked nothing."
+    )
+    return "\n".join(lines)
+
+
+def _json_of_rebuilt(rebuilt: Rebuilt) -> str:
+    return _json(
+        {
+            "created": rebuilt.created,
+            "identity": rebuilt.identity.model_dump(mode="json", by_alias=True),
+            "shards": [
+                {
+                    "shard": each.shard,
+                    "keys": each.keys,
+                    "written": each.written,
+                    "withdrawn": each.withdrawn,
+                    "newTerm": each.began,
+                }
+                for each in rebuilt.shards
+            ],
+        }
+    )
 
 
 def _words_of_applied(applied: Applied) -> str:
@@ -85,7 +139,9 @@ def _words_of_shown(shown: Shown) -> str:
         *(f"{name:14} missing" for name in shown.missing),
         *(f"differs: {in_words(drift)}" for drift in shown.drift),
     ]
-    if shown.missing or not identity:
+    if shown.lost:
+        lines.append(f"{shown.lost}.")
+    elif shown.missing or not identity:
         lines.append("Create what is missing with `stacks-feed topics apply`.")
     if shown.drift:
         lines.append(_ADVICE)
@@ -99,6 +155,7 @@ def _json_of_shown(shown: Shown) -> str:
             "identity": identity and identity.model_dump(mode="json", by_alias=True),
             "topics": shown.topics,
             "missing": shown.missing,
+            "lost": shown.lost,
             "drift": shown.drift,
         }
     )

@@ -11,6 +11,7 @@ from processor.core.batch import Limits
 from processor.service import run
 from runtime.clock import SystemClock
 from runtime.health import Health
+from schemas.log import LogIdentity
 from tests.support import history
 from tests.support.history_noise import noise
 from tests.support.pipeline import Told, tell
@@ -34,13 +35,22 @@ def config_of(instance: str = "one", *, inputs: int = 100) -> ProcessorConfig:
 
 @asynccontextmanager
 async def processing(
-    log: EventLog, config: ProcessorConfig | None = None
+    log: EventLog,
+    config: ProcessorConfig | None = None,
+    *,
+    identity: LogIdentity | None = None,
 ) -> AsyncIterator[Health]:
     """Run a processor for a while; what stops it before fails the test."""
     health = Health()
     async with asyncio.TaskGroup() as group:
         running = group.create_task(
-            run(log, config or config_of(), SystemClock(), health=health)
+            run(
+                log,
+                config or config_of(),
+                SystemClock(),
+                health=health,
+                identity=identity,
+            )
         )
         yield health
         running.cancel()
