@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 _SQLITE_PARTITIONS, _BROKER_PARTITIONS = 2, 6
 _PRODUCTION_REPLICATION = 3
 _PRODUCTION_DRAIN_S = 10.0
+# Prices that no source has confirmed for as many intervals are old.
+_OLD_INTERVALS = 2
 
 
 def place_of(settings: Settings) -> Place:
@@ -349,6 +351,7 @@ def edge_config(settings: Settings) -> "EdgeConfig":
         answer_bytes=settings.answer_bytes,
         stall_s=settings.client_stall_s,
         heartbeat_s=settings.heartbeat_s,
+        prices_old_s=prices_old_s(settings),
         tombstones_s=settings.resume_s,
         on_step=crash_at(settings.crash_at),
         drain_s=drain_s(settings),
@@ -367,6 +370,13 @@ def origins(settings: Settings) -> tuple[str, ...]:
     if settings.origins is not None:
         return settings.origins
     return () if settings.environment == "production" else ("*",)
+
+
+def prices_old_s(settings: Settings) -> float:
+    """Return after how long without an observation prices count as old, at an edge."""
+    pace = _SIMULATED if settings.simulated else _LIVE
+    interval_s = _said(settings.price_interval_s, pace.price_interval_s)
+    return max(_OLD_INTERVALS * interval_s, settings.silence_floor_s)
 
 
 def drain_s(settings: Settings) -> float:

@@ -173,7 +173,7 @@ class Ingest(BaseModel):
     )
     price_interval_s: Seconds | None = Field(
         None,
-        description="Between two price rounds; default 300, 10 against the simulator",
+        description="Between two price rounds; edges call prices old after two of them. Default 300, 10 against the simulator",
     )
     first_price_s: Annotated[float, Field(ge=0)] | None = Field(
         None,

@@ -81,7 +81,7 @@ class EdgeConfig:
     ``together_port`` of this machine answers for all of them.
 
     ``on_step`` is told each step of the work. What is served counts as stale when log or
-    processor gave no sign for ``stale_s``. After ``longest_away_s`` without the log the
+    processor gave no sign for ``stale_s``, or no price was observed for ``prices_old_s``. After ``longest_away_s`` without the log the
     table is read again: it must be less than tombstones are kept in ``latest``.
     """
 
@@ -108,6 +108,7 @@ class EdgeConfig:
     together_port: int | None = None
     on_step: OnStep = no_step
     stale_s: float = 30.0
+    prices_old_s: float = 600.0
     longest_away_s: float = 43_200.0
 
     @property

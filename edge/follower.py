@@ -8,7 +8,7 @@ from typing import NamedTuple, TypeVar
 
 from edge.clients import Clients
 from edge.config import EdgeConfig
-from edge.core.freshness import oldest_ms, stale_because
+from edge.core.freshness import NEVER, old_because, oldest_ms, stale_because
 from edge.core.hub import Hub
 from edge.core.patience import delay_s
 from edge.core.places import Place
@@ -86,6 +86,12 @@ class Follower:
             "table readable again",
             monotonic_s=clock.monotonic_s,
         )
+        self._staleness = Trouble(
+            _logger,
+            "values may be old",
+            "values are current again",
+            monotonic_s=clock.monotonic_s,
+        )
 
     def behind(self) -> str | None:
         """Return what is still to be read before anybody may be served."""
@@ -96,13 +102,35 @@ class Follower:
 
     def stale(self) -> str | None:
         """Return why newer values may exist than those we have."""
-        return stale_because(
+        config, now_ms = self._config, self._clock.now_ms()
+        behind = stale_because(
             self._hub.watermarks_ms,
             shards=len(self._parts),
             silent_s=self.silent_s(),
-            now_ms=self._clock.now_ms(),
-            limit_s=self._config.stale_s,
+            now_ms=now_ms,
+            limit_s=config.stale_s,
         )
+        return behind or old_because(
+            self._hub.newest, now_ms=now_ms, limit_s=config.prices_old_s
+        )
+
+    def observed_ages_s(self) -> dict[str, float | None] | None:
+        """Return how long ago something of each kind was observed; ``None``: never."""
+        now_ms, newest = self._clock.now_ms(), self._hub.newest
+        if newest == NEVER:
+            return None
+        return {
+            kind: None if at_ms is None else (now_ms - at_ms) / 1_000
+            for kind, at_ms in newest._asdict().items()
+        }
+
+    def look_at_freshness(self) -> None:
+        """Log when what we serve becomes stale, and when it is not any more."""
+        why = self.stale()
+        if why is None:
+            self._staleness.over()
+        else:
+            self._staleness.happened(why=why)
 
     def oldest_watermark_ms(self) -> int:
         """Return the watermark of the shard that is furthest behind; 0 without one."""

@@ -20,6 +20,7 @@ from runtime.metrics import (
     CLIENTS_BEHIND,
     HELD_BACK,
     LOG_SILENCE_SECONDS,
+    NEWEST_OBSERVATION,
     STALE,
     TABLE_KEYS,
     WATERMARK_SECONDS,
@@ -28,6 +29,8 @@ from runtime.metrics import (
 # Of a request: from which address, or network of a household, and may it ask for a reading.
 WHO = web.RequestKey("who", str)
 MAY_REFRESH = web.RequestKey("may_refresh", bool)
+# How the kinds of observations are called in metrics, in the order of ``Newest``.
+_KINDS = ("price", "balance", "token")
 # How many bytes were made to answer it, where these are not the bytes of the answer.
 MADE_BYTES = web.RequestKey("made_bytes", int)
 
@@ -72,3 +75,7 @@ class Parts:
         WATERMARK_SECONDS.set(self.follower.oldest_watermark_ms() / 1_000)
         LOG_SILENCE_SECONDS.set(self.follower.silent_s())
         STALE.set(self.follower.stale() is not None)
+        newest = self.hub.newest
+        for kind, at_ms in zip(_KINDS, newest, strict=True):
+            if at_ms is not None:
+                NEWEST_OBSERVATION.labels(kind).set(at_ms / 1_000)

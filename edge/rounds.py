@@ -11,7 +11,9 @@ from runtime.clock import Clock
 
 _PING = ping_frame()
 _COMMENT_S = 15.0  # sooner than proxies give up a quiet stream
-_LOOKS = 6  # at a client that is behind, before it is dropped for taking nothing
+# Looks at a client that is behind before it is dropped for taking nothing, and at how old
+# values are before they may be called old.
+_LOOKS = 6
 
 
 class Rounds:
@@ -40,6 +42,7 @@ class Rounds:
             "ping": config.ping_s,
             "stall": config.stall_s / _LOOKS,
             "comment": _COMMENT_S,
+            "freshness": config.stale_s / _LOOKS,
         }
         if "heartbeat" in config.features:
             every_s["heartbeat"] = config.heartbeat_s
@@ -62,6 +65,8 @@ class Rounds:
                 await self._comment()
             case "stall":
                 self._drop_stalled(late=late)
+            case "freshness":
+                self._follower.look_at_freshness()
             case _:
                 await self._send_heartbeats()
 

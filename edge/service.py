@@ -140,6 +140,7 @@ def _parts(
     )
     parts.health.add("table", parts.closed_because)
     parts.health.warn("stale", parts.follower.stale)
+    parts.health.tell("observedAgeS", parts.follower.observed_ages_s)
     parts.health.measure(parts.measure)
     return parts
 

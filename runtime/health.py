@@ -62,7 +62,7 @@ class Health:
         self._warnings[name] = check
 
     def tell(self, name: str, fact: Fact) -> None:
-        """Show what ``fact`` returns, whatever it is."""
+        """Show what ``fact`` returns, whatever it is; ``None`` is nothing to show."""
         self._facts[name] = fact
 
     def measure(self, gauges: Callable[[], None]) -> None:
@@ -80,7 +80,8 @@ class Health:
 
     def report(self) -> Report:
         """Return all there is to say now."""
-        facts = {name: fact() for name, fact in self._facts.items()}
+        told = ((name, fact()) for name, fact in self._facts.items())
+        facts = {name: said for name, said in told if said is not None}
         return Report(self.reasons(), _said(self._warnings), facts)
 
 

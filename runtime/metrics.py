@@ -378,6 +378,13 @@ WATERMARK_SECONDS = _EDGE.gauge(
     "Oldest watermark of the shards, in seconds since 1970; 0 if one has none yet",
     alert="more than 30 s ago: a shard is not processed",
 )
+NEWEST_OBSERVATION = _EDGE.gauge(
+    "stacks_feed_newest_observation_timestamp_seconds",
+    "When the newest observation of a kind (price, balance, token) was made, whether or not "
+    "it changed a value; no sample while there was none",
+    ("kind",),
+    alert="kind `price` more than three price intervals ago: page somebody",
+)
 LOG_SILENCE_SECONDS = _EDGE.gauge(
     "stacks_feed_log_silence_seconds",
     "How long the log has not answered this edge",

@@ -157,16 +157,30 @@ class Removed(Granted):
     timestamp: Millis
 
 
+class NewestObserved(Outbound):
+    """When the newest observation of each kind was made; ``null``: never.
+
+    An observation counts whether or not it changed a value, so the moment of ``prices`` is
+    that at which a source was last heard, of whichever token.
+    """
+
+    prices: Millis | None
+    balances: Millis | None
+    tokens: Millis | None
+
+
 class Heartbeat(Granted):
-    """Tells a quiet feed from a dead one.
+    """Tells a quiet feed from a dead one, and how old what it says is.
 
     ``watermarks`` has for each shard the log time up to which everything read is in what
-    was sent; ``stale`` is true while newer values may exist than those the edge has: the
-    log does not answer it, or a shard is not processed.
+    was sent. The age of what was ``observed`` is ``timestamp`` less its moment. ``stale``
+    is true while newer values may exist than those the edge has: the log does not answer
+    it, a shard is not processed, or no price was observed for two price intervals.
     """
 
     type: Literal["HEARTBEAT"] = "HEARTBEAT"
     watermarks: tuple[Millis | None, ...]
+    observed: NewestObserved
     stale: bool
     timestamp: Millis
 

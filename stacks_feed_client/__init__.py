@@ -4,7 +4,7 @@ It keeps itself connected, goes on where it was, and says how fresh what it hold
 """
 
 from stacks_feed_client.clock import Clock, SystemClock
-from stacks_feed_client.core.status import Counts, State, Status
+from stacks_feed_client.core.status import Counts, Observed, State, Status
 from stacks_feed_client.core.values import (
     Balance,
     BalanceKey,
@@ -28,6 +28,7 @@ __all__ = [
     "FeedError",
     "FeedRefused",
     "LinkOptions",
+    "Observed",
     "Options",
     "Price",
     "State",

@@ -9,7 +9,7 @@ from typing import Generic
 from stacks_feed_client.core.ids import NOTHING, selection, selects
 from stacks_feed_client.core.machine import Machine
 from stacks_feed_client.core.mailbox import Mailbox
-from stacks_feed_client.core.status import Counts, State, Status
+from stacks_feed_client.core.status import Counts, Observed, State, Status
 from stacks_feed_client.core.values import K, Update, V
 from stacks_feed_client.errors import FeedClosed, FeedRefused
 
@@ -66,6 +66,11 @@ class Feed(Generic[K, V]):
     def counts(self) -> Counts:
         """What happened so far."""
         return self._machine.books.counts
+
+    @property
+    def observed(self) -> Observed:
+        """How old what the server says was at its last heartbeat."""
+        return self._machine.books.observed
 
     @property
     def ignored(self) -> Mapping[str, str]:

@@ -169,6 +169,7 @@ EXAMPLES: Mapping[type[BaseModel], Mapping[str, Any]] = {
     extras.Heartbeat: {
         "type": "HEARTBEAT",
         "watermarks": [_AT_MS, _AT_MS],
+        "observed": {"prices": _AT_MS, "balances": _AT_MS, "tokens": None},
         "stale": False,
         "timestamp": _AT_MS,
     },

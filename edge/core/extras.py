@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 
+from edge.core.freshness import NEVER, Newest
 from schemas.extras import Feature, IgnoredWhy
 from schemas.wire import Party
 
@@ -90,12 +91,19 @@ def balance_removed(user: str, contract: str, *, now_ms: int) -> bytes:
     )
 
 
-def heartbeat(watermarks: Iterable[int | None], *, stale: bool, now_ms: int) -> bytes:
+def heartbeat(
+    watermarks: Iterable[int | None],
+    *,
+    newest: Newest = NEVER,
+    stale: bool,
+    now_ms: int,
+) -> bytes:
     """Return a ``HEARTBEAT``."""
     return orjson.dumps(
         {
             "type": "HEARTBEAT",
             "watermarks": list(watermarks),
+            "observed": newest._asdict(),
             "stale": stale,
             "timestamp": now_ms,
         }

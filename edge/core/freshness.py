@@ -1,6 +1,42 @@
-"""Whether what we serve may be old: the log is silent, or a shard is not processed."""
+"""How old what we serve may be: what the log, its shards and their observations say."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from schemas.log import Observed
+
+
+class Newest(NamedTuple):
+    """When the newest observation of each kind was made; ``None``: never."""
+
+    prices: int | None = None
+    balances: int | None = None
+    tokens: int | None = None
+
+
+NEVER = Newest()
+
+
+def newest_of(shards: Iterable[Observed]) -> Newest:
+    """Return the newest observations of all shards together."""
+    told = list(shards)
+    return Newest(
+        prices=_newest(each.prices for each in told),
+        balances=_newest(each.balances for each in told),
+        tokens=_newest(each.tokens for each in told),
+    )
+
+
+def _newest(moments: Iterable[int | None]) -> int | None:
+    return max((each for each in moments if each is not None), default=None)
+
+
+def old_because(newest: Newest, *, now_ms: int, limit_s: float) -> str | None:
+    """Return why prices may be old; ``None`` if they are not, or none was ever observed."""
+    if newest.prices is None or now_ms - newest.prices <= limit_s * 1_000:
+        return None
+    age_s = (now_ms - newest.prices) // 1_000
+    return f"the newest price was observed {age_s} s ago"
 
 
 def stale_because(

@@ -20,6 +20,7 @@ from edge.core.cursor import Cursor, Refusal, has_reached, refusal
 from edge.core.fanout import FanOut, Write
 from edge.core.feed import Feed
 from edge.core.forms import BASE, Form
+from edge.core.freshness import Newest, newest_of
 from edge.core.members import ClientId, Member
 from edge.core.messages import server_info
 from edge.core.outbox import Offer, Outbox
@@ -108,6 +109,11 @@ class Hub:
         Raises ``OtherTimeline`` if the log has lost some of that.
         """
         self._table.agree(terms)
+
+    @property
+    def newest(self) -> Newest:
+        """When the newest observation of each kind was made, of all that is published."""
+        return newest_of(self._table.observed.values())
 
     def vanished(self, present: Container[bytes]) -> dict[bytes, int]:
         """Return the keys of the table that are not ``present`` in the log any more.
@@ -247,7 +253,9 @@ class Hub:
         Of at most ``at_once`` clients each time, to be written before the next are asked
         for. ``stale``: newer values may exist.
         """
-        message = extras.heartbeat(self._watermarks(), stale=stale, now_ms=now_ms)
+        message = extras.heartbeat(
+            self._watermarks(), newest=self.newest, stale=stale, now_ms=now_ms
+        )
         hearing = [c for c, m in self._members.items() if "heartbeat" in m.features]
         for start in range(0, len(hearing), at_once):
             yield self._beats(hearing[start : start + at_once], message)

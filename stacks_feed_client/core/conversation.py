@@ -8,10 +8,16 @@ from stacks_feed_client.core import writing
 from stacks_feed_client.core.ids import ALL, NOTHING, normal, selects
 from stacks_feed_client.core.liveness import Liveness
 from stacks_feed_client.core.party import Party
-from stacks_feed_client.core.reading import Message, count, message, text
+from stacks_feed_client.core.reading import (
+    Message,
+    count,
+    message,
+    observed_ages,
+    text,
+)
 from stacks_feed_client.core.requests import Request, Requests
 from stacks_feed_client.core.standing import Standing
-from stacks_feed_client.core.status import Counts, State
+from stacks_feed_client.core.status import Counts, Observed, State
 from stacks_feed_client.core.values import K, Update, V
 from stacks_feed_client.core.view import View
 
@@ -25,7 +31,7 @@ class Effects(Generic[K, V]):
     leave: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Books(Generic[K, V]):
     """What outlives connections; each of them writes into it."""
 
@@ -34,6 +40,7 @@ class Books(Generic[K, V]):
     numbers: Iterator[int]
     standing: Standing = field(default_factory=Standing)
     counts: Counts = field(default_factory=Counts)
+    observed: Observed = field(default_factory=Observed)
     ignored: dict[str, str] = field(default_factory=dict)
 
 
@@ -180,6 +187,7 @@ class Conversation(Generic[K, V]):
                 self._whole(count(said.get("timestamp")), effects)
             case "HEARTBEAT":
                 self.is_cut_off = said.get("stale") is True
+                self._books.observed = observed_ages(said)
             case "SHUTDOWN":
                 wait_ms = count(said.get("reconnectInMs")) or 0
                 self.back_at_s = now_s + wait_ms / 1_000

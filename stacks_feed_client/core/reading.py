@@ -9,6 +9,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, NoReturn
 
 from stacks_feed_client.core.ids import normal
+from stacks_feed_client.core.status import Observed
 from stacks_feed_client.core.values import Balance, Price, SubnetBalance, Token
 
 Message = Mapping[str, Any]
@@ -62,6 +63,18 @@ def count(value: object) -> int | None:
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return value
     return None
+
+
+def observed_ages(said: Message) -> Observed:
+    """Return how old what a heartbeat tells of is, by the server's own clock."""
+    told, now_ms = said.get("observed"), count(said.get("timestamp"))
+    moments = told if isinstance(told, dict) and now_ms is not None else {}
+
+    def age_s(kind: str) -> float | None:
+        at_ms = count(moments.get(kind))
+        return None if at_ms is None else max(0, (now_ms or 0) - at_ms) / 1_000
+
+    return Observed(age_s("prices"), age_s("balances"), age_s("tokens"))
 
 
 def _entries(said: Message, batch: str, name: str) -> Iterator[Message]:

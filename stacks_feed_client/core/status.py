@@ -30,6 +30,19 @@ class Status:
     recovered: bool | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """How old what the server says was when it last said so, in seconds.
+
+    Each is the age of the newest observation of its kind, whether or not it changed a
+    value. ``None``: nothing was ever observed, or the server does not tell.
+    """
+
+    prices_age_s: float | None = None
+    balances_age_s: float | None = None
+    tokens_age_s: float | None = None
+
+
 @dataclass(slots=True)
 class Counts:
     """What happened since the feed was opened.

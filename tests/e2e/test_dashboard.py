@@ -6,14 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from eventlog.port import EventLog
-from schemas.log import World
+from eventlog.port import Entry, EventLog
+from schemas.base import encode
+from schemas.latest import observed_key
+from schemas.log import Observed, World
+from schemas.topics import LATEST
 from tests.support.browser import Page, page_at
 from tests.support.serving import (
     ANNE,
     BOB,
     CHA,
     MARKERS,
+    NOW_MS,
     WELSH,
     a_log,
     balance,
@@ -72,6 +76,28 @@ async def test_it_shows_prices_and_balances_as_they_change(tmp_path: Path) -> No
         await page.until("total", r"\$751\.13")
         await edge.clock.advance(5)
         await page.until("stale", "stale|fresh")
+        assert complaints(page) == []
+
+
+async def test_it_tells_apart_whether_the_feed_is_there_and_how_old_prices_are(
+    tmp_path: Path,
+) -> None:
+    async with (
+        a_market(tmp_path) as log,
+        serving_from(log) as edge,
+        page_at(f"http://{edge.host}/", tmp_path / "browser") as page,
+    ):
+        await page.until("feed", "^connected$")
+        await edge.clock.until_asleep(1)
+        await edge.clock.advance(5)
+        await page.until("observed-prices", "^never observed$")
+        said = Observed(shard=0, prices=NOW_MS - 43_000, balances=None, tokens=None)
+        await log.append(LATEST, [(0, Entry(observed_key(0), encode(said)))])
+        await edge.taken_in()
+        await edge.clock.until_asleep(1)
+        await edge.clock.advance(5)
+        await page.until("observed-prices", r"^observed \d+ s ago$")
+        await page.until("observed-balances", "^never observed$")
         assert complaints(page) == []
 
 

@@ -180,3 +180,18 @@ def test_an_edge_shares_its_port_where_it_is_one_of_several() -> None:
         configs.edge_config(read(together_port=9)),
     )
     assert (alone.shares_port, worker.shares_port) == (False, True)
+
+
+@pytest.mark.parametrize(
+    ("given", "old_s"),
+    [
+        ({}, 60.0),
+        ({"live": True}, 600.0),
+        ({"live": True, "price_interval_s": 20}, 60.0),
+        ({"price_interval_s": 20, "silence_floor_s": 5}, 40.0),
+    ],
+)
+def test_an_edge_calls_prices_old_after_two_of_their_intervals(
+    given: dict[str, Any], old_s: float
+) -> None:
+    assert configs.edge_config(read(**given)).prices_old_s == old_s

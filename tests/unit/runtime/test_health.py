@@ -48,3 +48,12 @@ def test_gauges_are_set_each_time_they_are_asked_for() -> None:
     health.measured()
     health.measured()
     assert asked == ["one", "other"] * 2
+
+
+def test_a_fact_that_is_not_known_is_not_told() -> None:
+    health = Health()
+    known: dict[str, int] = {}
+    health.tell("age", lambda: known.get("age"))
+    assert "age" not in health.report().body()
+    known["age"] = 0
+    assert health.report().body()["age"] == 0

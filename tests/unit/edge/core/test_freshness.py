@@ -4,7 +4,15 @@ from collections.abc import Mapping
 
 import pytest
 
-from edge.core.freshness import oldest_ms, stale_because
+from edge.core.freshness import (
+    NEVER,
+    Newest,
+    newest_of,
+    old_because,
+    oldest_ms,
+    stale_because,
+)
+from schemas.log import Observed
 
 NOW_MS = 1_000_000
 
@@ -37,3 +45,29 @@ def test_the_oldest_watermark_is_that_of_the_shard_furthest_behind(
     watermarks_ms: Mapping[int, int], oldest: int
 ) -> None:
     assert oldest_ms(watermarks_ms, shards=2) == oldest
+
+
+def test_what_is_newest_is_so_over_all_shards_and_by_kind() -> None:
+    shards = [
+        Observed(shard=0, prices=5, balances=None, tokens=None),
+        Observed(shard=1, prices=3, balances=7, tokens=None),
+    ]
+    assert newest_of(shards) == Newest(prices=5, balances=7, tokens=None)
+    assert newest_of([]) == NEVER
+
+
+@pytest.mark.parametrize(
+    ("prices_ms", "said"),
+    [
+        (None, None),
+        (NOW_MS + 5_000, None),
+        (NOW_MS - 60_000, None),
+        (NOW_MS - 60_001, "the newest price was observed 60 s ago"),
+    ],
+    ids=["never observed", "ahead of our clock", "just in time", "old"],
+)
+def test_prices_are_old_when_nobody_observed_one_for_long(
+    prices_ms: int | None, said: str | None
+) -> None:
+    newest = Newest(prices=prices_ms, balances=1, tokens=1)
+    assert old_because(newest, now_ms=NOW_MS, limit_s=60.0) == said

@@ -5,8 +5,8 @@ from typing import Any
 from edge.core.hub import Write
 from schemas import extras
 from schemas.base import encode
-from schemas.latest import watermark_key
-from schemas.log import Watermark
+from schemas.latest import observed_key, watermark_key
+from schemas.log import Observed, Watermark
 from tests.support.edge_clients import Desk
 from tests.support.edge_table import CHA, NOW_MS, price
 
@@ -25,6 +25,19 @@ def test_a_heartbeat_tells_how_far_the_shards_are() -> None:
     assert (said["watermarks"], said["stale"]) == ([None], True)
     desk.put((watermark_key(0), encode(Watermark(shard=0, log_time=7))))
     assert speaker.hears(beats(desk)[0])[0]["watermarks"] == [7]
+
+
+def test_a_heartbeat_tells_when_the_newest_of_each_kind_was_observed() -> None:
+    desk = Desk()
+    speaker = desk.speaker("prices", "heartbeat")
+    (said,) = speaker.hears(beats(desk)[0])
+    assert said["observed"] == {"prices": None, "balances": None, "tokens": None}
+    for shard, prices, tokens in ((0, 9, None), (1, 7, 3)):
+        seen = Observed(shard=shard, prices=prices, balances=None, tokens=tokens)
+        desk.put((observed_key(shard), encode(seen)))
+    (said,) = speaker.hears(beats(desk)[0])
+    extras.Heartbeat.model_validate(said)
+    assert said["observed"] == {"prices": 9, "balances": None, "tokens": 3}
 
 
 def test_equal_heartbeats_are_shared_and_counted_ones_are_not() -> None:

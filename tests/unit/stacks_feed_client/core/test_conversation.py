@@ -3,7 +3,7 @@
 import pytest
 
 from stacks_feed_client.core.ids import ALL
-from stacks_feed_client.core.status import State
+from stacks_feed_client.core.status import Observed, State
 from stacks_feed_client.core.values import Update
 from stacks_feed_client.core.writing import FEATURES
 from tests.support.client_talk import Talk, a_price, price_message
@@ -166,6 +166,18 @@ def test_a_server_that_is_cut_off_from_its_log_is_stale() -> None:
     talk.hears({"type": "HEARTBEAT", "stale": False})
     assert state_of(talk) is State.LIVE
     assert talk.machine.status.recovered is None
+
+
+def test_a_server_says_how_old_what_it_observed_is() -> None:
+    talk = filled()
+    assert talk.machine.books.observed == Observed()
+    told = {"prices": 7_000, "balances": None, "tokens": 99_000}
+    talk.hears({"type": "HEARTBEAT", "observed": told, "timestamp": 55_000})
+    assert talk.machine.books.observed == Observed(48.0, None, 0.0)
+    talk.hears({"type": "HEARTBEAT", "observed": told})
+    assert talk.machine.books.observed == Observed()
+    talk.hears({"type": "HEARTBEAT", "observed": [], "timestamp": 55_000})
+    assert talk.machine.books.observed == Observed()
 
 
 def test_silence_of_three_heartbeats_ends_the_connection() -> None:
