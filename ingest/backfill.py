@@ -227,13 +227,19 @@ _ENDED = object()
 
 def _named(files: Sequence[Path]) -> list[Path]:
     """Return all files; of a folder those that its manifest names."""
-    found = [file for named in files for file in _parts(named)]
-    seen: set[Path] = set()
-    for file in found:
-        if file.resolve() in seen:
-            raise FileUnusable(file, "is named twice")
-        seen.add(file.resolve())
-    return found
+    found: dict[Path, Path] = {}
+    for named in files:
+        try:
+            parts = [(part.resolve(), part) for part in _parts(named)]
+        except RuntimeError:
+            raise FileUnusable(named, "is a link to itself") from None
+        except OSError as error:
+            raise FileUnusable(named, error.strerror or f"{error}") from error
+        for place, part in parts:
+            if place in found:
+                raise FileUnusable(part, "is named twice")
+            found[place] = part
+    return list(found.values())
 
 
 def _parts(named: Path) -> list[Path]:

@@ -14,6 +14,7 @@ _STEADY = 0.9
 # Limits in an answer may slow us down to one request a minute and no further: the next
 # answer has to come soon, to say whether they still hold.
 _LEAST_RATE_S = 1 / _MINUTE_S
+_MONTH_OWED_S = 300.0
 # The windows that gateways name in their headers; they are spread evenly over a minute.
 _WINDOWS_S = {"second": 1.0, "minute": _MINUTE_S, "hour": _HOUR_S, "day": 24 * _HOUR_S}
 _ANY_LIMIT = ("ratelimit-limit", "x-ratelimit-limit")
@@ -96,11 +97,15 @@ def wait_s(budget: Budget, *, now_s: float) -> float:
 def spend(budget: Budget, *, now_s: float, cost: float = 1.0) -> Budget:
     """Take one request, or the rest of one that turned out to cost more, out of it.
 
-    The buckets are never overdrawn by more than a burst.
+    The buckets are never overdrawn by more than a burst, nor that of the month by more
+    than it gains in some minutes: where answers narrow it to a trickle, a burst would
+    keep us from the next answer for an hour.
     """
     filled = _filled(budget, now_s)
-    least = -filled.limits.burst
-    month = None if filled.month is None else max(least, filled.month - cost)
+    least, month = -filled.limits.burst, filled.month
+    if month is not None:
+        most_owed = max(1.0, _month_rate(filled) * _MONTH_OWED_S)
+        month = max(least, -most_owed, month - cost)
     return replace(filled, minute=max(least, filled.minute - cost), month=month)
 
 

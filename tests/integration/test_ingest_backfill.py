@@ -398,8 +398,12 @@ async def test_one_unusable_file_keeps_all_from_being_written(
 ) -> None:
     good = lines(tmp_path / "good.jsonl", price(1))
     empty = lines(tmp_path / "b.csv")
+    loop = tmp_path / "loop.csv"
+    loop.symlink_to(loop)
     for bad, why in (
         (tmp_path / "none.csv", "no such file"),
+        (loop, "is a link to itself"),
+        (tmp_path / f"{'a' * 300}.csv", "File name too long"),
         (tmp_path, "is a folder that holds no export"),
         (empty, "is empty"),
     ):

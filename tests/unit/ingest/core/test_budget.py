@@ -82,6 +82,15 @@ def test_an_answer_costs_a_burst_at_most_whatever_it_claims(claimed: str) -> Non
     assert wait_s(after, now_s=0.0) <= budget.limits.burst / budget.rate_s + 1
 
 
+@pytest.mark.parametrize("per_month", ["0", "1", "43200", "100000"])
+def test_no_month_and_cost_together_keep_the_next_answer_away(per_month: str) -> None:
+    budget = full(Limits(900, per_month=500_000, per_second=50), now_s=0.0)
+    said = {"x-ratelimit-limit-month": per_month, "x-ratelimit-cost-stacks": "9" * 12}
+    for _ in range(20):
+        budget = learn(budget, said, now_s=0.0)
+    assert wait_s(budget, now_s=0.0) <= 400
+
+
 def test_many_answers_at_once_overdraw_by_a_burst_at_most() -> None:
     budget = full(Limits(60), now_s=0.0)
     for _ in range(100):
