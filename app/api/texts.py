@@ -33,7 +33,8 @@ then on messages keep their types and gain fields: their models here begin with 
 - `shutdown`: notice before the edge closes the connection, and how long to wait.
 
 The edge closes with 1008 who sends too much or too many mistakes, after an `ERROR` that says
-so; with 1009 whose message is too long; with 1012 when it restarts. Come back after any of
+so; with 1002 who sends frames that RFC 6455 forbids; with 1009 whose message is too long; with
+1012 when it restarts. Come back after any of
 them, with a growing random delay.
 
 What clients send may have more fields than stand here: they are ignored. A client should
