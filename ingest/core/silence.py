@@ -167,7 +167,7 @@ class SilenceMonitor:
             known.declined.add(subject)
         if len(known.declined) >= SUBJECTS:
             self.failed(source, failure, now_s=now_s)
-        elif known.failure is None:
+        elif known.failure is None and not known.silent:
             # The request that it answered is no longer one without an answer.
             known.asked_s = None
 

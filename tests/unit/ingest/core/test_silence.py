@@ -144,6 +144,15 @@ def test_a_subject_that_is_declined_does_not_hide_a_failure() -> None:
     assert is_silent(watched, 600.0)
 
 
+def test_a_silence_is_told_by_its_true_length_after_a_subject_was_declined() -> None:
+    watched = accounts()
+    watched.asked("kraxel", now_s=100_000.0)
+    assert is_silent(watched, 100_600.0)
+    watched.refused("kraxel", "ann", DECLINED, now_s=100_650.0)
+    assert is_silent(watched, 100_700.0)
+    assert "for 12 min" in watched.warnings(now_s=100_700.0)[0]
+
+
 def test_a_source_that_is_not_ours_any_more_is_silent_no_more_and_nothing_is_told() -> (
     None
 ):
