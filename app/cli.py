@@ -100,6 +100,11 @@ _REBUILD = (
 )
 
 
+def _add_restore(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("copy", metavar="COPY", help="the file to put in place")
+    _add_log(parser)
+
+
 def _add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="for a program to read")
 
@@ -211,6 +216,12 @@ COMMANDS = (
     Command("edge", "serve the values to clients", _SERVICE, _add_edge),
     Command("simulator", "stand in for the upstreams", _SERVICE, _add_service),
     Command("topics", "create or show the topics", "app.commands.topics", _add_topics),
+    Command(
+        "restore",
+        "put a copy of a SQLite log in its place",
+        "app.commands.restore",
+        _add_restore,
+    ),
     Command(
         "backfill", "write history into the log", "app.commands.backfill", _add_backfill
     ),

@@ -2,5 +2,6 @@
 
 from .config import SqliteConfig
 from .log import open_sqlite
+from .restoring import LogInUse, copy_checked, put_in_place
 
-__all__ = ["SqliteConfig", "open_sqlite"]
+__all__ = ["LogInUse", "SqliteConfig", "copy_checked", "open_sqlite", "put_in_place"]
