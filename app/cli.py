@@ -1,6 +1,7 @@
 """The command line: parses, loads the one command asked for, turns errors into a line."""
 
 import argparse
+import io
 import os
 import re
 import sys
@@ -299,6 +300,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Trouble that an operator can act upon is one line on stderr and 1, a wrong request or
     setting 2; anything else is a bug and shows its traceback.
     """
+    _show_whatever_is_said()
     given = sys.argv[1:] if argv is None else argv
     # A parser of options takes `-5m` for one of them.
     arguments = make_parser().parse_args(
@@ -322,6 +324,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _BROKEN_PIPE
     except Exception as error:  # noqa: BLE001 - raised again unless an operator can act
         return _explained(arguments.command, error)
+
+
+def _show_whatever_is_said() -> None:
+    """Let characters that the terminal does not know be written as escapes.
+
+    Symbols of tokens are in any script, and names of files need not even be text.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _keep_files_private() -> None:

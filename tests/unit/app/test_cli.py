@@ -1,6 +1,7 @@
 """The command line: what it loads, and how it fails."""
 
 import argparse
+import io
 import os
 import subprocess
 import sys
@@ -54,6 +55,27 @@ def test_trouble_is_a_line_on_stderr_and_an_exit_code(
     assert "stacks-feed settings: " in said
     assert "do this" in said
     assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "utf-8"])
+def test_what_the_terminal_cannot_show_is_written_as_escapes(
+    monkeypatch: pytest.MonkeyPatch, encoding: str
+) -> None:
+    module = ModuleType("app.commands.settings")
+    written = io.BytesIO()
+
+    def run(_: argparse.Namespace) -> int:
+        # A name of a file that is no text, and a symbol that is no ASCII.
+        sys.stdout.write("b\udcff.csv \u20bf\n")
+        sys.stdout.flush()
+        return 0
+
+    module.__dict__["run"] = run
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding=encoding))
+    assert cli.main(["settings"]) == 0
+    shown = {"ascii": b"\\u20bf", "utf-8": "\u20bf".encode()}[encoding]
+    assert written.getvalue() == rb"b\udcff.csv " + shown + b"\n"
 
 
 def test_a_bug_shows_its_traceback(failing: Fails) -> None:

@@ -45,6 +45,12 @@ def test_an_observation_is_named_by_its_place(text: str) -> None:
         "reject:prices.raw:1:x",
         "reject:changes:1:1",
         "prices.rawer:1:1",
+        "price:\udcff",
+        "\udcff",
+        f"balance:{USER}:\udcff",
+        "prices.raw:0:\u0663",
+        f"prices.raw:0:{'9' * 20}",
+        f"prices.raw:{'9' * 5_000}:0",
     ],
 )
 def test_all_else_names_nothing(text: str) -> None:
