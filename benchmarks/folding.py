@@ -16,7 +16,7 @@ from benchmarks.market import observations
 from benchmarks.trial import start
 from eventlog.port import Entry, EventLog, Partition, read_to
 from processor.config import ProcessorConfig
-from processor.shard import Shard
+from processor.shard import Reporting, Shard
 from runtime.clock import SystemClock
 from schemas.topics import CHANGES, LATEST, PRICES_RAW
 
@@ -47,7 +47,7 @@ async def fold(args: dict[str, Any]) -> int:
             0,
             config=ProcessorConfig(instance="bench"),
             clock=SystemClock(),
-            notice=lambda trouble: start() if trouble is None else None,
+            reporting=Reporting(lambda trouble: start() if trouble is None else None),
         )
         async with asyncio.TaskGroup() as group:
             task = group.create_task(shard.run())

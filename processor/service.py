@@ -6,7 +6,8 @@ from functools import partial
 from eventlog.port import EventLog, Fenced, Membership
 from eventlog.sharing import Notice, Share
 from processor.config import ProcessorConfig
-from processor.shard import Shard
+from processor.doubts import PriceDoubts
+from processor.shard import Reporting, Shard
 from runtime.clock import Clock
 from runtime.health import Health
 from runtime.trouble import Trouble
@@ -32,10 +33,12 @@ async def run(
     Trouble with the log is waited out. Raises, in an exception group, what stops a shard
     for good (see ``Shard.run``): then no shard is served any more.
     """
-    processor = Processor(log, config, clock, identity=identity)
+    doubts = PriceDoubts(clock)
+    processor = Processor(log, config, clock, doubts=doubts, identity=identity)
     share = Share(processor.serve, name="shard", new_trouble=Trouble)
     if health is not None:
         health.add("shards", share.trouble)
+        doubts.show_in(health)
     await share.keep(
         partial(log.member, GROUP, instance=config.instance),
         pause=partial(clock.sleep, config.max_backoff_s),
@@ -51,10 +54,11 @@ class Processor:
         config: ProcessorConfig,
         clock: Clock,
         *,
+        doubts: PriceDoubts,
         identity: LogIdentity | None = None,
     ) -> None:
         self._log, self._config, self._clock = log, config, clock
-        self._identity = identity
+        self._doubts, self._identity = doubts, identity
 
     async def serve(self, number: int, membership: Membership, notice: Notice) -> None:
         """Serve a shard until cancelled, again whenever the fence fell wrongly.
@@ -68,7 +72,7 @@ class Processor:
                 number,
                 config=config,
                 clock=clock,
-                notice=notice,
+                reporting=Reporting(notice, self._doubts),
                 identity=self._identity,
             )
             try:

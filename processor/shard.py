@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import cast
 
 from eventlog.port import (
@@ -20,20 +21,31 @@ from eventlog.port import (
 from eventlog.sharing import Notice
 from processor.config import ProcessorConfig
 from processor.core.batch import NO_LOG, Batch, fold_batch
+from processor.core.prices import doubts_about
+from processor.core.rules import Rules
 from processor.core.shard_state import ShardState
+from processor.doubts import PriceDoubts
 from processor.inbox import Inbox
 from processor.restore import Restored
 from processor.retention import RetentionGuard, loss_of, positions_within
 from processor.terms import Begun, begin_term
 from processor.watermark import Entries, Watermarks
 from runtime import metrics
-from runtime.clock import Clock
+from runtime.clock import Clock, SystemClock
 from runtime.supervisor import leaves
 from runtime.trouble import Trouble
 from schemas.log import LogIdentity, Terms
-from schemas.topics import LATEST, RAW, STATE
+from schemas.topics import LATEST, PRICES_RAW, RAW, STATE
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Reporting:
+    """Where a shard reports what an operator should see."""
+
+    notice: Notice = lambda _: None
+    doubts: PriceDoubts = field(default_factory=lambda: PriceDoubts(SystemClock()))
 
 
 class Shard:
@@ -46,12 +58,15 @@ class Shard:
         *,
         config: ProcessorConfig,
         clock: Clock,
-        notice: Notice = lambda _: None,
+        reporting: Reporting | None = None,
         identity: LogIdentity | None = None,
     ) -> None:
         self._log, self._shard = log, shard
-        self._config, self._clock, self._notice = config, clock, notice
+        self._config, self._clock = config, clock
+        reporting = reporting or Reporting()
+        self._notice, self._doubts = reporting.notice, reporting.doubts
         self._identity = identity
+        self._rules = Rules.of(config.fold, shard=shard)
         self._restored = self._nothing_restored()
         # The last term that we began, and where ``latest`` ended after our last commit.
         self._begun: Begun | None = None
@@ -254,6 +269,11 @@ class Shard:
             metrics.SHARD_POSITION.labels(topic, shard).set(position)
         for name, count in batch.decisions.items():
             metrics.DECISIONS.labels(*name.split(".")).inc(count)
+        changed = batch.changed_in(PRICES_RAW)
+        self._doubts.update(
+            shard,
+            [(one.contract_id, doubts_about(one, self._rules)) for one in changed],
+        )
 
     @contextmanager
     def _figures(self) -> Iterator[None]:
@@ -265,6 +285,7 @@ class Shard:
                 metrics.SHARD_POSITION.remove(topic, self._shard)
             for metric in (metrics.SHARD_LOG_TIME, metrics.RESTORED_KEYS):
                 metric.remove(self._shard)
+            self._doubts.forget(self._shard)
 
     async def _tick(self, inbox: Inbox) -> None:
         """Wake the shard now and then, so that it sees that it has been idle."""

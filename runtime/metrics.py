@@ -243,6 +243,14 @@ DECISIONS = _PROCESSOR.counter(
     ("kind", "decision"),
     alert="`rejected` above 1 % of all: look at the topic `rejects`",
 )
+PRICE_DOUBTS = _PROCESSOR.gauge(
+    "stacks_feed_price_doubts",
+    "Tokens whose price may be wrong, or one of its sources: `suspect` jumps that wait to be "
+    "confirmed, `frozen` sources, `disagreement` of sources, and `undecided` ones that have "
+    "never agreed",
+    ("shard", "doubt"),
+    alert="`undecided` above 0: what is published may be wrong; `/health/ready` names tokens",
+)
 COMMITS = _PROCESSOR.counter(
     "stacks_feed_commits_total",
     "Transactions of the processor",

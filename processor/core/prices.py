@@ -495,13 +495,12 @@ def doubts_about(token: TokenPrice, rules: Rules) -> dict[Doubt, str]:
     if token.suspect is not None:
         found[Doubt.SUSPECT] = f"{token.suspect.source} says {token.suspect.usd}"
     counting = token.counting(rules)
-    frozen = [
-        quote.source
-        for quote, ignored in _judged(token, counting, rules)
-        if ignored is Ignored.FROZEN
-    ]
-    if frozen:
-        found[Doubt.FROZEN] = ", ".join(frozen)
+    if len(counting) < len(token.quotes):
+        judged = _judged(token, counting, rules)
+        frozen = [quote for quote, ignored in judged if ignored is Ignored.FROZEN]
+        if frozen:
+            said = [f"{quote.source} repeats {quote.usd}" for quote in frozen]
+            found[Doubt.FROZEN] = ", ".join(said)
     apart = _apart(counting, rules.price_jump_factor)
     if apart is not None:
         low, high = apart

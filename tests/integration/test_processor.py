@@ -1,6 +1,7 @@
 """The processor on a real log: whatever happens to it, it writes what the text asks for."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -8,7 +9,14 @@ from typing import Any, cast
 import pytest
 from prometheus_client import REGISTRY
 
-from eventlog.port import Entry, EventLog, LogUnavailable, OffsetOutOfRange
+from eventlog.port import (
+    Entry,
+    EventLog,
+    LogUnavailable,
+    OffsetOutOfRange,
+    Partition,
+    Record,
+)
 from processor.core.batch import FoldError
 from processor.core.observations import READERS
 from processor.core.rules import Outcome
@@ -17,10 +25,13 @@ from runtime.clock import SystemClock
 from schemas.base import encode
 from schemas.journal import GENESIS, Position
 from schemas.states import POSITION_KEY
-from schemas.topics import JOURNAL, PRICES_RAW, RAW, STATE
-from tests.support.logs import Place, open_at
+from schemas.topics import CHANGES, JOURNAL, PRICES_RAW, RAW, STATE
+from tests.support.awaiting import eventually
+from tests.support.folding import ALPHA, price
+from tests.support.logs import Place, open_at, read_one
 from tests.support.lossy_log import Fate, LossyLog
 from tests.support.pipeline import (
+    SHARDS,
     TOPICS,
     Told,
     append,
@@ -182,3 +193,27 @@ async def test_a_position_that_the_log_does_not_hold_stops_the_service(
         await writer.commit({STATE: [Entry(POSITION_KEY, encode(position))]})
     error = await stopped_by(log, OffsetOutOfRange)
     assert "offset 99" in str(error)
+
+
+async def test_a_price_in_doubt_is_a_warning_with_the_id_of_the_token(
+    log: EventLog,
+) -> None:
+    def said(*quotes: tuple[str, str, int]) -> list[tuple[str, bytes, bytes]]:
+        events = [price(usd, source, at) for usd, source, at in quotes]
+        return [(PRICES_RAW, ALPHA.encode(), encode(event)) for event in events]
+
+    lie = said(("0.6", "a", 1), ("0.6", "b", 1), ("610000", "a", 2))
+    async with follow_progress(log) as progress, processing(log) as health:
+        await progress.reached(await append(log, lie))
+        await eventually(lambda: health.report().warnings)
+        warnings = health.report().warnings
+        assert warnings.keys() == {"price disagreement"}
+        assert f"{ALPHA} (b says 0.6, a says 610000)" in warnings["price disagreement"]
+        await progress.reached(await append(log, said(("0.605", "a", 3))))
+        await eventually(lambda: not health.report().warnings)
+    values = [record.value for at in SHARDS for record in await changes(log, at)]
+    assert [json.loads(value or b"")["usd"] for value in values] == ["0.6"]
+
+
+async def changes(log: EventLog, shard: int) -> list[Record]:
+    return await read_one(log, Partition(CHANGES, shard))

@@ -128,6 +128,36 @@ def accounts(draw: st.DrawFn) -> list[Entry]:
     return [_entry(one) for one in ordered]
 
 
+@st.composite
+def quotes(draw: st.DrawFn) -> list[Entry]:
+    """Quotes of one token over some hours: moves, jumps, pauses, sources that rest.
+
+    Each source has its own habits: some give a time, some repeat what they said.
+    """
+    now = 1_800_000_000_000
+    usual = st.sampled_from(["1", "1.01", "0.99", "1.1", "0.123456789012345678901"])
+    far = st.sampled_from(["11", "0.09", "120", "610000"])
+    said: list[Entry] = []
+    last: dict[str, str] = {}
+    for _ in range(draw(st.integers(1, 30))):
+        now += draw(st.sampled_from([0, 1, 5_000, 600_000, 899_999, 1_200_000]))
+        name = draw(st.sampled_from(["a", "b", "c", "d"][: draw(st.integers(1, 4))]))
+        usd = draw(st.one_of(usual, usual, far, st.just(last.get(name, "1"))))
+        last[name] = usd
+        ago = draw(st.sampled_from([None, 0, 0, 800_000, 3_000_000, -5]))
+        quote = {
+            "schema": "price.observed/1",
+            "contractId": TOKENS[1],
+            "source": name,
+            "usd": usd,
+            "observedAt": now - draw(st.sampled_from([0, 0, 0, 7_000])),
+            "sequence": draw(st.integers(0, 1)),
+            "sourceTime": None if ago is None else now - ago,
+        }
+        said.append(_entry(quote))
+    return said
+
+
 def _soon(seen: dict[str, Any]) -> dict[str, Any]:
     """Return an observation at one of a few moments."""
     return seen | {"observedAt": seen["observedAt"] % 10}

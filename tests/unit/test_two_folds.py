@@ -8,14 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processor.core.batch import Batch, Limits, fold_batch
+from processor.core.batch import Batch, Limits
+from processor.core.generations import GENERATIONS
 from processor.core.shard_state import ShardState
 from schemas.journal import FoldSettings
 from schemas.topics import CHANGES, JOURNAL, LATEST, RAW, REJECTS, STATE
 from tests.support.oracle.derive import DEFAULTS, Raw, RawRecord, derive
 from tests.support.oracle.journal import verify_journal
 from tests.support.pipeline import told
-from tests.support.worlds import APPENDED_MS, Entry, accounts, entries
+from tests.support.worlds import APPENDED_MS, Entry, accounts, entries, quotes
 from tests.support.worlds import settings as any_settings
 
 SHARD = 0
@@ -29,7 +30,9 @@ def raw_of(drawn: Sequence[Entry]) -> Raw:
     return raw
 
 
-def folded(raw: Raw, shard: int, settings: dict[str, Any], inputs: int) -> list[Batch]:
+def folded(
+    raw: Raw, shard: int, settings: dict[str, Any], inputs: int, generation: int
+) -> list[Batch]:
     """Fold with the processor, ``inputs`` a commit, from a new state each time."""
     limits = Limits(inputs=inputs, outputs=5_000, size_bytes=4 * 2**20)
     told = {**settings, "tokenSources": tuple(settings["tokenSources"])}
@@ -41,7 +44,8 @@ def folded(raw: Raw, shard: int, settings: dict[str, Any], inputs: int) -> list[
     state.start_at(dict.fromkeys(RAW, 0))
     while any(left.values()):
         ready = [(topic, left[topic]) for topic in RAW if left[topic]]
-        batch = fold_batch(state, ready, settings=fold_settings, limits=limits)
+        fold = GENERATIONS[generation]
+        batch = fold(state, ready, settings=fold_settings, limits=limits)
         batches.append(batch)
         for topic, count in batch.read.items():
             del left[topic][:count]
@@ -58,9 +62,16 @@ def written(batches: Sequence[Batch], topic: str) -> list[tuple[bytes | None, An
     return [(k, v) for b in batches for k, v, _ in b.entries.get(topic, ())]
 
 
-def check(raw: Raw, shard: int, settings: dict[str, Any], inputs: int) -> None:
-    expected = derive(raw, settings)[shard]
-    batches = folded(raw, shard, settings, inputs)
+def check(
+    raw: Raw,
+    shard: int,
+    settings: dict[str, Any],
+    inputs: int,
+    *,
+    generation: int = 2,
+) -> None:
+    expected = derive(raw, settings, generation=generation)[shard]
+    batches = folded(raw, shard, settings, inputs, generation)
     assert per_key(written(batches, CHANGES)) == expected.per_key()
     assert per_key(written(batches, LATEST)) == expected.per_key()
     assert sorted(written(batches, REJECTS), key=repr) == sorted(
@@ -74,9 +85,14 @@ def check(raw: Raw, shard: int, settings: dict[str, Any], inputs: int) -> None:
         written(batches, CHANGES),
         written(batches, REJECTS),
         partition=shard,
-        settings=settings,
+        settings=settings if generation > 1 else of_generation_1(settings),
     )
     assert told == decisions
+
+
+def of_generation_1(settings: dict[str, Any]) -> dict[str, Any]:
+    newer = {"priceFrozenMs", "priceJumpFactor"}
+    return {name: value for name, value in settings.items() if name not in newer}
 
 
 def per_key(
@@ -88,18 +104,29 @@ def per_key(
     return found
 
 
-@given(entries(), any_settings, st.sampled_from([1, 2, 7, 5_000]))
+generations = st.sampled_from([1, 2])
+
+
+@given(entries(), any_settings, st.sampled_from([1, 2, 7, 5_000]), generations)
 def test_both_folds_say_the_same_of_any_small_world(
-    drawn: list[Entry], settings: dict[str, Any], inputs: int
+    drawn: list[Entry], settings: dict[str, Any], inputs: int, generation: int
 ) -> None:
-    check(raw_of(drawn), SHARD, settings, inputs)
+    check(raw_of(drawn), SHARD, settings, inputs, generation=generation)
 
 
-@given(accounts(), st.sampled_from([1, 3, 5_000]))
+@given(accounts(), st.sampled_from([1, 3, 5_000]), generations)
 def test_both_folds_say_the_same_of_one_account(
+    drawn: list[Entry], inputs: int, generation: int
+) -> None:
+    check(raw_of(drawn), SHARD, DEFAULTS, inputs, generation=generation)
+
+
+@given(quotes(), st.sampled_from([1, 3, 5_000]))
+def test_both_folds_say_the_same_of_the_quotes_of_one_token(
     drawn: list[Entry], inputs: int
 ) -> None:
-    check(raw_of(drawn), SHARD, DEFAULTS, inputs)
+    settings = {**DEFAULTS, "futureToleranceMs": 2**52}
+    check(raw_of(drawn), SHARD, settings, inputs)
 
 
 @pytest.mark.slow

@@ -4,6 +4,8 @@ from hashlib import sha256
 
 import pytest
 
+from processor.core.batch import GENERATION_1
+from processor.core.shard_state import ShardState
 from schemas.balances import AccountRead, Balance, MainnetPart, SubnetPart
 from schemas.base import Event, encode
 from schemas.ids import ContractId
@@ -17,6 +19,7 @@ from tests.support.folding import (
     SHA,
     SHARD,
     STX,
+    USER,
     Folding,
     Told,
     confirmed,
@@ -239,6 +242,96 @@ def test_a_base_that_is_left_without_any_part_is_withdrawn() -> None:
     told = folding.tell(subnet(7, 3))
     assert balance(told).version == 2
     assert told.values["balance:USER:BETA"] is None
+
+
+# ---- a subnet in which nothing was ever held
+
+
+@pytest.mark.parametrize(
+    ("events", "decision"),
+    [
+        pytest.param([subnet(5, 0)], "unchanged", id="a first reading of 0"),
+        pytest.param([subnet(5, 0), subnet(6, 0)], "unchanged", id="0 again"),
+        pytest.param([subnet(5, 0), subnet(5, 0)], "duplicate", id="the same"),
+        pytest.param([subnet(5, 0), subnet(5, 1)], "rejected", id="another balance"),
+        pytest.param(
+            [subnet(5, 0), subnet(5, 0, base=BETA)], "rejected", id="another base"
+        ),
+        pytest.param([subnet(5, 0), subnet(4, 9)], "stale", id="earlier"),
+        pytest.param([subnet(5, 0), subnet(6, -1)], "suspect", id="a bad balance"),
+        pytest.param(
+            [subnet(5, 0), subnet(6, 0, base=BETA)],
+            "unchanged",
+            id="under another base",
+        ),
+        pytest.param([FIRST, subnet(5, 0)], "unchanged", id="beside a mainnet part"),
+        pytest.param(
+            [subnet(5, 3), forgotten(6), subnet(7, 0)], "unchanged", id="once forgotten"
+        ),
+    ],
+)
+def test_a_zero_of_a_subnet_that_held_nothing_publishes_nothing(
+    events: list[Event], decision: str
+) -> None:
+    told = Folding().tell_all(events)
+    assert (told.decisions, told.values) == ({decision: 1}, {})
+
+
+def test_generation_1_publishes_it() -> None:
+    told = Folding(GENERATION_1).tell(subnet(5, 0))
+    assert balance(told).subnets == {
+        ALPHA_SUBNET: SubnetPart(balance="0", observed_at=5)
+    }
+
+
+def test_it_is_in_no_value_until_a_balance_is_read_and_then_stays() -> None:
+    folding = Folding()
+    folding.tell(subnet(5, 0))
+    value = balance(folding.tell(FIRST))
+    assert (value.subnets, value.origins) == ({}, (origin(1),))
+    assert balance(folding.tell(subnet(6, 3))).subnets.keys() == {ALPHA_SUBNET}
+    spent = balance(folding.tell(subnet(7, 0)))
+    assert spent.subnets == {ALPHA_SUBNET: SubnetPart(balance="0", observed_at=7)}
+    assert folding.tell(subnet(8, 0)).decisions == {"unchanged": 1}
+
+
+def test_a_deposit_under_another_base_is_published_under_that_alone() -> None:
+    folding = Folding()
+    folding.tell_all([FIRST, subnet(5, 0)])
+    told = folding.tell(subnet(6, 3, base=BETA))
+    assert told.values.keys() == {"balance:USER:BETA"}
+    assert balance(told, "balance:USER:BETA").version == 1
+
+
+def test_a_part_that_was_spent_moves_as_the_part_that_it_is() -> None:
+    folding = Folding()
+    folding.tell_all([subnet(4, 3), subnet(5, 0)])
+    told = folding.tell(subnet(6, 0, base=BETA))
+    assert told.values["balance:USER:ALPHA"] is None
+    moved = balance(told, "balance:USER:BETA")
+    assert moved.subnets == {ALPHA_SUBNET: SubnetPart(balance="0", observed_at=6)}
+
+
+def test_a_user_is_not_forgotten_before_the_zero_was_read() -> None:
+    folding = Folding()
+    folding.tell(subnet(5, 0))
+    assert folding.tell(forgotten(5)).decisions == {"stale": 1}
+    told = folding.tell(forgotten(6))
+    assert (told.decisions, told.values) == ({"unchanged": 1}, {})
+    assert [key for key, _ in folding.state.records()] == [
+        f"account:{USER}".encode(),
+        b"position",
+    ]
+
+
+def test_what_is_restored_still_knows_that_nothing_was_held() -> None:
+    live, restored = Folding(), Folding()
+    live.tell_all([FIRST, subnet(5, 0)])
+    restored.state = ShardState.restore(SHARD, live.state.records())
+    restored.offsets = dict(live.offsets)
+    for folding in (live, restored):
+        assert folding.tell(subnet(4, 9)).decisions == {"stale": 1}
+        assert balance(folding.tell(reading(6))).subnets == {}
 
 
 def test_a_base_takes_so_many_subnets() -> None:

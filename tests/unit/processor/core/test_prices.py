@@ -454,7 +454,7 @@ def test_what_is_doubtful_about_a_price_is_known() -> None:
         moving("a", changes=6) + still("b", until_ms=HOUR_MS + 1),
         key=lambda event: event.observed_at,
     )
-    assert doubts(*frozen) == {Doubt.FROZEN: "b"}
+    assert doubts(*frozen, price_max_age_ms=HOUR_MS) == {Doubt.FROZEN: "b repeats 1"}
 
 
 def test_with_jumps_off_two_sources_always_agree() -> None:

@@ -2,8 +2,9 @@
 
 import pytest
 
-from processor.core import shard_state
-from processor.core.shard_state import ShardState
+from processor.core import prices_v1, shard_state
+from processor.core.prices import TokenPrice
+from processor.core.shard_state import KINDS_V1, ShardState
 from processor.core.states import UnreadableState
 from schemas.base import encode
 from schemas.journal import GENESIS, Position
@@ -103,6 +104,16 @@ def test_what_was_read_before_does_not_hide_what_is_loaded_after() -> None:
     for key, value in ahead.state.records():
         behind.state.load(key, value)
     assert behind.state.open(PRICES_RAW, ALPHA.encode()).usd == "2"
+
+
+def test_each_generation_reads_the_objects_of_its_own() -> None:
+    folding = Folding()
+    folding.tell(price("1"))
+    owner = ALPHA.encode()
+    first = folding.state.open(PRICES_RAW, owner, KINDS_V1)
+    assert isinstance(first, prices_v1.TokenPrice)
+    assert folding.tell(price("2", at=2)).decisions == {"published": 1}
+    assert isinstance(folding.state.open(PRICES_RAW, owner), TokenPrice)
 
 
 def test_objects_beyond_a_bound_are_read_again_from_their_bytes(
