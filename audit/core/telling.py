@@ -174,12 +174,10 @@ def _unchanged(
 
 
 def _same_balance(said: Any, before: bytes | None, key: Key) -> str:
-    if isinstance(said, SubnetRead) and before is not None:
-        published = decode_latest(key.key, before)
-        if isinstance(published, Balance) and said.subnet_id in published.subnets:
-            return "the balance is what it was"
-    if isinstance(said, SubnetRead) and said.balance == "0":
-        return "the user has never held anything in this subnet, so there is nothing to tell"
+    published = decode_latest(key.key, before) if before is not None else None
+    known = published.subnets if isinstance(published, Balance) else {}
+    if isinstance(said, SubnetRead) and said.subnet_id not in known:
+        return "nothing was ever held in this subnet, so it is no part of the balance"
     return "the balance is what it was"
 
 

@@ -193,6 +193,16 @@ async def test_a_value_that_does_not_follow_is_found() -> None:
     assert caught.value.difference.found == "{}"
 
 
+async def test_a_value_before_that_does_not_follow_is_found() -> None:
+    log = a_history()
+    changes, key = log.of(CHANGES, SHARD), f"price:{ALPHA}"
+    first, second = [n for n, r in enumerate(changes) if r.key == key.encode()][:2]
+    changes[first] = changes[first]._replace(value=b"{}")
+    with pytest.raises(DifferenceFound) as caught:
+        await why(log, key, commit=commit_in(changes[second]))
+    assert caught.value.difference.found == "{}"
+
+
 async def test_a_value_that_nothing_led_to_is_found() -> None:
     log = a_history()
     value, headers = b"{}", (("commit", b"2"),)

@@ -268,6 +268,25 @@ async def test_a_deviation_is_told_with_its_setting() -> None:
             id="a balance in layers",
         ),
         pytest.param(
+            (subnet(1, 0), reading(2, holding(ALPHA, 5)), subnet(3, 0)),
+            BALANCE,
+            [
+                "is 5, version 1",
+                f"unchanged: node read 0 in the subnet {ALPHA_SUBNET} at",
+                "nothing was ever held in this subnet, so it is no part of the balance",
+            ],
+            id="a subnet that never held anything",
+        ),
+        pytest.param(
+            (subnet(1, 3), subnet(2, 3)),
+            BALANCE,
+            [
+                f"unchanged: node read 3 in the subnet {ALPHA_SUBNET} at",
+                "is what it was",
+            ],
+            id="a subnet that holds the same",
+        ),
+        pytest.param(
             (reading(1, holding(ALPHA, 5)), reading(2), reading(3)),
             BALANCE,
             [
