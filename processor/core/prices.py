@@ -35,6 +35,7 @@ _STALE: Final = Outcome((Decision.STALE,))
 _SUSPECT: Final = Outcome((Decision.SUSPECT,))
 _UNCHANGED: Final = Outcome((Decision.UNCHANGED,))
 _PUBLISHED: Final = (Decision.PUBLISHED,)
+_TEN: Final = 10
 _UNIT: Final[int] = 10**PRICE_PLACES
 # Wide enough for the exact product of two prices of 38 digits.
 _PRODUCT: Final = Context(prec=80, rounding=ROUND_HALF_EVEN)
@@ -238,14 +239,15 @@ def _decide(token: TokenPrice, counting: Collection[Quote], rules: Rules) -> Out
         if several:
             token.reference = token.number
         return _UNCHANGED
-    _take_over(token, usd, counting)
+    token.usd = usd
+    token.number = quote.number if usd is quote.usd else Decimal(usd)
+    _take_over(token, counting)
     published = (token.key, _value(token, counting, shard=rules.shard))
     return _new(Outcome, (_PUBLISHED, (published,)))
 
 
-def _take_over(token: TokenPrice, usd: str, counting: Collection[Quote]) -> None:
-    """Make a value the published one."""
-    token.usd, token.number = usd, Decimal(usd)
+def _take_over(token: TokenPrice, counting: Collection[Quote]) -> None:
+    """Note what goes with a new published value."""
     token.version += 1
     newest = token.newest
     if len(counting) < len(token.quotes):
@@ -337,6 +339,9 @@ def _confirmation(
 
 def _is_far(one: Decimal, other: Decimal, factor: int) -> bool:
     """Tell whether two prices are apart by more than a factor, exactly."""
+    # Nearly always: as many digits before the point, so the ratio is below ten.
+    if factor >= _TEN and one.adjusted() == other.adjusted():
+        return False
     times = Decimal(factor)
     return one > EXACT.multiply(other, times) or other > EXACT.multiply(one, times)
 
