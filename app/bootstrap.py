@@ -26,6 +26,7 @@ from app.configs import (
 from app.errors import OperatorError
 from app.places import Broker, File
 from app.ports import check_free
+from app.room import tell_room
 from app.settings import Settings
 from app.topics import (
     Applied,
@@ -181,6 +182,9 @@ async def opened_service(
             await stack.enter_async_context(_told(health, settings))
         opened = await stack.enter_async_context(open_checked(settings, clock=clock))
         _log_opened(opened)
+        place = place_of(settings)
+        if isinstance(place, File):
+            health.measure(partial(tell_room, place.path))
         yield partial(_run, name, opened, settings, clock=clock, health=health)
 
 
@@ -200,7 +204,10 @@ async def _run(
 def _check_ports(name: str, settings: Settings) -> None:
     if name == "edge" and not settings.together_port and settings.workers == 1:
         check_free(
-            settings.host, settings.port, what="edge", setting="STACKS_FEED_PORT"
+            settings.host,
+            settings.port,
+            what="edge",
+            setting="--port or STACKS_FEED_PORT",
         )
     elif name == "simulator":
         check_free(

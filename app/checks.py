@@ -1,7 +1,6 @@
 """What `doctor` looks at: each check says how it is, and what to do if it is not well."""
 
 import math
-import shutil
 from collections.abc import AsyncIterator, Mapping, Sequence
 from enum import Enum
 from pathlib import Path
@@ -13,6 +12,7 @@ from app.errors import OPERATIONAL, OperatorError, in_one_line
 from app.places import File
 from app.ports import address, check_free
 from app.retention import Standing, standings
+from app.room import room_of
 from app.running import RunningSystem, running_systems
 from app.settings import Settings
 from app.topics import Shown, check_identity, in_words, show
@@ -33,6 +33,8 @@ _CLOCK_TOLERANCE_S = 2.0
 # Further behind than this ingest holds back.
 _BEHIND_S = 30.0
 _LEAST_DAYS, _GIB = 7, 2**30
+# What the simulated world adds in a day by default; the real one adds less.
+_FIRST_DAY_BYTES = 500 * 10**6
 # A disk with a smaller share of free space counts as full.
 _LEAST_SHARE = 0.05
 # A source without a price for so many of its intervals is silent, as in ingest
@@ -94,9 +96,8 @@ async def findings(settings: Settings, *, clock: Clock) -> AsyncIterator[Finding
 
 def _disk(log: Path) -> Finding:
     """Look at free space before anything is opened: a full disk explains all the rest."""
-    folder = next(path for path in (log.parent, *log.parent.parents) if path.exists())
-    usage = shutil.disk_usage(folder)
-    return disk(total_bytes=usage.total, free_bytes=usage.free)
+    room = room_of(log)
+    return disk(total_bytes=room.total_bytes, free_bytes=room.free_bytes)
 
 
 def disk(*, total_bytes: int, free_bytes: int) -> Finding:
@@ -264,15 +265,10 @@ def newest(newest_ms: int, *, now_ms: int) -> Finding:
 
 
 def _growth(path: Path, shown: Shown, *, now_ms: int) -> Finding:
-    size = sum(
-        part.stat().st_size
-        for part in (path, path.with_name(path.name + "-wal"))
-        if part.exists()
-    )
-    free = shutil.disk_usage(path.parent).free
+    room = room_of(path)
     return growth(
-        size_bytes=size,
-        free_bytes=free,
+        size_bytes=room.log_bytes,
+        free_bytes=room.free_bytes,
         age_ms=now_ms - shown.identity.created_at if shown.identity else 0,
     )
 
@@ -281,7 +277,7 @@ def growth(*, size_bytes: int, free_bytes: int, age_ms: int) -> Finding:
     """Say how fast the file has grown over its life and when the disk would be full."""
     held = f"{size_bytes / 2**20:,.1f} MiB, {free_bytes / _GIB:,.1f} GiB free"
     if age_ms < _HOUR_MS:
-        return Finding("growth", Health.WELL, f"{held}; too young to tell the growth")
+        return _first_growth(held, free_bytes=free_bytes)
     a_day = max(size_bytes * _DAY_MS / age_ms, 1)
     days = free_bytes / a_day
     found = f"{held}; {a_day / 2**20:,.1f} MiB a day, full in {days:,.0f} days"
@@ -295,6 +291,16 @@ def growth(*, size_bytes: int, free_bytes: int, age_ms: int) -> Finding:
         )
         return Finding("growth", Health.LOOK, found, advice)
     return Finding("growth", Health.WELL, found)
+
+
+def _first_growth(held: str, *, free_bytes: int) -> Finding:
+    """Judge the room of a log that is too young to tell how fast it grows."""
+    found = f"{held}; too young to tell the growth"
+    if free_bytes >= _FIRST_DAY_BYTES:
+        return Finding("growth", Health.WELL, found)
+    found += f", but a first day adds up to {_FIRST_DAY_BYTES / 10**6:,.0f} MB"
+    advice = "make room or move the log now: the disk is full within a day"
+    return Finding("growth", Health.WRONG, found, advice)
 
 
 async def _upstreams(settings: Settings, *, clock: Clock) -> AsyncIterator[Finding]:

@@ -19,7 +19,7 @@ from runtime import logs
 from runtime.supervisor import leaves
 
 PROGRAM = "stacks-feed"
-_INTERRUPTED, _BROKEN_PIPE = 130, 141
+_WRONG_REQUEST, _INTERRUPTED, _BROKEN_PIPE = 2, 130, 141
 _NOT_OTHERS = 0o077
 
 
@@ -260,6 +260,17 @@ class _Version(argparse.Action):
 _CHOICE = re.compile(r"invalid choice: '(.*)' \(choose from (.*)\)")
 
 
+# Actions of a command that are taken for commands.
+_ACTIONS = {
+    action: [f"{command} {action}"]
+    for command, actions in {
+        "audit": ("verify", "explain", "as-of", "diff", "export", "watch"),
+        "topics": ("apply",),
+    }.items()
+    for action in actions
+}
+
+
 class _Parser(argparse.ArgumentParser):
     """Says for a misspelt command or choice which one may have been meant."""
 
@@ -267,7 +278,7 @@ class _Parser(argparse.ArgumentParser):
         wrong = _CHOICE.search(message)
         if wrong is not None:
             choices = [choice.strip("'\" ") for choice in wrong[2].split(",")]
-            close = get_close_matches(wrong[1], choices, n=1)
+            close = _ACTIONS.get(wrong[1]) or get_close_matches(wrong[1], choices, n=1)
             message += f"; did you mean {close[0]}?" if close else ""
         super().error(message)
 
@@ -302,8 +313,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     _show_whatever_is_said()
     given = sys.argv[1:] if argv is None else argv
+    parser = make_parser()
+    if not given:
+        parser.exit(_WRONG_REQUEST, parser.format_help())
     # A parser of options takes `-5m` for one of them.
-    arguments = make_parser().parse_args(
+    arguments = parser.parse_args(
         [f"now{each}" if is_ago(each) else each for each in given]
     )
     # Services set up their own; the others say what is wrong by themselves.

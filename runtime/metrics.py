@@ -472,6 +472,17 @@ LOG_ERRORS = _ANY.counter(
     ("error",),
     alert="keeps growing: the log is in trouble",
 )
+LOG_BYTES = _ANY.gauge(
+    "stacks_feed_log_bytes",
+    "Size of a log in a file, with what is not merged into it yet; none on a broker",
+    ("file",),
+)
+LOG_FREE_BYTES = _ANY.gauge(
+    "stacks_feed_log_free_bytes",
+    "Free space on the disk of a log in a file; none on a broker",
+    ("file",),
+    alert="below 5 % of the disk or what the log adds in a day: make room",
+)
 BUILD_INFO = _ANY.gauge(
     "stacks_feed_build_info",
     "Always 1; the labels say which build runs",

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import orjson
-from rich.console import Console
 
 from app.audits import answering, bar, opened_to_ask
 from app.bootstrap import Opened
@@ -18,6 +17,7 @@ from app.keys import NamesNothing, UnknownKind, matches, nearest, pattern
 from app.known_keys import known_keys
 from app.rows import Rows
 from app.settings import Settings, read
+from app.terminal import Terminal
 from audit.as_of import cut_at, table_at
 from audit.core.cuts import Cut, parse_moment
 from audit.core.table import Row
@@ -100,7 +100,7 @@ def _print_json(found: AsOf) -> None:
 
 
 def _print(found: AsOf) -> None:
-    console, rows = Console(highlight=False), Rows()
+    console, rows = Terminal(highlight=False), Rows()
     print(found.cut)
     for (_, key), row in found.table.items():
         rows.learn(key, row.value)

@@ -4,12 +4,12 @@ import argparse
 import asyncio
 
 import orjson
-from rich.console import Console
 from rich.text import Text
 
 from app.checks import Finding, Health, findings
 from app.commands.service import overrides
 from app.settings import Settings, read
+from app.terminal import Terminal
 from runtime.clock import SystemClock
 
 _STYLES = {Health.WELL: "green", Health.LOOK: "yellow", Health.WRONG: "bold red"}
@@ -25,7 +25,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def _check(settings: Settings, *, quiet: bool) -> list[Finding]:
-    console, found = Console(highlight=False), []
+    console, found = Terminal(highlight=False), []
     async for finding in findings(settings, clock=SystemClock()):
         found.append(finding)
         if not quiet:

@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 import orjson
-from rich.console import Console
 from rich.text import Text
 
 from app.bootstrap import Opened, open_log
@@ -20,6 +19,7 @@ from app.errors import OperatorError, RequestError
 from app.keys import UnknownKind, matches, names_nothing, nearest, pattern
 from app.rows import Row, Rows
 from app.settings import Settings, read
+from app.terminal import Terminal
 from app.topics import read_identity
 from audit.core.commits import commit_of
 from audit.core.cuts import Cut, NotACut, parse_moment
@@ -242,7 +242,7 @@ class _Printer:
             # A change of the past is not one from the price of now.
             if asked.start is None or key.startswith(b"token:"):
                 self._rows.learn(key, seen.record.value)
-        self._console = None if asked.as_json else Console(highlight=False)
+        self._console = None if asked.as_json else Terminal(highlight=False)
 
     def show(self, seen: Iterable[Seen]) -> None:
         """Show those of some records that are wanted."""

@@ -189,7 +189,7 @@ stacks-feed, {settings.environment_name}, {identity.world.value} world on {ident
   reads      {upstream}
   page       http://{plan.edge}/
   serves     ws://{plan.edge}/parties/prices/main and ws://{plan.edge}/parties/balances/main
-  pages      {in_words_of_origins(settings)}
+  origins    pages {in_words_of_origins(settings)}
   processes  {", ".join(child.name for child in children(plan))}
   metrics    {", ".join(f"{name} {url}" for name, url in metrics_addresses(plan).items())}
 Try:
@@ -205,7 +205,8 @@ def _try_account(plan: Plan) -> str:
     if plan.simulator_url is None:
         return f"curl 'http://{plan.edge}/balances?users=SP…'    # any account"
     account = example_account(plan.settings)
-    return f"curl 'http://{plan.edge}/balances?users={account}'"
+    later = "    # read once it is asked for: ask again after a second"
+    return f"curl 'http://{plan.edge}/balances?users={account}'{later}"
 
 
 def metrics_addresses(plan: Plan) -> dict[str, str]:

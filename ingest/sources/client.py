@@ -435,7 +435,8 @@ class UpstreamClient:
         warning = raw.headers.get("warning", "")
         if warning.startswith("299") and ask.source not in self._deprecated:
             self._deprecated.add(ask.source)
-            _logger.warning(
+            # It still answers. Once it is gone, that is a trouble with an advice.
+            _logger.info(
                 "endpoint deprecated",
                 extra={"source": ask.source, "said": shown(warning)},
             )

@@ -86,6 +86,8 @@ async def test_a_service_without_http_serves_health_and_metrics_where_it_is_told
             metrics = (await client.get("/metrics")).text
             assert metric in metrics
             assert "stacks_feed_build_info{commit=" in metrics
+            assert "stacks_feed_log_bytes{file=" in metrics
+            assert "stacks_feed_log_free_bytes{file=" in metrics
             assert "stacks_feed_table_keys" not in metrics
             assert (await client.get("/health/live")).status_code == 200
             await becomes_ready(client)

@@ -161,6 +161,13 @@ def test_growth_is_told_in_days_until_the_disk_is_full(
     assert finding.health is health
 
 
+def test_a_log_too_young_to_tell_its_growth_still_needs_room_for_a_day() -> None:
+    finding = growth(size_bytes=2**20, free_bytes=499 * 10**6, age_ms=0)
+    assert finding.health is Health.WRONG
+    assert "a first day adds up to 500 MB" in finding.found
+    assert "make room" in finding.advice
+
+
 def standing(**changed: Any) -> Standing:
     still = Standing(
         "prices.raw", 1, waiting=0, left_s=math.inf, danger=False, gap=None

@@ -115,8 +115,10 @@ def test_a_wrong_request_is_2_and_says_what_there_is(
         (["audit", "explan"], "explain"),
         (["topics", "aply"], "apply"),
         (["audit", "export", "1", "2", "--format", "parqet"], "parquet"),
+        (["as-of", "now"], "audit as-of"),
+        (["apply"], "topics apply"),
     ],
-    ids=range(4),
+    ids=range(6),
 )
 def test_a_misspelt_word_is_answered_with_the_nearest_one(
     argv: list[str], meant: str, capsys: pytest.CaptureFixture[str]
@@ -145,11 +147,21 @@ def test_the_edge_has_a_port_on_its_command_line() -> None:
     assert overrides(arguments) == {"port": 2000}
 
 
-def test_a_reader_that_has_read_enough_is_no_error(tmp_path: Path) -> None:
+def test_without_a_command_all_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main([])
+    said = capsys.readouterr().err
+    assert all(f"    {command.name}" in said for command in cli.COMMANDS)
+
+
+@pytest.mark.parametrize("command", ["settings", "doctor"])
+def test_a_reader_that_has_read_enough_is_no_error(
+    tmp_path: Path, command: str
+) -> None:
     reading, writing = os.pipe()
     os.close(reading)
-    ended = subprocess.run(
-        [sys.executable, "-m", "app", "settings"],
+    ended = subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-m", "app", command],
         cwd=tmp_path,
         env=environment({}),
         stdout=writing,

@@ -81,7 +81,7 @@ def test_upstreams_are_the_simulator_or_the_real_ones_or_what_is_set() -> None:
 
 def test_the_simulator_is_asked_often_and_the_real_upstreams_politely() -> None:
     simulated = configs.ingest_config(read())
-    assert simulated.price_interval_s == 10
+    assert simulated.price_interval_s == 15
     assert simulated.price_sources == ("kraxel", "stxtools", "internal")
     assert simulated.hiro.limits.per_minute == 60_000
     live = configs.ingest_config(read(**LIVE))

@@ -164,7 +164,7 @@ def test_the_banner_says_whose_pages_may_use_the_edge(
     settings: dict[str, Any], said: str
 ) -> None:
     plan = a_plan(**settings)
-    assert f"  pages      {said}, over HTTP and WebSocket\n" in up.banner(
+    assert f"  origins    pages {said}, over HTTP and WebSocket\n" in up.banner(
         plan, an_applied(plan)
     )
 
