@@ -205,7 +205,7 @@ def _try_account(plan: Plan) -> str:
     if plan.simulator_url is None:
         return f"curl 'http://{plan.edge}/balances?users=SP…'    # any account"
     account = example_account(plan.settings)
-    later = "    # read once it is asked for: ask again after a second"
+    later = "    # read when asked: ask again after a second"
     return f"curl 'http://{plan.edge}/balances?users={account}'{later}"
 
 
