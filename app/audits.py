@@ -16,9 +16,11 @@ from audit.core.differing import WrongSetting
 from audit.errors import IndexUnusable, IndexWrong, WrongMoment
 from eventlog.port import LogError
 from processor.core.generations import UnknownGeneration
+from processor.core.states import UnreadableState
 from runtime.clock import SystemClock
 
 Progress = Callable[[int], None]
+_IN_THE_WAY = (UnknownGeneration, UnreadableState, IndexUnusable, IndexWrong)
 
 
 @asynccontextmanager
@@ -42,7 +44,7 @@ def answering() -> Iterator[None]:
         yield
     except (NotACut, WrongMoment, WrongSetting) as error:
         raise RequestError(f"{error}") from None
-    except (UnknownGeneration, IndexUnusable, IndexWrong, LogError) as error:
+    except (*_IN_THE_WAY, LogError, OSError) as error:
         raise NotAnswered(f"{error}") from error
     except NamesNothing:
         raise

@@ -8,6 +8,8 @@ from eventlog.port import (
     LogUnavailable,
     RecordTooLarge,
 )
+from processor.core.generations import UnknownGeneration
+from processor.core.states import UnreadableState
 
 # Exit codes of the audit: it was answered, and how.
 AS_DERIVED, DIFFERENT = 0, 1
@@ -52,6 +54,8 @@ OPERATIONAL: tuple[type[Exception], ...] = (
     DifferenceFound,
     LogError,
     OSError,
+    UnknownGeneration,
+    UnreadableState,
 )
 
 
@@ -66,7 +70,9 @@ def in_one_line(error: BaseException) -> str | None:
             said = f"{error}; make room or move the log, nothing half-written is left"
         case RecordTooLarge():
             return None
-        case OperatorError() | DifferenceFound() | LogError() | OSError():
+        case UnreadableState():
+            said = f"{error}; use the version that wrote it, or a newer one"
+        case _ if isinstance(error, OPERATIONAL):
             said = f"{error}"
         case _:
             return None

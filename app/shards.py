@@ -7,12 +7,13 @@ import os
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from queue import Empty
 from typing import Any, NamedTuple, TypeVar
 
 from app.audits import Progress, answering, bar, opened_to_ask
 from app.bootstrap import Opened
-from app.errors import RequestError
+from app.errors import OperatorError, RequestError
 from app.settings import read
 from audit.bounds import Range, range_of
 from audit.core.cuts import parse_bound
@@ -107,6 +108,11 @@ def _in_processes(
         futures = [pool.submit(_work, work, job) for job in jobs]
         try:
             _show(futures, told, progress)
+        except BrokenProcessPool:
+            raise OperatorError(
+                "a process that worked on a shard was killed, perhaps for want of memory; "
+                "try again with fewer at a time (--jobs)"
+            ) from None
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise

@@ -8,6 +8,8 @@ _CUT = re.compile(r"cut:([0-9a-f]{8}):([0-9]{1,15}(?:,[0-9]{1,15})*)")
 _MILLIS = re.compile(r"[0-9]{12,15}")
 _COMMIT = re.compile(r"[0-9]{1,10}")
 _ID_CHARACTERS = 8
+# From the year 1 to the year 9999, which is as far as a calendar goes here.
+_FIRST_MS, _LAST_MS = -62_135_596_800_000, 253_402_300_799_999
 _MS = 1_000
 
 
@@ -50,8 +52,13 @@ def parse_moment(text: str) -> Cut | int:
     match = _CUT.fullmatch(text)
     if match is not None:
         return Cut(match[1], tuple(int(commit) for commit in match[2].split(",")))
-    if _MILLIS.fullmatch(text):
-        return int(text)
+    time_ms = int(text) if _MILLIS.fullmatch(text) else _iso_ms(text)
+    if not _FIRST_MS <= time_ms <= _LAST_MS:
+        raise NotACut(text)
+    return time_ms
+
+
+def _iso_ms(text: str) -> int:
     try:
         at = datetime.fromisoformat(text)
     except ValueError:

@@ -75,7 +75,8 @@ async def _looked_up(
     offsets: Offsets,
     open_reader: OpenReader,
 ) -> dict[Partition, int]:
-    answers = await offsets.at_time(partitions, time_ms=time_ms)
+    # A broker takes no time before 1970, and no record has one.
+    answers = await offsets.at_time(partitions, time_ms=max(time_ms, 0))
     ends = await offsets.ends(partitions)
     starts = {
         p: offset

@@ -6,6 +6,8 @@ from contextlib import contextmanager
 
 from eventlog.port import LogCorrupt, LogError, LogFull, LogUnavailable
 
+from .headers import DamagedHeaders
+
 _CORRUPT = frozenset(
     {
         sqlite3.SQLITE_CORRUPT,
@@ -55,3 +57,6 @@ def border(where: str) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise translated(error, where=where) from error
+    except DamagedHeaders:
+        why = "the headers of a record cannot be read"
+        raise LogCorrupt(where, why=why) from None

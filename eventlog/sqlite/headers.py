@@ -2,6 +2,7 @@
 
 from functools import lru_cache
 from struct import Struct
+from struct import error as StructError  # noqa: N812 - it has no better name
 
 from eventlog.port import Headers
 
@@ -19,9 +20,20 @@ def encode(headers: tuple[tuple[str, bytes], ...]) -> bytes:
     return b"".join(parts)
 
 
-@lru_cache(maxsize=256)
+class DamagedHeaders(Exception):
+    """What stands where headers should stand was not written by us."""
+
+
 def decode(stored: bytes) -> Headers:
-    """Return the headers that were encoded."""
+    """Return the headers that were encoded; raise ``DamagedHeaders`` for anything else."""
+    try:
+        return _decode(stored)
+    except (StructError, TypeError, UnicodeDecodeError):
+        raise DamagedHeaders from None
+
+
+@lru_cache(maxsize=256)
+def _decode(stored: bytes) -> Headers:
     headers: list[tuple[str, bytes]] = []
     at = 0
     while at < len(stored):

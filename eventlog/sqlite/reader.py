@@ -8,7 +8,13 @@ from itertools import islice
 from operator import itemgetter
 from typing import NamedTuple
 
-from eventlog.port import Batches, OffsetOutOfRange, Partition, Record, UnknownTopic
+from eventlog.port import (
+    Batches,
+    OffsetOutOfRange,
+    Partition,
+    Record,
+    UnknownTopic,
+)
 
 from .bell import Bell
 from .config import SqliteConfig
@@ -149,7 +155,8 @@ def _records(
     """Return what stands from ``start`` to ``end``, and the position after it."""
     base = partition_id << OFFSET_BITS
     rows = db.execute(
-        "SELECT id - ?, time, key, value, headers FROM records"
+        # Bytes for us are bytes, also where somebody has written text with SQL.
+        "SELECT id - ?, time, CAST(key AS BLOB), CAST(value AS BLOB), headers FROM records"
         " WHERE id >= ? AND id < ? ORDER BY id LIMIT ?",
         (base, base + start, base + end, limit),
     )

@@ -8,6 +8,7 @@ from audit.core.cuts import NotACut
 from audit.errors import HistoryGone, WrongMoment
 from eventlog.port import LogUnavailable
 from processor.core.generations import UnknownGeneration
+from processor.core.states import UnreadableState
 
 
 @pytest.mark.parametrize(
@@ -20,6 +21,8 @@ from processor.core.generations import UnknownGeneration
         (LogUnavailable("x", why="gone"), NotAnswered, 3),
         (HistoryGone("changes", 1, oldest=7), NotAnswered, 3),
         (UnknownGeneration(2, shard=0, commit=1), NotAnswered, 3),
+        (UnreadableState(b"x", part=b"", field="key"), NotAnswered, 3),
+        (PermissionError("not yours"), NotAnswered, 3),
     ],
     ids=lambda value: type(value).__name__,
 )
