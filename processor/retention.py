@@ -1,6 +1,7 @@
 """Watches that retention does not pass a shard; says exactly what is gone when it has."""
 
 import logging
+import math
 from collections.abc import Callable, Mapping
 
 from eventlog.port import (
@@ -16,15 +17,27 @@ from processor.config import ProcessorConfig
 from processor.core.retention import Gap, gap_between, in_danger, margin_s
 from runtime import metrics
 from runtime.clock import Clock
-from schemas.topics import RAW
+from runtime.trouble import Trouble
+from schemas.base import Malformed, decoder
+from schemas.journal import AnyCommit
+from schemas.snapshots import Header, header_in, part_in
+from schemas.topics import CHANGES, JOURNAL, RAW, SNAPSHOTS
 
 logger = logging.getLogger(__name__)
 
+_LOOK_S = 1.0
+_commit = decoder(AnyCommit)
+
 Positions = Mapping[str, int]
+
+# Without one of these a commit cannot be derived again.
+_HISTORY = (*RAW, CHANGES, JOURNAL)
+# How often it is logged that history loses its beginning.
+_HISTORY_EVERY_S = 600.0
 
 # To ask how long a topic is kept; what is wanted of it is not compared.
 _ASKED = [
-    TopicSpec(topic, 1, Cleanup(compact=False, retention_ms=None)) for topic in RAW
+    TopicSpec(topic, 1, Cleanup(compact=False, retention_ms=None)) for topic in _HISTORY
 ]
 
 
@@ -81,6 +94,7 @@ class RetentionGuard:
         self._shard, self._log = shard, log
         self._config, self._clock = config, clock
         self._inputs = [Partition(topic, shard) for topic in RAW]
+        self._beginning = _Beginning(shard, log, clock=clock)
 
     async def run(self, positions: Callable[[], Positions]) -> None:
         """Look and tell, until cancelled; what the log cannot say now is asked again."""
@@ -112,6 +126,7 @@ class RetentionGuard:
             self._tell(at.topic, records, left_s, ends[at] - positions[at.topic])
             if in_danger(left_s, retention_ms=retention_ms):
                 self._warn(at.topic, left_s, ends[at] - positions[at.topic])
+        await self._beginning.look(kept)
 
     def _tell(self, topic: str, records: int, left_s: float, waiting: int) -> None:
         metrics.RETENTION_RECORDS.labels(topic, self._shard).set(records)
@@ -134,6 +149,117 @@ class RetentionGuard:
         for topic in {at.topic for at in self._inputs}:
             for metric in metrics.RETENTION:
                 metric.remove(topic, self._shard)
+        metrics.SNAPSHOT_MARGIN.remove(self._shard)
+
+
+class _Beginning:
+    """Tells how far retention is from where the history of a shard can be derived from.
+
+    That is its newest snapshot, or its first record as long as there is none. Once retention
+    has passed it, no commit before the next snapshot can ever be verified.
+    """
+
+    def __init__(self, shard: int, log: EventLog, *, clock: Clock) -> None:
+        self._shard, self._log, self._clock = shard, log, clock
+        self._history = [Partition(topic, shard) for topic in _HISTORY]
+        self._newest: tuple[int, Header | None] = (0, None)
+        self._first: Positions = {}
+        self._trouble = Trouble(
+            logger,
+            "history loses its beginning",
+            "history has a beginning",
+            monotonic_s=clock.monotonic_s,
+            every_s=_HISTORY_EVERY_S,
+        )
+
+    async def look(self, kept_ms: Mapping[str, int | None]) -> None:
+        """Look once; ``kept_ms`` is how long each topic is kept."""
+        header = await self._snapshot()
+        oldest = await self._log.oldest(self._history)
+        places = header.places if header else await self._first_places(oldest)
+        starts = {
+            at: places[at.topic]
+            for at in self._history
+            if kept_ms.get(at.topic) is not None and at.topic in places
+        }
+        passed = [at for at, start in starts.items() if start < oldest[at]]
+        held = {at: start for at, start in starts.items() if start >= oldest[at]}
+        ages_ms = await self._log.ages(held, now_ms=self._clock.now_ms())
+        left_s = {
+            at: margin_s(ages_ms.get(at), retention_ms=kept_ms[at.topic]) for at in held
+        } | dict.fromkeys(passed, -1.0)
+        metrics.SNAPSHOT_MARGIN.labels(self._shard).set(
+            min(left_s.values(), default=math.inf)
+        )
+        self._tell(header, left_s, kept_ms)
+
+    def _tell(
+        self,
+        header: Header | None,
+        left_s: Mapping[Partition, float],
+        kept_ms: Mapping[str, int | None],
+    ) -> None:
+        near = [
+            at
+            for at, margin in left_s.items()
+            if in_danger(margin, retention_ms=kept_ms[at.topic])
+        ]
+        if not near:
+            self._trouble.over()
+            return
+        first = min(near, key=left_s.__getitem__)
+        self._trouble.happened(
+            topic=first.topic,
+            shard=self._shard,
+            snapshot=header.commit if header else None,
+            deleted_in_s=round(max(left_s[first], 0)),
+        )
+
+    async def _first_places(self, oldest: Mapping[Partition, int]) -> Positions:
+        """Return where history begins that no snapshot stands in for; empty without any.
+
+        A topic may begin late, because what stood before was deleted before anybody read it.
+        """
+        if not self._first:
+            journal = Partition(JOURNAL, self._shard)
+            self._first = await self._starts(journal) if not oldest[journal] else {}
+        if not self._first:
+            return {}
+        whole = {at.topic: 0 for at in self._history if not oldest[at]}
+        return {JOURNAL: 0, CHANGES: 0, **whole, **self._first}
+
+    async def _starts(self, journal: Partition) -> Positions:
+        """Return where the first commit began to read; empty if there is none yet."""
+        async with self._log.reader({journal: 0}) as reader:
+            batches = await reader.read(max_records=1, wait_s=_LOOK_S)
+        for record in batches.get(journal, ()):
+            said = _commit(record.value or b"")
+            if not isinstance(said, Malformed):
+                return {topic: read.start for topic, read in said.inputs.items()}
+        return {}
+
+    async def _snapshot(self) -> Header | None:
+        """Return the newest snapshot; looked for again only when there is something new."""
+        at = Partition(SNAPSHOTS, self._shard)
+        (end,) = (await self._log.ends([at])).values()
+        if end != self._newest[0]:
+            self._newest = end, await self._find(at, end)
+        return self._newest[1]
+
+    async def _find(self, at: Partition, end: int) -> Header | None:
+        (oldest,) = (await self._log.oldest([at])).values()
+        async with self._log.reader({at: oldest}) as reader:
+            offset = end - 1
+            while offset >= oldest:
+                reader.seek(at, offset)
+                batches = await reader.read(max_records=1, wait_s=_LOOK_S)
+                value = batches[at][0].value if at in batches else None
+                header = header_in(value)
+                if header is not None:
+                    return header
+                # Chunks without a header: whoever writes them has not come to the end.
+                offset -= part_in(value) + 1
+        return None
 
 
 def _fields(gap: Gap) -> dict[str, object]:

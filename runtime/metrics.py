@@ -300,6 +300,13 @@ RETENTION_SECONDS = _PROCESSOR.gauge(
     ("topic", "shard"),
     alert="below some hours: observations are about to be deleted unread",
 )
+SNAPSHOT_MARGIN = _PROCESSOR.gauge(
+    "stacks_feed_snapshot_margin_seconds",
+    "Until retention may delete what follows the newest snapshot of a shard, or its first "
+    "records where there is none; +Inf: nothing can be lost; below 0: it is lost",
+    ("shard",),
+    alert="below some hours: history is about to lose its beginning, run `audit watch`",
+)
 RETENTION = (WAITING_RECORDS, RETENTION_RECORDS, RETENTION_SECONDS)
 RESTORED_KEYS = _PROCESSOR.gauge(
     "stacks_feed_restored_keys", "Keys in the restored state of a shard", ("shard",)

@@ -12,6 +12,11 @@ from typing import Any, cast
 import pytest
 from prometheus_client import REGISTRY
 
+from audit.commits import open_commits
+from audit.core.table import new_standing
+from audit.core.verify import Verifier
+from audit.snapshots import write_snapshot
+from audit.verify import VerifyConfig, verify_shard
 from eventlog.port import (
     Batches,
     Entry,
@@ -22,15 +27,16 @@ from eventlog.port import (
     Record,
 )
 from processor.config import ProcessorConfig
+from processor.core.generations import GENERATIONS
 from processor.core.retention import Gap
 from processor.retention import ObservationsLost, RetentionGuard
 from processor.shard import Shard
 from schemas.base import encode
-from schemas.topics import JOURNAL, PRICES_RAW, RAW
+from schemas.topics import JOURNAL, PRICES_RAW, RAW, SNAPSHOTS
 from tests.support.clock import ManualClock
 from tests.support.folding import ALPHA, price
 from tests.support.forgetful_log import KEPT_MS, Forgetful, forgetful
-from tests.support.logs import LONG_S, Place, next_records, read_one
+from tests.support.logs import LONG_S, Place, next_records, now_ms, read_one
 from tests.support.places import KINDS, fresh_place
 from tests.support.troubled import Troubled
 
@@ -275,3 +281,89 @@ async def test_a_log_that_cannot_say_it_now_is_asked_again(world: Forgetful) -> 
         await clock.advance(10)
         await clock.until_asleep()
         assert margin("waiting_records") == 0
+
+
+# ---- the beginning of history
+
+
+def lines_of(caplog: pytest.LogCaptureFixture, event: str) -> list[dict[str, Any]]:
+    return [vars(record) for record in caplog.records if record.message == event]
+
+
+async def test_history_without_a_snapshot_is_told_before_retention_takes_its_beginning(
+    in_a_file: Forgetful, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "processor.retention")
+    world, clock = in_a_file, ManualClock()
+    log = world.log
+    async with serving(log):
+        await folded(log, await say(log, 3))
+        for _ in range(22):
+            world.an_hour_later()
+            await folded(log, await say(log, 1))
+    async with guarding(log, clock, prices=25):
+        assert margin_of_history() == 7_200
+        (line,) = lines_of(caplog, "history loses its beginning")
+        assert (line["topic"], line["shard"]) == (PRICES_RAW, SHARD)
+        assert (line["snapshot"], line["deleted_in_s"]) == (None, 7_200)
+        # A snapshot is another beginning; one that is not finished yet is none.
+        report = await verify_shard(log, SHARD, config=VerifyConfig())
+        await log.append(SNAPSHOTS, [(SHARD, Entry(b"1", b'{"part":0,"x"'))])
+        await clock.advance(10)
+        await clock.until_asleep()
+        assert margin_of_history() == 7_200
+        await a_snapshot(log, commit=report.last)
+        await log.append(SNAPSHOTS, [(SHARD, Entry(b"1", b'{"part":0,"x"'))])
+        await clock.advance(10)
+        await clock.until_asleep()
+        assert margin_of_history() == math.inf
+    assert len(lines_of(caplog, "history loses its beginning")) == 1
+    assert len(lines_of(caplog, "history has a beginning")) == 1
+    assert margin_of_history() is None
+
+
+async def test_a_beginning_that_is_lost_is_told(
+    world: Forgetful, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock = ManualClock(now_ms())
+    async with serving(world.log):
+        await folded(world.log, await say(world.log, 3))
+    await world.forget(INPUT)
+    async with guarding(world.log, clock, prices=3):
+        assert margin_of_history() == -1
+    (line,) = lines_of(caplog, "history loses its beginning")
+    assert (line["topic"], line["deleted_in_s"]) == (PRICES_RAW, 0)
+
+
+async def test_what_was_deleted_before_anybody_read_it_is_no_loss_of_history(
+    world: Forgetful, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock = ManualClock(now_ms())
+    await say(world.log, 3)
+    await world.forget(INPUT)
+    async with guarding(world.log, clock, prices=3):
+        assert margin_of_history() == math.inf
+    async with serving(world.log):
+        await folded(world.log, await say(world.log, 1))
+    async with guarding(world.log, clock, prices=4):
+        assert (margin_of_history() or 0) > 0
+    assert lines_of(caplog, "history loses its beginning") == []
+
+
+def margin_of_history() -> float | None:
+    labels = {"shard": f"{SHARD}"}
+    return REGISTRY.get_sample_value("stacks_feed_snapshot_margin_seconds", labels)
+
+
+async def a_snapshot(log: EventLog, *, commit: int) -> None:
+    """Verify up to a commit, and write down what the shard holds then."""
+    verifier = Verifier(new_standing(SHARD), GENERATIONS)
+    async with open_commits(log, SHARD) as commits:
+        while verifier.commit < commit:
+            read = await commits.next(wait_s=LONG_S)
+            assert read is not None
+            verifier.check(read)
+        places = commits.places
+    await write_snapshot(
+        log, verifier.standing, places, generation=1, snapshot_id="a" * 32
+    )
