@@ -160,6 +160,13 @@ def _add_watch(parser: argparse.ArgumentParser) -> None:
         default=None,
         help="the log of the real upstreams (STACKS_FEED_LIVE)",
     )
+    parser.add_argument(
+        "--from",
+        dest="audit_from",
+        metavar="TIME|now",
+        help="where history is gone that the log took before that time, accept that it can "
+        "never be verified: begin at a point that is declared now (STACKS_FEED_AUDIT_FROM)",
+    )
     # `up` sets it: a child whose parent was killed must not live on.
     parser.add_argument("--with-parent", action="store_true", help=argparse.SUPPRESS)
 

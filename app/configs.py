@@ -13,6 +13,7 @@ from app.ports import local_address
 from app.sections import SIMULATED_AUDIT_DAYS
 from app.settings import Settings
 from app.topics import Wanted
+from audit.core.cuts import NotACut, parse_moment
 from runtime.crash import crash_at
 from runtime.supervisor import STOP_DEADLINE_S
 from runtime.trouble import Trouble
@@ -316,9 +317,29 @@ def watch_config(settings: Settings, *, identity: LogIdentity) -> "WatchConfig":
         instance=instance_name(settings),
         accepted=accepted_gaps(settings),
         identity=identity.digest,
+        lost_before_ms=lost_before_ms(settings),
         snapshot_interval_ms=round(settings.snapshot_interval_s * 1_000),
         snapshot_observations=settings.snapshot_observations,
     )
+
+
+def lost_before_ms(settings: Settings) -> int | None:
+    """Return the moment before which the audit may do without history.
+
+    Raises ``SettingsError`` for what is no time.
+    """
+    if settings.audit_from is None:
+        return None
+    try:
+        moment = parse_moment(settings.audit_from)
+    except NotACut:
+        moment = None
+    if not isinstance(moment, int):
+        raise SettingsError(
+            f"STACKS_FEED_AUDIT_FROM (`--from`): {settings.audit_from!r} is no time; give "
+            "one as 2026-11-24T14:03:00Z, in UTC without a zone"
+        )
+    return moment
 
 
 def index_path(settings: Settings) -> Path:

@@ -327,6 +327,12 @@ class Audit(BaseModel):
     snapshot_observations: Positive = Field(
         5_000_000, description="After so many observations there is one in any case"
     )
+    audit_from: str | None = Field(
+        None,
+        description="Time before which `audit watch` may do without history that is gone: a "
+        "shard then begins at a point that it declares, and what lies before can never be "
+        "verified (`audit watch --from`)",
+    )
     audit_index: Path | None = Field(
         None,
         description="File that notes where everything stands, for `audit explain`; default "

@@ -70,11 +70,11 @@ async def table_at(
 async def _nearest_table(
     log: EventLog, at: Partition, commit: int
 ) -> tuple[Table, int]:
-    found = await nearest(log, at.number, at_most=commit)
+    oldest = (await log.oldest([at]))[at]
+    found = await nearest(log, at.number, at_most=commit, oldest={CHANGES: oldest})
     if found is not None:
         snapshot, standing = found
         return standing.table, snapshot.header.places[CHANGES]
-    oldest = (await log.oldest([at]))[at]
     if oldest > 0:
         raise HistoryGone(at.topic, at.number, oldest=oldest)
     return {}, 0

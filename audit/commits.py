@@ -9,6 +9,7 @@ from audit.core.commits import (
     origin_of,
     read_commit,
 )
+from audit.errors import HistoryGone
 from audit.streams import Stream, open_stream
 from eventlog.port import EventLog, Partition, Record
 from schemas.journal import Commit
@@ -25,6 +26,13 @@ async def oldest_needed(log: EventLog, shard: int) -> dict[str, int]:
     """Return below which offset retention dropped everything, of each topic needed."""
     oldest = await log.oldest([Partition(topic, shard) for topic in NEEDED])
     return {topic: offset for (topic, _), offset in oldest.items()}
+
+
+def check_held(said: Commit, oldest: Mapping[str, int], *, shard: int) -> None:
+    """Raise ``HistoryGone`` where retention has dropped some of what a commit read."""
+    for topic, stretch in said.inputs.items():
+        if stretch.start < oldest.get(topic, 0):
+            raise HistoryGone(topic, shard, oldest=oldest[topic])
 
 
 class Commits:

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from audit.commits import open_commits
+from audit.beginning import Beginning, beginning_of
+from audit.commits import check_held, open_commits
 from audit.core.commits import CommitRead
 from audit.core.differing import Comparison, changed_settings
 from audit.core.table import new_standing
@@ -56,14 +57,18 @@ async def diff_shard(
     generation does not have, and ``DifferenceFound`` for a journal record that cannot be
     read.
     """
-    state, places = await _begin(log, shard, before=config.first)
+    beginning = await beginning_of(log, shard)
+    state, places = await _begin(log, shard, beginning, before=config.first)
     comparison = Comparison()
+    if beginning.commit >= config.first:
+        comparison.begins[shard] = beginning.commit
     (end,) = (await log.ends([Partition(JOURNAL, shard)])).values()
     async with open_commits(log, shard, start=places) as commits:
         while not _is_over(state, config):
             read = await commits.next(before=end)
             if read is None:
                 break
+            check_held(read.said, beginning.oldest, shard=shard)
             batch = _folded(state, read, config)
             if read.said.commit >= config.first:
                 comparison.commit(
@@ -82,17 +87,21 @@ def _is_over(state: ShardState, config: DiffConfig) -> bool:
 
 
 async def _begin(
-    log: EventLog, shard: int, *, before: int
+    log: EventLog, shard: int, beginning: Beginning, *, before: int
 ) -> tuple[ShardState, Mapping[str, int] | None]:
-    """Return the state of the last snapshot before a commit, and where to read on."""
-    found = await nearest(log, shard, at_most=before - 1)
-    if found is not None:
-        snapshot, standing = found
-        return standing.state, snapshot.header.places
-    (oldest,) = (await log.oldest([Partition(JOURNAL, shard)])).values()
-    if oldest > 0:
-        raise HistoryGone(JOURNAL, shard, oldest=oldest)
-    return new_standing(shard).state, None
+    """Return the state of the last snapshot before a commit, and where to read on.
+
+    Where history begins later than that, it is the state of its beginning.
+    """
+    at_most = max(before - 1, beginning.commit)
+    found = await nearest(log, shard, at_most=at_most, oldest=beginning.oldest)
+    if found is None:
+        if beginning.commit:
+            (oldest,) = (await log.oldest([Partition(JOURNAL, shard)])).values()
+            raise HistoryGone(JOURNAL, shard, oldest=oldest)
+        return new_standing(shard).state, None
+    snapshot, standing = found
+    return standing.state, snapshot.header.places
 
 
 def _folded(state: ShardState, read: CommitRead, config: DiffConfig) -> Batch:

@@ -15,7 +15,9 @@ class HistoryGone(LogError):
     def __init__(self, topic: str, shard: int, *, oldest: int) -> None:
         super().__init__(
             f"{topic}[{shard}] begins at offset {oldest}, what stood before was dropped, "
-            "and no snapshot stands in for it"
+            "and no snapshot stands in for it. Put the topic back from a copy; or accept that "
+            "history up to now can never be verified, with "
+            "`stacks-feed audit watch --from now`: from there on the log proves itself again"
         )
         self.topic, self.shard, self.oldest = topic, shard, oldest
 

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from audit.beginning import beginning_of
 from audit.core.alone import Observation, Step, observed
 from audit.core.commits import commit_of, origin_of
 from audit.core.difference import Check, Difference, DifferenceFound, shown
 from audit.core.explained import Change, Explaining, Explanation
 from audit.core.subjects import Key
-from audit.errors import IndexWrong, WrongMoment
+from audit.errors import HistoryGone, IndexWrong, WrongMoment
 from audit.journal import Lookup, open_lookup
 from audit.picking import CommitAt, Finder, open_finder, picked
 from audit.refolding import Asked, Owner, Refolding, open_refolding
@@ -41,18 +42,25 @@ class Fate:
 async def explain(asked: Asked, key: Key, *, commit: int) -> Explanation:
     """Explain what stood under a key after a commit of its shard.
 
-    Raises ``DifferenceFound`` when the observations, folded again, do not give what the
+    What history no longer tells is left out, and named. Raises ``DifferenceFound`` when the observations, folded again, do not give what the
     log holds, ``IndexWrong`` when the index points to something else, ``HistoryGone``.
     """
+    beginning = await beginning_of(asked.log, asked.shard)
+    begins = beginning.commit
+    if commit < begins:
+        topic = next(topic for topic, oldest in beginning.oldest.items() if oldest)
+        raise HistoryGone(topic, asked.shard, oldest=beginning.oldest[topic])
     async with open_finder(asked.log, asked.index, asked.shard) as finder:
-        told = await _changes(asked, finder, key, commit)
+        told = await _changes(asked, finder, key, commit, begins=begins)
         value = told[-1].change if told else None
         previous = told[0].change if len(told) > 1 else None
-        explaining = Explaining(key, asked.shard, value, previous)
+        explaining = Explaining(key, asked.shard, value, previous, begins=begins)
         owner = Owner(key.topic, key.owner)
-        anchor = previous.commit if previous else 1
+        derived = [each for each in told if each.change.commit > begins]
+        is_whole = previous is not None and len(derived) == len(told)
+        anchor = previous.commit if previous and is_whole else begins + 1
         async with open_refolding(asked, finder, owner, before=anchor) as refolding:
-            commits = await _refold(refolding, explaining, key, told, last=commit)
+            commits = await _refold(refolding, explaining, key, derived, last=commit)
         explaining.end()
     shown_commits = {
         step.commit: commits[step.commit]
@@ -69,6 +77,8 @@ async def explain(asked: Asked, key: Key, *, commit: int) -> Explanation:
         explaining.since,
         await _stands_on(asked, key, value),
         shown_commits,
+        begins,
+        beginning.declared,
     )
 
 
@@ -76,7 +86,7 @@ class _Told(NamedTuple):
     """A change, and what the commit that wrote it says."""
 
     change: Change
-    said: Commit
+    said: Commit | None
 
 
 async def _refold(
@@ -92,7 +102,7 @@ async def _refold(
     Returns the commits of the steps.
     """
     end = await refolding.end_of(last)
-    read = [each.said.inputs.get(key.topic) for each in told]
+    read = [each.said.inputs.get(key.topic) for each in told if each.said]
     if len(told) > 1 and read[0] is not None:
         await refolding.carry(min(read[0].start, end))
     commits: dict[int, Commit] = {}
@@ -106,7 +116,7 @@ async def _refold(
 
 
 async def _changes(
-    asked: Asked, finder: Finder, key: Key, commit: int
+    asked: Asked, finder: Finder, key: Key, commit: int, *, begins: int
 ) -> Sequence[_Told]:
     """Return the last change of a key up to a commit, and before it the one before."""
     offsets = asked.index.offsets(CHANGES, asked.shard, key.key)
@@ -121,7 +131,7 @@ async def _changes(
             else:
                 high = middle
         last_two = [await _change(lookup, n, key) for n in held[max(low - 2, 0) : low]]
-    return [await _with_commit(finder, record, key, asked) for record in last_two]
+    return [await _told(finder, record, key, asked, begins) for record in last_two]
 
 
 async def _change(lookup: Lookup, offset: int, key: Key) -> Record:
@@ -131,9 +141,14 @@ async def _change(lookup: Lookup, offset: int, key: Key) -> Record:
     return record
 
 
-async def _with_commit(finder: Finder, record: Record, key: Key, asked: Asked) -> _Told:
+async def _told(
+    finder: Finder, record: Record, key: Key, asked: Asked, begins: int
+) -> _Told:
     number = commit_of(record) or 0
     found = await finder.numbered(number)
+    if found is None and number <= begins:
+        # Retention has dropped the record of the commit, and not yet the change.
+        return _Told(Change(record.offset, record.value, number, None, None), None)
     if found is None:
         raise DifferenceFound(
             Difference(

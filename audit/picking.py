@@ -97,9 +97,11 @@ class CommitAt(NamedTuple):
 class Finder:
     """Finds commits of one shard by what they read, through the index."""
 
-    def __init__(self, reader: Reader, index: Index, shard: int, *, end: int) -> None:
+    def __init__(
+        self, reader: Reader, index: Index, shard: int, *, oldest: int, end: int
+    ) -> None:
         self._reader, self._index = reader, index
-        self._at, self._end = Partition(JOURNAL, shard), end
+        self._at, self._oldest, self._end = Partition(JOURNAL, shard), oldest, end
         self._segment: list[CommitAt] = []
         self._ahead: list[Record] = []
         self._at_once = SPARSE
@@ -138,6 +140,8 @@ class Finder:
 
     async def _from(self, start: int) -> list[CommitAt]:
         """Return the commits from an offset in the journal on, some of them."""
+        # The index still knows what retention has dropped.
+        start = max(start, self._oldest)
         held = self._segment
         if held and held[0].offset == start:
             return held
@@ -171,4 +175,4 @@ async def open_finder(log: EventLog, index: Index, shard: int) -> AsyncIterator[
     at = Partition(JOURNAL, shard)
     oldest, end = (await log.oldest([at]))[at], (await log.ends([at]))[at]
     async with log.reader({at: oldest}) as reader:
-        yield Finder(reader, index, shard, end=end)
+        yield Finder(reader, index, shard, oldest=oldest, end=end)

@@ -169,9 +169,12 @@ async def _snapshot_before(
     asked: Asked, owner: Owner, commit: int
 ) -> tuple[Alone, int] | None:
     """Return an owner's state at the last snapshot before a commit, and where to read on."""
+    (oldest,) = (await asked.log.oldest([Partition(owner.topic, asked.shard)])).values()
     all_found = newest_first(asked.log, asked.shard, at_most=commit - 1)
     async with aclosing(all_found):
         async for found in all_found:
+            if found.header.places[owner.topic] < oldest:
+                return None
             with suppress(Damaged):
                 records = await owner_records(asked.log, found, owner.topic, owner.name)
                 start = found.header.places[owner.topic]

@@ -3,22 +3,22 @@
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing, suppress
 from itertools import islice
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from audit.core.snapshots import (
-    Damaged,
-    Loading,
-    chunks_of,
-    digest_of,
-    header_in,
-    part_in,
-)
+from audit.core.snapshots import Damaged, Loading, can_start, chunks_of, digest_of
 from audit.core.table import Standing
 from audit.journal import Lookup, open_lookup
 from audit.streams import open_stream
 from eventlog.port import Entry, EventLog, Partition
 from schemas.base import encode
-from schemas.snapshots import Snapshot
+from schemas.snapshots import (
+    DeclaredSnapshot,
+    Header,
+    Snapshot,
+    declared_in,
+    header_in,
+    part_in,
+)
 from schemas.topics import SNAPSHOTS
 
 # Chunks that are handed to the log at a time.
@@ -29,7 +29,7 @@ class FoundSnapshot(NamedTuple):
     """A snapshot by its header, and where that stands."""
 
     offset: int
-    header: Snapshot
+    header: Header
 
 
 async def write_snapshot(
@@ -39,7 +39,7 @@ async def write_snapshot(
     *,
     generation: int,
     snapshot_id: str,
-) -> Snapshot:
+) -> Header:
     """Write what a shard holds; ``places`` are the next offsets after its commit.
 
     The header goes last: until it stands there is no snapshot. Returns the header.
@@ -51,21 +51,25 @@ async def write_snapshot(
     while group := list(islice(chunks, _AT_ONCE)):
         offsets += await log.append(SNAPSHOTS, _entries(shard, group))
     digest = digest_of(standing)
-    header = Snapshot(
-        id=snapshot_id,
-        shard=shard,
-        commit=position.commit,
-        generation=generation,
-        log_time=position.log_time,
-        chain=position.chain,
-        places=dict(places),
-        first=offsets[0],
-        chunks=len(offsets),
-        states=digest.states,
-        rows=digest.rows,
-        observations=standing.observations,
-        sha256=digest.sha256,
-    )
+    fields: dict[str, Any] = {
+        "id": snapshot_id,
+        "shard": shard,
+        "commit": position.commit,
+        "generation": generation,
+        "log_time": position.log_time,
+        "chain": position.chain,
+        "places": dict(places),
+        "first": offsets[0],
+        "chunks": len(offsets),
+        "states": digest.states,
+        "rows": digest.rows,
+        "observations": standing.observations,
+        "sha256": digest.sha256,
+    }
+    declared = standing.declared
+    header: Header = Snapshot(**fields)
+    if declared:
+        header = DeclaredSnapshot(**fields, declared=declared)
     await log.append(SNAPSHOTS, _entries(shard, [encode(header)]))
     return header
 
@@ -136,14 +140,39 @@ async def _last_before(lookup: Lookup, end: int) -> FoundSnapshot | None:
 
 
 async def nearest(
-    log: EventLog, shard: int, *, at_most: int
+    log: EventLog, shard: int, *, at_most: int, oldest: Mapping[str, int]
 ) -> tuple[FoundSnapshot, Standing] | None:
-    """Return the newest intact snapshot of commit ``at_most`` or before, and what it holds."""
+    """Return the newest intact snapshot of commit ``at_most`` or before, and what it holds.
+
+    ``oldest`` are the topics that are to be read on from there, each with the offset below
+    which retention dropped everything.
+    """
     async with aclosing(newest_first(log, shard, at_most=at_most)) as all_found:
         async for found in all_found:
+            if not can_start(found.header, oldest):
+                return None
             with suppress(Damaged):
                 return found, await load(log, found)
     return None
+
+
+async def declared_before(log: EventLog, shard: int, commit: int) -> int:
+    """Return the declared point that history up to a commit stands on; 0: on none."""
+    async with aclosing(newest_first(log, shard, at_most=commit)) as all_found:
+        async for found in all_found:
+            return declared_in(found.header)
+    return 0
+
+
+async def oldest_usable(
+    log: EventLog, shard: int, oldest: Mapping[str, int]
+) -> FoundSnapshot | None:
+    """Return the oldest snapshot after which nothing is gone; ``None`` if there is none.
+
+    ``oldest`` is, by topic, the offset below which retention dropped everything.
+    """
+    usable = [s for s in await snapshots(log, shard) if can_start(s.header, oldest)]
+    return usable[-1] if usable else None
 
 
 async def load(log: EventLog, found: FoundSnapshot) -> Standing:

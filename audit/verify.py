@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import NoReturn
 
-from audit.commits import Commits, oldest_needed, open_commits
+from audit.commits import Commits, check_held, oldest_needed, open_commits
 from audit.core.appended import AppendTimes, Early
 from audit.core.difference import Difference, DifferenceFound
 from audit.core.ends import LatestCheck, check_left_over
@@ -58,7 +58,8 @@ class ShardReport:
     Verified are the commits after ``start``, which is that of a snapshot or 0, up to
     ``last``. Where that is the end, ``waiting`` observations are not yet folded. ``later`` keys of the public table have changed since. ``snapshots`` were
     compared on the way. ``early`` are commits with append times that a clock must have
-    been set back for, if nobody changed them.
+    been set back for, if nobody changed them. ``declared`` is the commit of the point that
+    was declared for history before it is gone; 0: there is none.
     """
 
     shard: int
@@ -70,6 +71,7 @@ class ShardReport:
     snapshots: int
     difference: Difference | None = None
     early: Early | None = None
+    declared: int = 0
 
 
 async def verify_shard(
@@ -141,6 +143,7 @@ class _Verifying:
             snapshots=self._compared,
             difference=difference,
             early=self._times.early,
+            declared=self._standing.declared,
         )
 
     async def _waiting(self) -> int:
@@ -196,9 +199,7 @@ class _Verifying:
             read = await commits.next(before=end)
             if read is None:
                 return
-            for topic, stretch in read.said.inputs.items():
-                if stretch.start < self._oldest.get(topic, 0):
-                    self._is_gone(topic)
+            check_held(read.said, self._oldest, shard=self._shard)
             verifier.check(read)
             self._times.check(read)
             self._progress(sum(stretch.count for stretch in read.said.inputs.values()))

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Mapping
 from uuid import uuid4
 
-from audit.commits import Commits, oldest_needed, open_commits
+from audit.commits import Commits, check_held, oldest_needed, open_commits
 from audit.config import WatchConfig
 from audit.core.appended import AppendTimes
 from audit.core.commits import CommitRead
@@ -14,13 +14,16 @@ from audit.core.pace import Mark, is_due
 from audit.core.snapshots import Damaged, can_start
 from audit.core.table import Standing, new_standing
 from audit.core.verify import Verifier
+from audit.declaring import declare, lost_until_ms
 from audit.errors import HistoryGone
 from audit.journal import last_commit
 from audit.snapshots import load, snapshots, write_snapshot
-from eventlog.port import EventLog, LogUnavailable
+from eventlog.port import EventLog, LogUnavailable, Partition
 from eventlog.sharing import Notice
 from runtime import metrics
 from runtime.clock import Clock
+from runtime.trouble import Trouble
+from schemas.topics import CHANGES, JOURNAL
 
 logger = logging.getLogger(__name__)
 
@@ -41,9 +44,16 @@ class Watching:
         self._config, self._clock, self._notice = config, clock, notice
         self._places: Mapping[str, int] | None = None
         self._verifier: Verifier | None = None
+        self._oldest: Mapping[str, int] = {}
         self._times = AppendTimes(shard, at_once=log.one_time_a_commit)
         self._last: Mark | None = None
         self._failures = 0
+        self._trouble = Trouble(
+            logger,
+            "audit waits for the log",
+            "audit has the log again",
+            monotonic_s=clock.monotonic_s,
+        )
 
     @property
     def commit(self) -> int:
@@ -57,6 +67,7 @@ class Watching:
         operator must see to: ``HistoryGone``, ``UnknownGeneration``, ``OffsetOutOfRange``
         where retention has passed it.
         """
+        trouble = self._trouble
         while True:
             try:
                 async with asyncio.TaskGroup() as group:
@@ -64,17 +75,40 @@ class Watching:
                     await self._follow()
             except* LogUnavailable as error:
                 self._notice(f"the log is not available: {error.exceptions[0]}")
+                trouble.happened(shard=self._shard, error=f"{error.exceptions[0]}")
             config = self._config
             wait_s = min(config.backoff_s * 2**self._failures, config.max_backoff_s)
             self._failures = min(self._failures + 1, 16)
             await self._clock.sleep(wait_s)
 
     async def _follow(self) -> None:
+        while True:
+            try:
+                await self._follow_on()
+            except HistoryGone as error:
+                await self._declare(error)
+
+    async def _declare(self, gone: HistoryGone) -> None:
+        """Begin at a declared point, if the operator has accepted what is gone."""
+        at, accepted_ms = Partition(gone.topic, gone.shard), self._config.lost_before_ms
+        if accepted_ms is None or await lost_until_ms(self._log, at) > accepted_ms:
+            raise gone
+        self._notice("declaring a point to begin at")
+        found = await declare(self._log, self._shard, new_verifier=self._new_verifier)
+        if found is None:
+            raise gone
+        commit = found.header.commit
+        self._warn("history declared", commit, f"{gone.topic} begins at {gone.oldest}")
+        self._places = found.places
+        self._take_over(found.standing)
+
+    async def _follow_on(self) -> None:
         verifier = self._verifier
         if verifier is None:
             self._notice("looking for a snapshot")
-            verifier = self._verifier = await self._begin()
+            verifier = self._take_over(await self._newest())
         self._notice(None)
+        self._trouble.over()
         async with open_commits(
             self._log,
             self._shard,
@@ -88,14 +122,18 @@ class Watching:
                 # A long history must not keep all else from its turn.
                 await asyncio.sleep(0)
 
-    async def _begin(self) -> Verifier:
-        standing = await self._newest()
+    def _take_over(self, standing: Standing) -> Verifier:
+        """Go on from what a shard holds."""
         position = standing.state.position
         if position.commit:
             self._last = Mark(position.log_time, standing.observations)
         logger.info(
             "audit begins", extra={"shard": self._shard, "commit": position.commit}
         )
+        self._verifier = self._new_verifier(standing)
+        return self._verifier
+
+    def _new_verifier(self, standing: Standing) -> Verifier:
         config = self._config
         return Verifier(
             standing,
@@ -105,7 +143,7 @@ class Watching:
         )
 
     async def _newest(self) -> Standing:
-        oldest = await oldest_needed(self._log, self._shard)
+        oldest = self._oldest = await oldest_needed(self._log, self._shard)
         for found in await snapshots(self._log, self._shard):
             if can_start(found.header, oldest):
                 try:
@@ -115,9 +153,9 @@ class Watching:
                     continue
                 self._places = found.header.places
                 return standing
-        for topic, offset in oldest.items():
-            if offset > 0:
-                raise HistoryGone(topic, self._shard, oldest=offset)
+        for topic in (JOURNAL, CHANGES):
+            if oldest[topic]:
+                raise HistoryGone(topic, self._shard, oldest=oldest[topic])
         return new_standing(self._shard)
 
     def _warn(self, event: str, commit: int, why: str) -> None:
@@ -127,6 +165,7 @@ class Watching:
     async def _verify(
         self, verifier: Verifier, read: CommitRead, commits: Commits
     ) -> None:
+        check_held(read.said, self._oldest, shard=self._shard)
         try:
             verifier.check(read)
             self._times.check(read)

@@ -21,15 +21,21 @@ from app.terminal import Terminal
 from audit.as_of import cut_at, table_at
 from audit.core.cuts import Cut, parse_moment
 from audit.core.table import Row
+from audit.snapshots import declared_before
 from schemas.latest import decode_latest
 
 
 class AsOf(NamedTuple):
-    """The table at a cut by shard and key, and the patterns of the rows asked for."""
+    """The table at a cut by shard and key, and the patterns of the rows asked for.
+
+    ``declared`` names, by shard, the commit of a declared point: rows of that commit and of
+    those before it can never be verified.
+    """
 
     cut: Cut
     table: Mapping[tuple[int, bytes], Row]
     patterns: Sequence[str]
+    declared: Mapping[int, int]
 
     def rows(self) -> Iterator[tuple[int, bytes, Row]]:
         """Yield the rows asked for, with shard and key."""
@@ -52,15 +58,18 @@ def run(arguments: argparse.Namespace) -> int:
 
 async def _ask(settings: Settings, moment: Cut | int, texts: Sequence[str]) -> AsOf:
     rows: dict[tuple[int, bytes], Row] = {}
+    declared: dict[int, int] = {}
     async with opened_to_ask(settings) as opened:
         cut = await cut_at(opened.log, opened.identity, moment)
         with bar("reading changes") as progress:
             for shard, commit in enumerate(cut.commits):
                 table = await table_at(opened.log, shard, commit, progress=progress)
                 rows |= {(shard, key): row for key, row in table.items()}
+                declared[shard] = await declared_before(opened.log, shard, commit)
         patterns = await _patterns(opened, texts, [key for _, key in rows])
     ordered = sorted(rows.items(), key=lambda item: sort_key(item[0][1]))
-    return AsOf(cut, dict(ordered), patterns)
+    points = {shard: commit for shard, commit in declared.items() if commit}
+    return AsOf(cut, dict(ordered), patterns, points)
 
 
 async def _patterns(
@@ -88,7 +97,10 @@ async def _patterns(
 
 
 def _print_json(found: AsOf) -> None:
-    sys.stdout.write(orjson.dumps({"cut": f"{found.cut}"}).decode() + "\n")
+    first: dict[str, object] = {"cut": f"{found.cut}"}
+    if found.declared:
+        first["declared"] = {f"{n}": commit for n, commit in found.declared.items()}
+    sys.stdout.write(orjson.dumps(first).decode() + "\n")
     for shard, key, row in found.rows():
         line = {
             "key": key.decode(errors="replace"),
@@ -102,6 +114,11 @@ def _print_json(found: AsOf) -> None:
 def _print(found: AsOf) -> None:
     console, rows = Terminal(highlight=False), Rows()
     print(found.cut)
+    for shard, commit in found.declared.items():
+        print(
+            f"shard {shard}: what commits 1 to {commit} published can never be verified: a "
+            f"point was declared at commit {commit}, because history before it is gone"
+        )
     for (_, key), row in found.table.items():
         rows.learn(key, row.value)
     for _, key, row in found.rows():

@@ -66,6 +66,8 @@ def _compared(
 
 def in_words(found: Comparison) -> Iterator[str]:
     """Yield a summary by kind, the largest differences, and examples."""
+    for shard, commit in sorted(found.begins.items()):
+        yield f"shard {shard}: commits 1 to {commit} are not compared, history is gone"
     kinds = sorted({kind for kind, _ in found.counts})
     for kind in kinds:
         counts = [f"{found.counts[kind, how]:,} {how.value}" for how in How]
@@ -100,6 +102,7 @@ def plainly(found: Comparison) -> dict[str, Any]:
     kinds = sorted({kind for kind, _ in found.counts})
     return {
         "different": found.is_different,
+        "notCompared": {f"{shard}": last for shard, last in found.begins.items()},
         "counts": {
             kind: {how.value: found.counts[kind, how] for how in How} for kind in kinds
         },

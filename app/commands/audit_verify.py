@@ -115,6 +115,11 @@ def _in_words(report: ShardReport) -> str:
         (report.later, f"{report.later:,} keys of `latest` changed since"),
     ]
     said = "; ".join([done, *(note for count, note in notes if count)])
+    if report.declared:
+        said += (
+            f"\n{shard}: commits 1 to {report.declared} can never be verified: a point was "
+            f"declared at commit {report.declared}, because history before it is gone"
+        )
     if report.early is not None:
         commits, first, early_ms = report.early
         said += (

@@ -8,19 +8,24 @@ from functools import partial
 
 from app.audits import answering
 from app.commands.service import Starting, log_operational, overrides
-from app.errors import DIFFERENT, NotAnswered
+from app.configs import lost_before_ms
+from app.errors import DIFFERENT, NotAnswered, RequestError
+from app.moments import resolved
 from app.parent import until_parent_is_gone
-from app.settings import read
+from app.settings import Settings, read
 from audit.core.difference import DifferenceFound
 from runtime import logs
+from runtime.clock import SystemClock
 from runtime.supervisor import Service, leaves, supervise
 
 _NICENESS = 10
+_AHEAD_MS = 60_000
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Follow the log; 1 once it is not what was derived, 3 for any other trouble."""
-    settings = read(overrides(arguments))
+    with answering():
+        settings = _settings(arguments)
     logs.configure("audit", level=settings.log_level)
     starting = Starting("audit", settings)
     watched = arguments.with_parent
@@ -42,6 +47,21 @@ def run(arguments: argparse.Namespace) -> int:
         with answering():
             raise starting.trouble
     return NotAnswered.exit_code if code else 0
+
+
+def _settings(arguments: argparse.Namespace) -> Settings:
+    """Return the settings; raise ``RequestError`` for a time that has not come yet."""
+    given, now_ms = overrides(arguments), SystemClock().now_ms()
+    text = arguments.audit_from
+    if text == "now":
+        # The clock of a broker may be a little ahead of ours.
+        return read({**given, "audit_from": f"{now_ms + _AHEAD_MS}"})
+    if text is not None:
+        given["audit_from"] = resolved(text, now_ms)
+    settings = read(given)
+    if (lost_before_ms(settings) or 0) > now_ms:
+        raise RequestError("--from: that is in the future; give a time that has passed")
+    return settings
 
 
 def _report(

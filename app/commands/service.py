@@ -19,7 +19,7 @@ def overrides(arguments: argparse.Namespace) -> dict[str, object]:
     """Return the settings given on the command line."""
     given = {
         name: getattr(arguments, name, None)
-        for name in ("log", "live", "port", "workers")
+        for name in ("log", "live", "port", "workers", "audit_from")
     }
     return {name: value for name, value in given.items() if value is not None}
 

@@ -47,8 +47,8 @@ class AppendTimes:
         """Take in the next commit; raise ``DifferenceFound`` for a time that is another."""
         self._last, self._commit = read.record, read.said.commit
         if self._at_once:
-            self._same(CHANGES, read.changes)
-            self._same(REJECTS, read.rejects)
+            self._same(CHANGES, read.changes, read.record)
+            self._same(REJECTS, read.rejects, read.record)
         early_ms = read.said.log_time - read.record.time_ms
         if early_ms > _TOLERATED_MS:
             early = self.early or Early(0, read.said.commit, early_ms)
@@ -56,13 +56,10 @@ class AppendTimes:
 
     def end(self, position: LogRecord | None) -> None:
         """Compare with the position in ``state`` that the last commit wrote, if it is that."""
-        if self._at_once and position is not None:
-            self._same(STATE, [position])
+        if self._at_once and self._last is not None and position is not None:
+            self._same(STATE, [position], self._last)
 
-    def _same(self, topic: str, records: Sequence[LogRecord]) -> None:
-        last = self._last
-        if last is None:
-            return
+    def _same(self, topic: str, records: Sequence[LogRecord], last: LogRecord) -> None:
         for record in records:
             if record.time_ms != last.time_ms:
                 self._differs(topic, record, last)

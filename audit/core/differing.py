@@ -50,13 +50,15 @@ class Largest(NamedTuple):
 class Comparison:
     """Counts by kind of key and by how, and per key what is not the same.
 
-    Memory grows with the keys that differ, not with history.
+    Memory grows with the keys that differ, not with history. ``begins`` names, by shard, the
+    last commit that could not be compared, because history before it is gone.
     """
 
     counts: Counter[tuple[str, How]] = field(default_factory=Counter)
     keys: Counter[bytes] = field(default_factory=Counter)
     largest: dict[str, Largest] = field(default_factory=dict)
     examples: dict[tuple[str, How], list[Example]] = field(default_factory=dict)
+    begins: dict[int, int] = field(default_factory=dict)
 
     @property
     def is_different(self) -> bool:
@@ -88,6 +90,7 @@ class Comparison:
         self.keys += more.keys
         for kind, largest in more.largest.items():
             self._look_at(kind, largest)
+        self.begins |= more.begins
         for at, examples in more.examples.items():
             held = self.examples.setdefault(at, [])
             held += examples[: EXAMPLES - len(held)]

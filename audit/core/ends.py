@@ -13,6 +13,11 @@ from .table import Row, Table
 _NOT_FOLDED = (b"watermark:", b"observed:", b"terms:")
 
 
+def is_folded(key: bytes) -> bool:
+    """Tell whether a key of ``latest`` is one that the fold publishes."""
+    return key != IDENTITY_KEY and not key.startswith(_NOT_FOLDED)
+
+
 class LatestCheck:
     """Compares ``latest``, read from its beginning, with the table of a shard.
 
@@ -32,7 +37,7 @@ class LatestCheck:
         # Of each key the last one counts, so no other need be looked at.
         newest = {record.key or b"": record for record in records}
         for key, record in newest.items():
-            if key != IDENTITY_KEY and not key.startswith(_NOT_FOLDED):
+            if is_folded(key):
                 right = _is(record, self._table.get(key))
                 self._found[key] = None if right else record
 

@@ -18,14 +18,15 @@ KEPT = 500
 class Change:
     """A value as published: its offset in ``changes``, and the commit that wrote it.
 
-    ``value`` ``None`` withdrew the key. ``journal`` is the offset of the commit's record.
+    ``value`` ``None`` withdrew the key. ``journal`` is the offset of the commit's record;
+    this and the log time are ``None`` where retention has dropped the record.
     """
 
     offset: int
     value: bytes | None
     commit: int
-    log_time: int
-    journal: int
+    log_time: int | None
+    journal: int | None
 
 
 @dataclass(slots=True)
@@ -59,7 +60,8 @@ class Explanation:
     one before. ``led`` are the observations after that of ``previous``, the last of them
     that which published ``value``; ``since`` are those after it. ``stands_on`` are the
     observations that the value names, ``commits`` those that read what is in ``led`` and
-    ``since``, by number.
+    ``since``, by number. What commits up to ``begins`` did cannot be derived, because history
+    is gone; ``declared`` is the commit of the point that was declared for it, 0 if none was.
     """
 
     key: Key
@@ -71,18 +73,29 @@ class Explanation:
     since: Stretch
     stands_on: tuple[Observation, ...]
     commits: dict[int, Commit]
+    begins: int = 0
+    declared: int = 0
 
 
 class Explaining:
-    """Takes the steps of an owner in their order, and sorts them around two changes."""
+    """Takes the steps of an owner in their order, and sorts them around two changes.
+
+    Steps of commits up to ``begins`` do not come: history is gone.
+    """
 
     def __init__(
-        self, key: Key, shard: int, value: Change | None, previous: Change | None
+        self,
+        key: Key,
+        shard: int,
+        value: Change | None,
+        previous: Change | None,
+        *,
+        begins: int = 0,
     ) -> None:
         self._key, self._shard = key, shard
         self._value, self._previous = value, previous
-        self._has_begun = previous is None
-        self._is_published = False
+        self._has_begun = previous is None or previous.commit <= begins
+        self._is_published = value is not None and value.commit <= begins
         # Of the commit of ``previous``: what it should be, if it never comes.
         self._instead: Step | None = None
         self.led, self.since = Stretch(), Stretch()

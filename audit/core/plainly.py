@@ -29,6 +29,8 @@ def plainly(found: Explanation) -> Plain:
         "led": _stretch(found.led),
         "since": _stretch(found.since),
         "commits": {f"{n}": commit_facts(said) for n, said in found.commits.items()},
+        "notDerived": found.begins,
+        "declared": found.declared,
     }
 
 

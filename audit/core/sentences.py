@@ -49,23 +49,47 @@ def _published(found: Explanation, value: Change, *, raw: bool) -> Iterator[str]
         yield "it stands on"
         for seen in found.stands_on:
             yield from _observation(said_text(seen, found.key), seen, raw=raw)
-    yield "why it changed"
-    step = found.led.steps[-1]
-    told = _cause(found, value, step)
-    yield from _observation(told, step.observation, raw=raw)
-    previous = found.previous
-    if previous is None:
-        yield "  nothing was published before"
+    is_derived = value.commit > found.begins
+    if is_derived:
+        yield "why it changed"
+        step = found.led.steps[-1]
+        told = _cause(found, value, step)
+        yield from _observation(told, step.observation, raw=raw)
     else:
+        yield f"why it changed can no longer be derived: {_gone(found)}"
+    yield from _before(found)
+    if is_derived:
+        between = _without_last(found.led)
+        yield from _stretch("between the two", found, between, raw=raw)
+
+
+def _before(found: Explanation) -> Iterator[str]:
+    key, previous = found.key.key, found.previous
+    if previous is not None:
         yield f"before it was {value_text(key, previous.value)}"
         yield f"  published {_change(found.shard, previous)}"
-    yield from _stretch("between the two", found, _without_last(found.led), raw=raw)
+        if previous.commit <= found.begins:
+            yield f"  that can no longer be derived: {_gone(found)}"
+    elif found.begins:
+        yield f"  what was published before is not known: {_gone(found)}"
+    else:
+        yield "  nothing was published before"
+
+
+def _gone(found: Explanation) -> str:
+    """Say from where on history can be derived, and why not from before."""
+    why = f"history of shard {found.shard} before commit {found.begins + 1} is gone"
+    if found.declared:
+        return f"{why}, a point was declared at commit {found.declared}"
+    return why
 
 
 def _change(shard: int, change: Change) -> str:
+    at = f"changes[{shard}] at offset {change.offset}"
+    if change.log_time is None:
+        return f"in commit {change.commit}: {at}"
     return (
-        f"in commit {change.commit}, log time {time_text(change.log_time)}: "
-        f"changes[{shard}] at offset {change.offset}, "
+        f"in commit {change.commit}, log time {time_text(change.log_time)}: {at}, "
         f"journal[{shard}] at offset {change.journal}"
     )
 

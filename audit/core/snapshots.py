@@ -1,6 +1,5 @@
 """A snapshot as bytes: what a shard holds in chunks, and read back from them."""
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from hashlib import sha256
 from itertools import chain
@@ -10,17 +9,21 @@ from typing import NamedTuple
 import orjson
 
 from processor.core.shard_state import ShardState
+from processor.core.states import UnreadableState
 from schemas.base import Malformed, decoder
-from schemas.snapshots import MAX_CHUNK_BYTES, Snapshot, SnapshotChunk
+from schemas.snapshots import (
+    MAX_CHUNK_BYTES,
+    Header,
+    SnapshotChunk,
+    declared_in,
+)
 from schemas.topics import CHANGES, JOURNAL, SNAPSHOTS
 
 from .difference import Check, Difference, DifferenceFound
 from .table import Row, Standing, Table
 
 _length, _number = Struct(">I").pack, Struct(">Q").pack
-_CHUNK_BEGINS = b'{"part":'
-_PART = re.compile(_CHUNK_BEGINS + rb"([0-9]{1,9}),")
-_snapshot, _chunk = decoder(Snapshot), decoder(SnapshotChunk)
+_chunk = decoder(SnapshotChunk)
 
 
 class Damaged(Exception):
@@ -51,7 +54,7 @@ class Digest:
         """The hash of all that was taken in."""
         return self._hash.hexdigest()
 
-    def is_of(self, header: Snapshot) -> bool:
+    def is_of(self, header: Header) -> bool:
         """Tell whether this is what a header says."""
         said = header.states, header.rows, header.sha256
         return said == (self.states, self.rows, self.sha256)
@@ -113,29 +116,15 @@ def _chunk_bytes(items: Iterable[_Item], snapshot_id: str, part: int) -> bytes:
     )
 
 
-def header_in(value: bytes | None) -> Snapshot | None:
-    """Return the header that a record of ``snapshots`` is; ``None`` for anything else."""
-    # No header has a part. To find that out by reading a chunk of 1 MB as one takes 30 ms.
-    if value is not None and value.startswith(_CHUNK_BEGINS):
-        return None
-    said = _snapshot(value or b"")
-    return None if isinstance(said, Malformed) else said
-
-
-def part_in(value: bytes | None) -> int:
-    """Return how many chunks of the same snapshot stand before a record, by its word."""
-    # Whoever looks for headers need not read 1 MB for the number that it begins with.
-    found = _PART.match(value or b"")
-    return int(found[1]) if found else 0
-
-
 class Loading:
     """A snapshot being read back, chunk by chunk; what is not a part of it is ignored."""
 
-    def __init__(self, header: Snapshot) -> None:
+    def __init__(self, header: Header) -> None:
         self._header = header
         self._standing = Standing(
-            ShardState(header.shard), observations=header.observations
+            ShardState(header.shard),
+            observations=header.observations,
+            declared=declared_in(header),
         )
         self._digest = Digest()
         self._parts = 0
@@ -150,11 +139,17 @@ class Loading:
         self._parts += 1
         for key, state in said.states:
             self._digest.state(key.encode(), state.encode())
-            self._standing.state.load(key.encode(), state.encode())
+            self._load(key.encode(), state.encode())
         for key, text, commit in said.rows:
             row = Row(text.encode(), commit)
             self._digest.row(key.encode(), row)
             self._standing.table[key.encode()] = row
+
+    def _load(self, key: bytes, state: bytes) -> None:
+        try:
+            self._standing.state.load(key, state)
+        except UnreadableState as error:
+            raise Damaged(f"{error}") from None
 
     def end(self) -> Standing:
         """Return what the shard held; raise ``Damaged`` if the header says otherwise."""
@@ -168,7 +163,7 @@ class Loading:
         return self._standing
 
 
-def can_start(header: Snapshot, oldest: Mapping[str, int]) -> bool:
+def can_start(header: Header, oldest: Mapping[str, int]) -> bool:
     """Tell whether all that comes after a snapshot is still in the log.
 
     ``oldest`` is, by topic, the offset below which retention dropped everything.
@@ -177,7 +172,7 @@ def can_start(header: Snapshot, oldest: Mapping[str, int]) -> bool:
 
 
 def difference_in(
-    header: Snapshot, standing: Standing, places: Mapping[str, int], *, offset: int
+    header: Header, standing: Standing, places: Mapping[str, int], *, offset: int
 ) -> Difference | None:
     """Return how a header differs from what a shard holds at its commit.
 
@@ -192,7 +187,7 @@ def difference_in(
         ("states", digest.states, header.states),
         ("rows", digest.rows, header.rows),
         ("log time", position.log_time, header.log_time),
-        ("observations", standing.observations, header.observations),
+        ("observations", *_observations(header, standing)),
         *((topic, places[topic], header.places.get(topic)) for topic in sorted(sure)),
     )
     for name, expected, found in ours:
@@ -209,7 +204,14 @@ def difference_in(
     return None
 
 
-def of_no_commit(header: Snapshot, newest: int, *, offset: int) -> DifferenceFound:
+def _observations(header: Header, standing: Standing) -> tuple[int, int]:
+    """Return how many were counted; from another beginning that is another number."""
+    if declared_in(header) != standing.declared:
+        return header.observations, header.observations
+    return standing.observations, header.observations
+
+
+def of_no_commit(header: Header, newest: int, *, offset: int) -> DifferenceFound:
     """Return a snapshot of a commit that the journal, which ends with ``newest``, lacks."""
     return DifferenceFound(
         Difference(
@@ -224,7 +226,7 @@ def of_no_commit(header: Snapshot, newest: int, *, offset: int) -> DifferenceFou
     )
 
 
-def damage(header: Snapshot, error: Damaged, *, offset: int) -> DifferenceFound:
+def damage(header: Header, error: Damaged, *, offset: int) -> DifferenceFound:
     """Return a damaged snapshot as what it is to whoever wants to start from it."""
     return DifferenceFound(
         Difference(

@@ -21,11 +21,16 @@ Table = dict[bytes, Row]
 
 @dataclass(slots=True)
 class Standing:
-    """All that a shard holds after a commit: state, table, and how much it has read."""
+    """All that a shard holds after a commit: state, table, and how much it has read.
+
+    ``declared`` is the commit of the declared point from which it was derived; 0: from the
+    first commit on.
+    """
 
     state: ShardState
     table: Table = field(default_factory=dict)
     observations: int = 0
+    declared: int = 0
 
 
 def new_standing(shard: int) -> Standing:

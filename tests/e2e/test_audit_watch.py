@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from schemas.topics import CHANGES
+from eventlog.port import Partition
+from schemas.topics import CHANGES, PRICES_RAW
 from tests.support.folded import a_folded_file, tamper
 from tests.support.log_lines import LogLines
+from tests.support.logs import PARTITIONS
 from tests.support.processes import run, running, until
+from tests.support.sqlite_logs import drop_all
 from tests.support.system import client, received, system
 from tests.support.tasks import beside
 
@@ -71,6 +74,26 @@ async def test_a_disk_that_is_full_is_told_when_it_begins_and_when_it_ends(
         resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (unlimited, unlimited))
         await lines.said("lease renewed again", times=1)
         assert len(lines.events("lease not renewed")) == 1
+
+
+async def test_where_history_is_gone_a_point_can_be_declared(tmp_path: Path) -> None:
+    path, lines = a_log(tmp_path), LogLines()
+    for shard in range(PARTITIONS):
+        drop_all(path, Partition(PRICES_RAW, shard))
+    ended = await run("audit", "verify", "--jobs", "1", cwd=tmp_path)
+    assert ended.code == 3
+    (line,) = ended.err.splitlines()
+    assert "`stacks-feed audit watch --from now`" in line
+    async with (
+        running("audit", "watch", "--from", "now", cwd=tmp_path) as process,
+        beside(lines.read(stderr_of(process))),
+    ):
+        await lines.said("history declared", times=2)
+    ended = await run("audit", "verify", "--jobs", "1", cwd=tmp_path)
+    assert ended.code == 0, ended
+    for declared in lines.events("history declared"):
+        shard, commit = declared["shard"], declared["commit"]
+        assert f"shard {shard}: commits 1 to {commit} can never be" in ended.out
 
 
 async def test_in_up_a_difference_is_loud_and_the_feed_goes_on(tmp_path: Path) -> None:

@@ -5,13 +5,14 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from random import Random
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
 from audit.as_of import cut_at, table_at
 from audit.config import WatchConfig
 from audit.core.difference import Check, Difference
+from audit.errors import HistoryGone
 from audit.heads import compared, head_now
 from audit.journal import last_commit
 from audit.snapshots import snapshots
@@ -27,6 +28,7 @@ from tests.support.audited import observations
 from tests.support.awaiting import eventually
 from tests.support.copied_log import copy_of
 from tests.support.folded import a_folded_file, fold, remove, tamper
+from tests.support.forgetful_log import forgetful
 from tests.support.history_noise import noise
 from tests.support.logs import PARTITIONS, Place, open_at, read_one
 from tests.support.pipeline import SHARDS, TOPICS
@@ -237,3 +239,43 @@ async def test_a_forged_copy_on_a_broker_is_found(
     (found,) = await differences(copy)
     assert (found.check, found.topic) == (tampered.check, tampered.topic), f"{found}"
     assert found.shard == done[0].number
+
+
+# ---- from a declared point
+
+
+async def test_a_log_that_lost_observations_proves_itself_from_a_declared_point(
+    place: Place,
+) -> None:
+    async with forgetful(place) as world:
+        log = world.log
+        await fold(log, list(observations())[:30], inputs=5)
+        for shard in SHARDS:
+            await world.forget(Partition(PRICES_RAW, shard))
+        lost = [shard for shard in SHARDS if await has_lost(log, shard)]
+        assert lost
+        for shard in lost:
+            with pytest.raises(HistoryGone):
+                await verify_shard(log, shard, config=CONFIG)
+            await follows(log, shard, lost_before_ms=9_999_999_999_999)
+        await fold(log, list(observations())[30:], inputs=5)
+        for shard in lost:
+            await follows(log, shard)
+            report = await verify_shard(log, shard, config=CONFIG)
+            assert report.difference is None
+            assert report.start == report.declared > 0
+
+
+async def has_lost(log: EventLog, shard: int) -> bool:
+    at = Partition(PRICES_RAW, shard)
+    return (await log.oldest([at]))[at] > 0
+
+
+async def follows(log: EventLog, shard: int, **config: Any) -> None:
+    """Follow a shard to its end."""
+    wanted = WatchConfig("one", settle_s=1, wait_s=0.1, **config)
+    watching = Watching(log, shard, config=wanted, clock=SystemClock())
+    newest = await last_commit(log, shard)
+    assert newest is not None
+    async with beside(watching.run()):
+        await eventually(lambda: watching.commit == newest.said.commit)

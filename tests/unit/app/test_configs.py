@@ -157,6 +157,16 @@ def test_the_audit_is_told_when_snapshots_are_due_and_which_gaps_are_accepted() 
     assert watch.snapshot_interval_ms == 60_000
     assert watch.snapshot_observations == 5_000_000
     assert watch.accepted == {"prices.raw[0]@5", "tokens.raw[1]@7"}
+    assert watch.lost_before_ms is None
+
+
+def test_the_audit_is_told_before_when_history_may_be_gone() -> None:
+    assert configs.lost_before_ms(read(audit_from="2009-02-13T23:31:30Z")) == (
+        1_234_567_890_000
+    )
+    for text in ("now", "cut:01234567:1", "x"):
+        with pytest.raises(SettingsError, match="STACKS_FEED_AUDIT_FROM"):
+            configs.lost_before_ms(read(audit_from=text))
 
 
 def test_an_instance_has_a_name_of_its_own_that_a_record_can_hold() -> None:

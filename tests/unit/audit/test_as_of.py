@@ -122,12 +122,12 @@ async def test_a_damaged_snapshot_is_passed_over() -> None:
     await written(log, 3, 7)
     records = log.of(SNAPSHOTS, SHARD)
     records[2] = records[2]._replace(value=b"{}")
-    found = await nearest(log.as_log(), SHARD, at_most=9)
+    found = await nearest(log.as_log(), SHARD, at_most=9, oldest={})
     assert found is not None
     assert found[0].header.commit == 3
     assert await at(log, 9) == naively(log, 9)
     records[0] = records[0]._replace(value=b"{}")
-    assert await nearest(log.as_log(), SHARD, at_most=9) is None
+    assert await nearest(log.as_log(), SHARD, at_most=9, oldest={}) is None
 
 
 async def test_a_snapshot_that_was_not_finished_is_none() -> None:

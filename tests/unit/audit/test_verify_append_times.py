@@ -6,7 +6,7 @@ from audit.core.appended import Early
 from audit.core.difference import Check
 from schemas.states import POSITION_KEY
 from schemas.topics import CHANGES, JOURNAL, RAW, REJECTS, STATE
-from tests.support.audited import SHARD, a_history, difference_in, verified
+from tests.support.audited import SHARD, a_history, difference_in, snapshot_at, verified
 from tests.support.list_log import NOW_MS, ListLog
 
 HOUR_MS = 3_600_000
@@ -52,6 +52,14 @@ async def test_all_that_was_moved_together_contradicts_the_position_in_state() -
         STATE,
         POSITION_KEY.decode(),
     )
+
+
+async def test_where_no_commit_was_verified_there_is_nothing_to_compare_with() -> None:
+    log = a_history()
+    last = len(log.of(JOURNAL, SHARD))
+    await snapshot_at(log, last)
+    report = await verified(moved(log, STATE, HOUR_MS), first=last + 1)
+    assert (report.start, report.difference) == (last, None)
 
 
 async def test_where_each_partition_has_a_clock_times_may_differ() -> None:

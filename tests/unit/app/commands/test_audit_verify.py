@@ -244,6 +244,17 @@ def test_watermarks_and_demand_are_no_history(log: Path, statement: str) -> None
     assert main(["audit", "verify", "--jobs", "1"]) == 0
 
 
+def test_a_declared_point_is_told_for_ever() -> None:
+    report = replace(RIGHT, start=7, declared=5)
+    (first, line, _) = in_words([report], took_s=1.0).splitlines()
+    assert "commits 8 to 12, 1,234 observations, as derived" in first
+    assert line == (
+        "shard 0: commits 1 to 5 can never be verified: a point was declared at commit 5, "
+        "because history before it is gone"
+    )
+    assert json.loads(as_json([report]))["shards"][0]["declared"] == 5
+
+
 def test_commits_that_were_appended_early_are_told() -> None:
     report = replace(RIGHT, early=Early(2, 7, 3_600_000))
     (_, line, _) = in_words([report], took_s=1.0).splitlines()

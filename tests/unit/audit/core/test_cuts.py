@@ -34,7 +34,17 @@ def test_a_time_without_a_zone_is_utc(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "noon", "cut:0123:1", "cut:01234567:", "cut:01234567:1,", "12"]
+    "text",
+    [
+        "999999999999999",
+        "9999-12-31T23:59:59-12:00",
+        "",
+        "noon",
+        "cut:0123:1",
+        "cut:01234567:",
+        "cut:01234567:1,",
+        "12",
+    ],
 )
 def test_all_else_is_no_moment(text: str) -> None:
     with pytest.raises(NotACut, match="is no moment of the log"):

@@ -71,6 +71,7 @@ def test_a_file_may_hold_many_heads_and_comments() -> None:
         orjson.dumps(HEAD.plain() | {"identity": 7}).decode(),
         orjson.dumps(HEAD.plain() | {"identity": "A" * 64}).decode(),
         orjson.dumps(HEAD.plain() | {"cut": 7}).decode(),
+        orjson.dumps(HEAD.plain() | {"cut": "2026-11-24"}).decode(),
         orjson.dumps(HEAD.plain() | {"shards": []}).decode(),
         orjson.dumps(HEAD.plain() | {"shards": [7]}).decode(),
         orjson.dumps(HEAD.plain() | {"more": 1}).decode(),

@@ -14,14 +14,18 @@ from audit.core.snapshots import (
     damage,
     difference_in,
     digest_of,
-    header_in,
-    part_in,
 )
 from audit.core.table import Row, Standing, new_standing
 from audit.core.verify import Verifier
 from processor.core.generations import GENERATIONS
 from schemas.base import Malformed, canonical, decoder, encode
-from schemas.snapshots import MAX_CHUNK_BYTES, Snapshot, SnapshotChunk
+from schemas.snapshots import (
+    MAX_CHUNK_BYTES,
+    Snapshot,
+    SnapshotChunk,
+    header_in,
+    part_in,
+)
 from tests.support.audited import SHARD, a_history, reads
 
 ID = "ab" * 16
