@@ -15,12 +15,11 @@ from audit.core.cuts import NotACut
 from audit.core.differing import WrongSetting
 from audit.errors import IndexUnusable, IndexWrong, WrongMoment
 from eventlog.port import LogError
-from processor.core.generations import UnknownGeneration
-from processor.core.states import UnreadableState
 from runtime.clock import SystemClock
+from schemas.newer import WrittenByNewer
 
 Progress = Callable[[int], None]
-_IN_THE_WAY = (UnknownGeneration, UnreadableState, IndexUnusable, IndexWrong)
+_IN_THE_WAY = (WrittenByNewer, IndexUnusable, IndexWrong)
 
 
 @asynccontextmanager

@@ -8,8 +8,7 @@ from eventlog.port import (
     LogUnavailable,
     RecordTooLarge,
 )
-from processor.core.generations import UnknownGeneration
-from processor.core.states import UnreadableState
+from schemas.newer import WrittenByNewer
 
 # Exit codes of the audit: it was answered, and how.
 AS_DERIVED, DIFFERENT = 0, 1
@@ -54,8 +53,7 @@ OPERATIONAL: tuple[type[Exception], ...] = (
     DifferenceFound,
     LogError,
     OSError,
-    UnknownGeneration,
-    UnreadableState,
+    WrittenByNewer,
 )
 
 
@@ -70,8 +68,6 @@ def in_one_line(error: BaseException) -> str | None:
             said = f"{error}; make room or move the log, nothing half-written is left"
         case RecordTooLarge():
             return None
-        case UnreadableState():
-            said = f"{error}; use the version that wrote it, or a newer one"
         case _ if isinstance(error, OPERATIONAL):
             said = f"{error}"
         case _:

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Final
 
 from schemas.journal import Commit, CommitV2, FoldSettingsV1
+from schemas.newer import WrittenByNewer
 
 from .batch import GENERATION_1, GENERATION_2, NO_LOG, Batch, Limits, fold_batch
 
@@ -18,7 +19,7 @@ Fold = Callable[..., Batch]
 Generations = Mapping[int, Fold]
 
 
-class UnknownGeneration(Exception):
+class UnknownGeneration(WrittenByNewer):
     """A journal names a fold that this program does not have: a newer one wrote it."""
 
     def __init__(self, generation: int, *, shard: int, commit: int) -> None:

@@ -14,6 +14,7 @@ from decimal import Decimal
 from typing import Any, Final, TypeVar
 
 from schemas.base import Malformed, canonical, decoder, encode
+from schemas.newer import WrittenByNewer
 from schemas.states import (
     AccountState,
     BalanceState,
@@ -41,12 +42,15 @@ Parts = Mapping[bytes, bytes]
 ITSELF: Final = b""
 
 
-class UnreadableState(Exception):
+class UnreadableState(WrittenByNewer):
     """A record of ``state`` is not what this program writes: a newer one wrote it."""
 
     def __init__(self, owner: bytes, *, part: bytes, field: str) -> None:
         name = b":".join(filter(None, (owner, part))).decode(errors="replace")
-        super().__init__(f"the state of {name} cannot be read (at {field or 'all'})")
+        super().__init__(
+            f"the state of {name} cannot be read (at {field or 'all'}); use the version that "
+            "wrote it, or a newer one"
+        )
         self.owner, self.part, self.field = owner, part, field
 
 

@@ -5,6 +5,8 @@ import pytest
 from app.errors import OperatorError, SettingsError, in_one_line
 from audit.core.difference import Check, Difference, DifferenceFound
 from eventlog.port import LogCorrupt, LogFull, LogUnavailable, RecordTooLarge
+from processor.core.generations import UnknownGeneration
+from processor.core.states import UnreadableState
 
 
 @pytest.mark.parametrize(
@@ -17,6 +19,8 @@ from eventlog.port import LogCorrupt, LogFull, LogUnavailable, RecordTooLarge
         (LogCorrupt("x", why="not a database"), "cannot be used"),
         (DifferenceFound(Difference(Check.RAW, 1, 2, "prices.raw", "a", "b")), "b"),
         (PermissionError(13, "Permission denied", "x"), "Permission denied"),
+        (UnknownGeneration(9, shard=0, commit=1), "generation 9 of the fold"),
+        (UnreadableState(b"x", part=b"", field="key"), "use the version that wrote it"),
     ],
     ids=lambda value: type(value).__name__,
 )
