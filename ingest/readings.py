@@ -151,7 +151,8 @@ class Readings:
             seen = await self._accounts.read(reading.user, full=reading.full)
         except SourceDown as error:
             if error.asked:
-                _logger.info("account not read", extra={"why": error.why})
+                # Each is counted, and a source that gives none is said to be silent.
+                _logger.debug("account not read", extra={"why": error.why})
             return _Outcome.FAILED
         if isinstance(seen, AccountDoubtful):
             why = seen.doubts.why.value
@@ -175,7 +176,7 @@ class Readings:
             seen = await read_subnet(self._client, user, subnet, base)
         except SourceDown as error:
             if error.asked:
-                _logger.info(
+                _logger.debug(
                     "subnet not read", extra={"subnet": subnet, "why": error.why}
                 )
             if error.declined:
