@@ -79,7 +79,12 @@ async def following(system: ComposedSystem) -> AsyncIterator[Follower]:
 async def prices_of(edge: str) -> dict[str, float]:
     async with httpx.AsyncClient(trust_env=False) as http:
         body = (await http.get(f"http://{edge}/prices")).json()
-    return {price["contractId"]: price["price"] for price in body["prices"]}
+    # Clients of the base protocol know STX as `stx`.
+    ids = {"stx": ".stx"}
+    return {
+        ids.get(price["contractId"], price["contractId"]): price["price"]
+        for price in body["prices"]
+    }
 
 
 def test_every_container_is_healthy_or_has_done_its_work(
@@ -174,10 +179,19 @@ async def test_whatever_is_killed_paused_or_cut_off_clients_see_no_step_back(
 
 async def until_equal(system: ComposedSystem, follower: Follower) -> None:
     """Wait until both edges and the follower have the same prices: all was processed."""
-    async with asyncio.timeout(AFTER_S):
-        while True:
-            one, two = [await prices_of(edge) for edge in system.edges]
-            seen = {key: float(price.price) for key, price in follower.prices.items()}
-            if one == two == {key: seen.get(key) for key in one}:
-                return
-            await asyncio.sleep(0.2)  # other machines set no event of ours
+    different: dict[str, tuple[object, ...]] = {}
+    try:
+        async with asyncio.timeout(AFTER_S):
+            while True:
+                one, two = [await prices_of(edge) for edge in system.edges]
+                seen = {key: float(it.price) for key, it in follower.prices.items()}
+                different = {
+                    key: (one.get(key), two.get(key), seen.get(key))
+                    for key in one.keys() | two.keys()
+                    if not one.get(key) == two.get(key) == seen.get(key)
+                }
+                if not different:
+                    return
+                await asyncio.sleep(0.2)  # other machines set no event of ours
+    except TimeoutError:
+        raise AssertionError(f"edge, edge-2 and client differ: {different}") from None
