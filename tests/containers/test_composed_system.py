@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 import httpx
@@ -179,19 +179,23 @@ async def test_whatever_is_killed_paused_or_cut_off_clients_see_no_step_back(
 
 async def until_equal(system: ComposedSystem, follower: Follower) -> None:
     """Wait until both edges and the follower have the same prices: all was processed."""
-    different: dict[str, tuple[object, ...]] = {}
-    try:
+    different = await differences(system, follower)
+    with suppress(TimeoutError):
         async with asyncio.timeout(AFTER_S):
-            while True:
-                one, two = [await prices_of(edge) for edge in system.edges]
-                seen = {key: float(it.price) for key, it in follower.prices.items()}
-                different = {
-                    key: (one.get(key), two.get(key), seen.get(key))
-                    for key in one.keys() | two.keys()
-                    if not one.get(key) == two.get(key) == seen.get(key)
-                }
-                if not different:
-                    return
+            while different:
                 await asyncio.sleep(0.2)  # other machines set no event of ours
-    except TimeoutError:
-        raise AssertionError(f"edge, edge-2 and client differ: {different}") from None
+                different = await differences(system, follower)
+    assert not different, "edge, edge-2 and client differ"
+
+
+async def differences(
+    system: ComposedSystem, follower: Follower
+) -> dict[str, tuple[float | None, ...]]:
+    """Return the tokens whose prices differ, with what each edge and the client says."""
+    one, two = [await prices_of(edge) for edge in system.edges]
+    seen = {key: float(price.price) for key, price in follower.prices.items()}
+    said = {
+        key: (one.get(key), two.get(key), seen.get(key))
+        for key in one.keys() | two.keys()
+    }
+    return {key: prices for key, prices in said.items() if len(set(prices)) > 1}
