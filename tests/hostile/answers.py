@@ -340,7 +340,7 @@ _WAYS: tuple[_Way, ...] = (
 
 
 # A refusal ends a connection for an hour, and what could be tried on it.
-_FRAMES = (*("block", "hint", "subscribed") * 30, "refused")
+_FRAMES = (*("block", "hint", "subscribed") * 1_000, "refused")
 
 
 def push_frames(random: Random, user: str) -> list[bytes]:
