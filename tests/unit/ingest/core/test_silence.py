@@ -127,6 +127,16 @@ def test_five_different_subjects_declined_in_a_row_are_one() -> None:
     assert "status 400" in watched.warnings(now_s=700.0)[0]
 
 
+def test_more_subjects_declined_than_it_takes_change_nothing() -> None:
+    watched = accounts()
+    for at in range(SUBJECTS + 2):
+        watched.asked("kraxel", now_s=float(at))
+        watched.refused("kraxel", f"user {at}", DECLINED, now_s=float(at))
+    assert is_silent(watched, 700.0)
+    watched.answered("kraxel", now_s=701.0)
+    assert not is_silent(watched, 702.0)
+
+
 def test_subjects_declined_before_an_answer_do_not_count() -> None:
     watched = accounts()
     for at in range(2 * SUBJECTS):

@@ -288,6 +288,19 @@ def test_a_source_that_says_how_old_its_price_is_drops_out_by_that() -> None:
 TOLERANT = Rules.of(FoldSettings(), shard=SHARD)
 
 
+def test_a_source_that_goes_back_to_an_older_time_of_its_own_drops_out() -> None:
+    folding = at_any_time()
+    late, early = T0 + 10 * HOUR_MS, T0 + HOUR_MS
+    events = [
+        dated("1", "a", late, late),
+        dated("1", "b", late, late),
+        dated("2", "a", late + 1, early),
+        dated("3", "b", late + 2, late + 2),
+    ]
+    assert published(folding, events) == ["1", "3"]
+    assert token_of(folding).oldest == early
+
+
 def test_where_no_quote_counts_nothing_is_published() -> None:
     folding = at_any_time()
     old = [dated(f"{n}", "a", T0 + n * HOUR_MS, T0) for n in (1, 2)]
