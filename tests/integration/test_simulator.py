@@ -384,7 +384,7 @@ async def test_serving_ends_cleanly_when_cancelled(
     async with asyncio.TaskGroup() as group:
         task = group.create_task(serve(replace(CONFIG, faults=())))
         await started.wait()
-        url = json.loads(caplog.messages[-1])["url"]
+        url = caplog.records[-1].__dict__["url"]
         async with httpx.AsyncClient(base_url=url) as client:
             assert (await client.get("/hiro/extended")).status_code == 200
         task.cancel()

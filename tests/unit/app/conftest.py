@@ -1,8 +1,6 @@
 """A clean working directory and environment for every test of the composition root."""
 
-import logging
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,14 +16,3 @@ def clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
         if name.startswith(PREFIX):
             monkeypatch.delenv(name)
     return tmp_path
-
-
-@pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    """What a command does to this process's logging ends with its test."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    logging.captureWarnings(capture=False)
