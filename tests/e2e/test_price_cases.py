@@ -269,7 +269,7 @@ async def system(folder: Path, stub: Stub) -> AsyncIterator[str]:
             for name in ("hiro", "kraxel", "stxtools", "invest", "tokens")
         }
         reading = config_for(url, price_sources=stub.sources, **once)
-        await identity(log, World.LIVE)
+        await identity(log, World.LIVE, has_processor=True)
         opened = running(
             log, config_of(), partitions=PARTITIONS, clock=clock, draw=no_jitter
         )

@@ -237,7 +237,8 @@ async def put(log: EventLog, topic: str, key: bytes, value: bytes | None) -> Non
     await log.append(topic, [(place, Entry(key, value))])
 
 
-async def identity(log: EventLog, world: World) -> None:
+async def identity(log: EventLog, world: World, *, has_processor: bool = False) -> None:
+    """Write the log's identity, and begin terms unless a processor will begin its own."""
     said = LogIdentity(
         id="0" * 32,
         network=Network.MAINNET,
@@ -246,7 +247,7 @@ async def identity(log: EventLog, world: World) -> None:
         created_at=0,
     )
     await put(log, LATEST, IDENTITY_KEY, encode(said))
-    for shard in range(PARTITIONS):
+    for shard in () if has_processor else range(PARTITIONS):
         await begin_term(log, shard)
 
 
