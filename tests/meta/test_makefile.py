@@ -1,5 +1,6 @@
 """What `make` says before anything is installed."""
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -19,9 +20,13 @@ def test_an_old_python_is_refused_in_one_line(tmp_path: Path, target: str) -> No
     old.chmod(0o755)
     for name in ("Makefile", "pyproject.toml", "constraints.txt"):
         shutil.copy(ROOT / name, tmp_path)
+    # A make above this one would hand down its options, and its level in the messages.
+    above = {"MAKEFLAGS", "MFLAGS", "MAKELEVEL"}
+    environment = {name: os.environ[name] for name in os.environ.keys() - above}
     ended = subprocess.run(  # noqa: S603 - the path comes from which()
         [make, f"PYTHON={old}", target],
         cwd=tmp_path,
+        env=environment,
         capture_output=True,
         text=True,
         check=False,
