@@ -121,13 +121,15 @@ def delay_s(
 def retry_after_s(headers: Mapping[str, str], *, now_ms: int) -> float:
     """Return how long a 429 asks to wait, from 0 to an hour.
 
-    ``headers`` have lower-case names. Without a readable ``retry-after`` the reset of
-    the limit counts, else a minute.
+    ``headers`` have lower-case names. Without a readable ``retry-after`` the wait is
+    until the reset of the limit, but at most a minute: a reset may be that of a day or
+    of a month, and one request a minute finds out whether it has come.
     """
-    for name in ("retry-after", "ratelimit-reset"):
+    limits = {"retry-after": MAX_RETRY_AFTER_S, "ratelimit-reset": DEFAULT_RETRY_AFTER_S}
+    for name, limit_s in limits.items():
         seconds = _seconds(headers.get(name, ""), now_ms=now_ms)
         if seconds is not None:
-            return min(MAX_RETRY_AFTER_S, max(0.0, seconds))
+            return min(limit_s, max(0.0, seconds))
     return DEFAULT_RETRY_AFTER_S
 
 
