@@ -197,6 +197,12 @@ async def test_a_file_beside_it_that_goes_while_it_is_open_is_noticed(
             await log.ends([PART])
         with pytest.raises(LogCorrupt, match="-wal, or -shm, was removed or replaced"):
             await append(log, PART, "lost")
+        # A connection that comes later would make new ones, and miss what is in the old.
+        with pytest.raises(LogCorrupt, match="-wal, or -shm, was removed or replaced"):
+            await read_one(log, PART)
+    # Nobody of this process has the old ones any more.
+    async with open_sqlite(config) as log:
+        await log.ends([PART])
 
 
 async def test_others_that_come_and_go_change_no_file(config: SqliteConfig) -> None:
