@@ -376,6 +376,7 @@ def edge_config(settings: Settings) -> "EdgeConfig":
         tombstones_s=settings.resume_s,
         on_step=crash_at(settings.crash_at),
         drain_s=drain_s(settings),
+        example_account=settings.example_account,
         together_port=settings.together_port or None,
         ping_s=settings.ping_s,
         keepalive_s=settings.idle_s,

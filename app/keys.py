@@ -10,7 +10,7 @@ from schemas.ids import parse_contract_id, parse_user_id
 
 VALUES = ("price", "token", "balance")
 # Records of a shard about itself; shown only when a pattern names them.
-OF_SHARDS = ("watermark", "observed", "terms")
+OF_SHARDS = ("watermark", "observed", "unquoted", "terms")
 KINDS = (*VALUES, *OF_SHARDS, "log")
 SPELLINGS = (
     "price:ID, token:ID, balance:USER:ID; ID alone is price:ID, a USER alone all of its "

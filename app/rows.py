@@ -8,7 +8,7 @@ from schemas.balances import Balance
 from schemas.base import Malformed
 from schemas.ids import ContractId
 from schemas.latest import Latest, decode_latest
-from schemas.log import LogIdentity, Observed, Terms, Watermark
+from schemas.log import LogIdentity, Observed, Terms, Unquoted, Watermark
 from schemas.prices import Price
 from schemas.tokens import Token
 
@@ -69,7 +69,7 @@ class Rows:
                 return Row(
                     time_ms, "balance", name, self._amounts(said), None, said.version
                 )
-            case Watermark() | Observed() | Terms():
+            case Watermark() | Observed() | Unquoted() | Terms():
                 return _shard_row(said, time_ms)
             case LogIdentity():
                 value = f"{said.world.value} world on {said.network.value}"
@@ -119,7 +119,7 @@ def _amount(amount: str, decimals: int | None, *, symbol: str | None) -> str:
     return f"{text} {symbol}" if symbol else text
 
 
-def _shard_row(record: Watermark | Observed | Terms, time_ms: int) -> Row:
+def _shard_row(record: Watermark | Observed | Unquoted | Terms, time_ms: int) -> Row:
     name = f"shard {record.shard}"
     match record:
         case Watermark():
@@ -127,6 +127,9 @@ def _shard_row(record: Watermark | Observed | Terms, time_ms: int) -> Row:
             return Row(time_ms, "watermark", name, read_to, None, None)
         case Observed():
             return Row(time_ms, "observed", name, _newest(record), None, None)
+        case Unquoted():
+            tokens = f"tokens that no source quotes: {record.count}"
+            return Row(time_ms, "unquoted", name, tokens, None, None)
         case Terms():
             term = f"term {record.terms[-1].id} from {record.terms[-1].start}"
             return Row(time_ms, "terms", name, term, None, None)

@@ -273,6 +273,11 @@ class Edge(BaseModel):
         description="Where the process that started this edge as one of several answers for "
         "all of them, on this machine; it sets this itself",
     )
+    example_account: Annotated[str, Field(max_length=64)] | None = Field(
+        None,
+        description="An account that the page offers to look at; `up` chooses one of the "
+        "simulated world",
+    )
     drain_s: Annotated[float, Field(ge=0, le=3_600)] | None = Field(
         None,
         description="Over how long clients are sent away when the edge stops; default 10 in "

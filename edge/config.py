@@ -76,6 +76,8 @@ class EdgeConfig:
     with a cursor as old as ``tombstones_s``, which must be less than ``latest`` keeps
     tombstones, by the time that reading the table takes and by what clocks may differ.
 
+    The page offers ``example_account`` to look at.
+
     When it stops, clients are sent away over ``drain_s``. As one of several that share the
     port it opens it once the table is read, and the system shares out the connections;
     ``together_port`` of this machine answers for all of them.
@@ -106,6 +108,7 @@ class EdgeConfig:
     access: Access = Access()
     drain_s: float = 0.0
     together_port: int | None = None
+    example_account: str | None = None
     on_step: OnStep = no_step
     stale_s: float = 30.0
     prices_old_s: float = 600.0

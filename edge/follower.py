@@ -8,7 +8,7 @@ from typing import NamedTuple, TypeVar
 
 from edge.clients import Clients
 from edge.config import EdgeConfig
-from edge.core.freshness import NEVER, old_because, oldest_ms, stale_because
+from edge.core.freshness import NEVER, OldPrices, old_because, oldest_ms, stale_because
 from edge.core.hub import Hub
 from edge.core.patience import delay_s
 from edge.core.places import Place
@@ -123,6 +123,14 @@ class Follower:
             kind: None if at_ms is None else (now_ms - at_ms) / 1_000
             for kind, at_ms in newest._asdict().items()
         }
+
+    def old_prices(self) -> OldPrices:
+        """Return which prices no source quotes any more, though others are observed."""
+        return self._hub.old_prices(limit_s=self._config.prices_old_s)
+
+    def old_price_count(self) -> int | None:
+        """Return how many there are; ``None`` if none."""
+        return self.old_prices().total or None
 
     def look_at_freshness(self) -> None:
         """Log when what we serve becomes stale, and when it is not any more."""

@@ -21,6 +21,7 @@ from runtime.metrics import (
     HELD_BACK,
     LOG_SILENCE_SECONDS,
     NEWEST_OBSERVATION,
+    OLD_PRICES,
     STALE,
     TABLE_KEYS,
     WATERMARK_SECONDS,
@@ -75,6 +76,7 @@ class Parts:
         WATERMARK_SECONDS.set(self.follower.oldest_watermark_ms() / 1_000)
         LOG_SILENCE_SECONDS.set(self.follower.silent_s())
         STALE.set(self.follower.stale() is not None)
+        OLD_PRICES.set(self.follower.old_prices().total)
         newest = self.hub.newest
         for kind, at_ms in zip(_KINDS, newest, strict=True):
             if at_ms is not None:

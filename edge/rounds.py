@@ -106,9 +106,10 @@ class Rounds:
 
     async def _send_heartbeats(self) -> None:
         stale = self._follower.stale() is not None
+        old = self._follower.old_prices()
         now_ms = self._clock.now_ms()
         for writes in self._hub.heartbeats(
-            stale=stale, now_ms=now_ms, at_once=CLIENTS_A_TURN
+            stale=stale, old=old, now_ms=now_ms, at_once=CLIENTS_A_TURN
         ):
             self._clients.send_all(writes)
             await self._clock.sleep(0)

@@ -141,6 +141,8 @@ def _parts(
     parts.health.add("table", parts.closed_because)
     parts.health.warn("stale", parts.follower.stale)
     parts.health.tell("observedAgeS", parts.follower.observed_ages_s)
+    parts.health.tell("oldPrices", parts.follower.old_price_count)
+    parts.health.tell("exampleAccount", lambda: config.example_account)
     parts.health.measure(parts.measure)
     return parts
 

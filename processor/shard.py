@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import cast
@@ -21,7 +21,8 @@ from eventlog.port import (
 from eventlog.sharing import Notice
 from processor.config import ProcessorConfig
 from processor.core.batch import NO_LOG, Batch, fold_batch
-from processor.core.prices import doubts_about
+from processor.core.observed import LastQuotes
+from processor.core.prices import TokenPrice, doubts_about
 from processor.core.rules import Rules
 from processor.core.shard_state import ShardState
 from processor.doubts import PriceDoubts
@@ -29,7 +30,7 @@ from processor.inbox import Inbox
 from processor.restore import Restored
 from processor.retention import RetentionGuard, loss_of, positions_within
 from processor.terms import Begun, begin_term
-from processor.watermark import Entries, Watermarks
+from processor.watermark import Entries, Observations, Watermarks
 from runtime import metrics
 from runtime.clock import Clock, SystemClock
 from runtime.supervisor import leaves
@@ -200,8 +201,9 @@ class Shard:
             self._begun,
             config=self._config,
             clock=self._clock,
-            observed=self._restored.observed,
+            known=Observations(self._restored.observed, self._last_quotes()),
         )
+        self._doubts.replace(self._shard, marks.unquoted)
         guard = RetentionGuard(
             self._shard, self._log, config=self._config, clock=self._clock
         )
@@ -221,7 +223,23 @@ class Shard:
                     log_time_ms = self._state.position.log_time
                     entries = await marks.when_idle(positions, log_time_ms)
                     await writer.commit(entries)
-                    self._committed(writer)
+                    self._committed(writer, marks)
+
+    def _last_quotes(self) -> LastQuotes:
+        """Return when each token was last quoted, and show what is doubtful about them."""
+        tokens = [
+            self._state.open(PRICES_RAW, owner)
+            for owner in self._state.owners(PRICES_RAW)
+        ]
+        self._show_doubts(tokens)
+        max_age_ms = self._rules.price_max_age_ms
+        quotes = LastQuotes(self._shard, max_age_ms=max_age_ms)
+        quotes.update(tokens)
+        return quotes
+
+    def _show_doubts(self, tokens: Iterable[TokenPrice]) -> None:
+        doubts = [(one.contract_id, doubts_about(one, self._rules)) for one in tokens]
+        self._doubts.update(self._shard, doubts)
 
     async def _fold(
         self,
@@ -247,16 +265,18 @@ class Shard:
         self, batch: Batch, writer: ShardWriter, marks: Watermarks
     ) -> None:
         started_s = self._clock.monotonic_s()
+        marks.folded(batch.changed_in(PRICES_RAW))
         riding = marks.riding(batch.record.log_time, batch.observed_ms)
         await writer.commit(_entries(batch, riding))
         self._config.on_step("commit-returned")
         # A crash before this line loses nothing: the log has it all.
         batch.apply()
-        self._committed(writer)
+        self._committed(writer, marks)
         self._count(batch, took_s=self._clock.monotonic_s() - started_s)
 
-    def _committed(self, writer: ShardWriter) -> None:
+    def _committed(self, writer: ShardWriter, marks: Watermarks) -> None:
         self._failures = 0
+        self._doubts.replace(self._shard, marks.unquoted)
         self._latest_end = writer.ends.get(LATEST, self._latest_end)
 
     def _count(self, batch: Batch, *, took_s: float) -> None:
@@ -269,11 +289,7 @@ class Shard:
             metrics.SHARD_POSITION.labels(topic, shard).set(position)
         for name, count in batch.decisions.items():
             metrics.DECISIONS.labels(*name.split(".")).inc(count)
-        changed = batch.changed_in(PRICES_RAW)
-        self._doubts.update(
-            shard,
-            [(one.contract_id, doubts_about(one, self._rules)) for one in changed],
-        )
+        self._show_doubts(batch.changed_in(PRICES_RAW))
 
     @contextmanager
     def _figures(self) -> Iterator[None]:

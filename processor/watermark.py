@@ -1,14 +1,16 @@
-"""A shard's records about itself: how far it has read, and how new that is."""
+"""A shard's records about itself: how far it has read, and how new and how old that is."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from eventlog.port import Entry, EventLog, Partition, ShardWriter
 from processor.config import ProcessorConfig
-from processor.core.observed import advanced
+from processor.core.observed import LastQuotes, advanced
+from processor.core.prices import TokenPrice
 from processor.terms import Begun
 from runtime.clock import Clock
 from schemas.base import encode
-from schemas.latest import observed_key, watermark_key
+from schemas.latest import observed_key, unquoted_key, watermark_key
 from schemas.log import TERM_HEADER, Observed, Watermark
 from schemas.states import LATEST_BOUNDS_KEY, OBSERVED_KEY
 from schemas.topics import LATEST, STATE
@@ -16,8 +18,17 @@ from schemas.topics import LATEST, STATE
 Entries = Mapping[str, Sequence[Entry]]
 
 
+class Observations(NamedTuple):
+    """What a new owner knows of the observations that were folded before it."""
+
+    observed: Observed
+    quotes: LastQuotes
+
+
 class Watermarks:
-    """The watermarks of one owner of a shard, and with them its newest observations.
+    """The watermarks of one owner of a shard, and with them what it says of observations.
+
+    That is which are the newest, and which tokens nobody quotes any more.
 
     Neither steps back. After a failed commit this object is of no use any more: the next
     owner goes by what is in the log.
@@ -34,7 +45,7 @@ class Watermarks:
         *,
         config: ProcessorConfig,
         clock: Clock,
-        observed: Observed,
+        known: Observations,
     ) -> None:
         self._writer, self._log = writer, log
         self._begun = begun
@@ -42,10 +53,17 @@ class Watermarks:
         self._last_ms = 0
         self._written_s: float | None = None
         self._seen_ms, self._seen_s = begun.term.started_at, clock.monotonic_s()
-        self._observed = observed
+        self._observed, self._quotes = known
         self._published: Observed | None = None
+        self.unquoted = self._quotes.unquoted()
+        # An owner before us may have named tokens; without prices it cannot have.
+        self._is_unquoted_published = not self._quotes.has_prices
         # Whether values were committed since the bounds of ``latest`` were noted.
         self._bounds_are_old = False
+
+    def folded(self, tokens: Iterable[TokenPrice]) -> None:
+        """Take over the prices that the next commit changes."""
+        self._quotes.update(tokens)
 
     def riding(self, log_time_ms: int, observed_ms: Mapping[str, int]) -> Entries:
         """Return what a commit takes along.
@@ -106,7 +124,15 @@ class Watermarks:
         if self._observed != self._published:
             records.append(Entry(observed_key(shard), encode(self._observed)))
             self._published = self._observed
-        return records
+        return [*records, *self._unquoted()]
+
+    def _unquoted(self) -> list[Entry]:
+        """Return the tokens that nobody quotes, unless the last such record says it."""
+        unquoted = self._quotes.unquoted()
+        if unquoted == self.unquoted and self._is_unquoted_published:
+            return []
+        self.unquoted, self._is_unquoted_published = unquoted, True
+        return [Entry(unquoted_key(unquoted.shard), encode(unquoted))]
 
     def _bounds(self) -> list[Entry]:
         """Return a note of how far ``latest`` goes, unless the last one says it."""

@@ -246,8 +246,8 @@ DECISIONS = _PROCESSOR.counter(
 PRICE_DOUBTS = _PROCESSOR.gauge(
     "stacks_feed_price_doubts",
     "Tokens whose price may be wrong, or one of its sources: `suspect` jumps that wait to be "
-    "confirmed, `frozen` sources, `disagreement` of sources, and `undecided` ones that have "
-    "never agreed",
+    "confirmed, `frozen` sources, `disagreement` of sources, `undecided` ones that have "
+    "never agreed, and `unquoted` prices that no source gives any more",
     ("shard", "doubt"),
     alert="`undecided` above 0: what is published may be wrong; `/health/ready` names tokens",
 )
@@ -409,6 +409,12 @@ STALE = _EDGE.gauge(
     "stacks_feed_table_stale",
     "1 while newer values may exist than those served; /health/ready says why",
     alert="1 for a minute: page somebody",
+)
+OLD_PRICES = _EDGE.gauge(
+    "stacks_feed_old_prices",
+    "Tokens in the table that no source quotes any more, though others are quoted: their last "
+    "price is served",
+    alert="growing: a source dropped tokens; /health/ready of the processor names some",
 )
 REFUSED = _EDGE.counter(
     "stacks_feed_refused_total",

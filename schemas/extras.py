@@ -169,6 +169,17 @@ class NewestObserved(Outbound):
     tokens: Millis | None
 
 
+class OldPrices(Outbound):
+    """Tokens that no source quotes any more, though others are quoted.
+
+    Their last price is served on. ``quotedAt`` has the moment of the newest quote of at most
+    50 of them, those dropped last; ``count`` is how many there are.
+    """
+
+    count: Count
+    quoted_at: dict[ContractId, Millis]
+
+
 class Heartbeat(Granted):
     """Tells a quiet feed from a dead one, and how old what it says is.
 
@@ -176,12 +187,14 @@ class Heartbeat(Granted):
     was sent. The age of what was ``observed`` is ``timestamp`` less its moment. ``stale``
     is true while newer values may exist than those the edge has: the log does not answer
     it, a shard is not processed, or no price was observed for two price intervals.
+    ``oldPrices`` are those that stay while others move on, because nobody quotes them.
     """
 
     type: Literal["HEARTBEAT"] = "HEARTBEAT"
     watermarks: tuple[Millis | None, ...]
     observed: NewestObserved
     stale: bool
+    old_prices: OldPrices
     timestamp: Millis
 
 

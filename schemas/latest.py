@@ -6,11 +6,13 @@ from typing import TypeAlias
 from schemas.balances import Balance
 from schemas.base import Malformed, decoder
 from schemas.ids import ContractId, UserId
-from schemas.log import LogIdentity, Observed, Terms, Watermark
+from schemas.log import LogIdentity, Observed, Terms, Unquoted, Watermark
 from schemas.prices import Price
 from schemas.tokens import Token
 
-Latest: TypeAlias = Price | Token | Balance | Watermark | Observed | Terms | LogIdentity
+Latest: TypeAlias = (
+    Price | Token | Balance | Watermark | Observed | Unquoted | Terms | LogIdentity
+)
 
 IDENTITY_KEY = b"log:identity"
 
@@ -40,6 +42,11 @@ def observed_key(shard: int) -> bytes:
     return f"observed:{shard}".encode()
 
 
+def unquoted_key(shard: int) -> bytes:
+    """Return ``unquoted:SHARD``."""
+    return f"unquoted:{shard}".encode()
+
+
 def terms_key(shard: int) -> bytes:
     """Return ``terms:SHARD``."""
     return f"terms:{shard}".encode()
@@ -51,6 +58,7 @@ _decoders: dict[bytes, Callable[[bytes], Latest | Malformed]] = {
     b"balance": decoder(Balance),
     b"watermark": decoder(Watermark),
     b"observed": decoder(Observed),
+    b"unquoted": decoder(Unquoted),
     b"terms": decoder(Terms),
     b"log": decoder(LogIdentity),
 }

@@ -7,13 +7,15 @@ from typing import Annotated, Literal, NamedTuple
 from pydantic import Field
 
 from schemas.base import Count, Event, Millis, encode
-from schemas.ids import Network
+from schemas.ids import ContractId, Network
 
 # More owners than this within the life of a cursor: the oldest terms are dropped, and
 # clients that resume from one of them are sent everything.
 MAX_TERMS = 1_000
 # The header of a watermark that names the term in which it was written.
 TERM_HEADER = "term"
+# At most this many tokens that nobody quotes are named; more are counted.
+MAX_UNQUOTED = 1_000
 TermId = Annotated[str, Field(pattern="^[0-9a-f]{12}$")]
 
 
@@ -65,6 +67,21 @@ class Observed(Event):
     prices: Millis | None
     balances: Millis | None
     tokens: Millis | None
+
+
+class Unquoted(Event):
+    """The tokens of a shard that have a price and that no source quotes any more.
+
+    A token is one of them once its newest quote is further behind the newest price
+    observation of the shard than quotes count. ``prices`` has the moment of that quote for
+    each; of more than ``MAX_UNQUOTED`` tokens, those that were quoted last. ``count`` is how
+    many there are.
+    """
+
+    schema_: Literal["unquoted/1"] = Field("unquoted/1", alias="schema")
+    shard: Count
+    count: Count
+    prices: Annotated[dict[ContractId, Millis], Field(max_length=MAX_UNQUOTED)]
 
 
 class Term(NamedTuple):

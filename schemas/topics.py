@@ -61,8 +61,8 @@ def partition_key(key: bytes) -> bytes:
 
     ``SP….token`` (raw), ``price:ID`` and ``token:ID`` stand where ID puts them,
     ``balance:USER:ID`` and the lease ``USER|EDGE`` where USER does. Keys that belong to a
-    shard (``watermark:SHARD``, ``observed:SHARD``, ``terms:SHARD``) or to the log
-    (``log:identity``) are placed by number, not by key.
+    shard (``watermark:SHARD``, ``observed:SHARD``, ``unquoted:SHARD``, ``terms:SHARD``) or to
+    the log (``log:identity``) are placed by number, not by key.
     """
     kind, colon, rest = key.partition(b":")
     if not colon:

@@ -172,6 +172,7 @@ EXAMPLES: Mapping[type[BaseModel], Mapping[str, Any]] = {
         "watermarks": [_AT_MS, _AT_MS],
         "observed": {"prices": _AT_MS, "balances": _AT_MS, "tokens": None},
         "stale": False,
+        "oldPrices": {"count": 0, "quotedAt": {}},
         "timestamp": _AT_MS,
     },
     extras.Shutdown: {

@@ -149,6 +149,9 @@ def children(plan: Plan) -> tuple[Child, ...]:
             "simulator_url": plan.simulator_url,
             "simulator_port": plan.simulator_port,
         }
+        shared["example_account"] = settings.example_account or example_account(
+            settings
+        )
     services = ["ingest", "processor", "edge"]
     if plan.simulator_url is not None:
         services.insert(0, "simulator")

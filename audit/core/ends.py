@@ -10,7 +10,7 @@ from .difference import Check, Difference, DifferenceFound, shown
 from .table import Row, Table
 
 # Records of the shards about themselves.
-_NOT_FOLDED = (b"watermark:", b"observed:", b"terms:")
+_NOT_FOLDED = (b"watermark:", b"observed:", b"unquoted:", b"terms:")
 
 
 def is_folded(key: bytes) -> bool:

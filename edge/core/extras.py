@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from edge.core.freshness import NEVER, Newest
+from edge.core.freshness import NEVER, NO_OLD_PRICES, Newest, OldPrices
 from schemas.extras import Feature, IgnoredWhy
 from schemas.wire import Party
 
@@ -95,6 +95,7 @@ def heartbeat(
     watermarks: Iterable[int | None],
     *,
     newest: Newest = NEVER,
+    old: OldPrices = NO_OLD_PRICES,
     stale: bool,
     now_ms: int,
 ) -> bytes:
@@ -105,6 +106,7 @@ def heartbeat(
             "watermarks": list(watermarks),
             "observed": newest._asdict(),
             "stale": stale,
+            "oldPrices": {"count": old.total, "quotedAt": old.quoted_at},
             "timestamp": now_ms,
         }
     )

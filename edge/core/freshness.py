@@ -3,7 +3,12 @@
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from edge.core.table import Table
+from schemas.ids import ContractId
 from schemas.log import Observed
+
+# A heartbeat names at most this many old prices: everybody who wants heartbeats gets them all.
+MAX_OLD_NAMED = 50
 
 
 class Newest(NamedTuple):
@@ -15,6 +20,52 @@ class Newest(NamedTuple):
 
 
 NEVER = Newest()
+
+
+class OldPrices(NamedTuple):
+    """The tokens of the table that no source quotes any more.
+
+    ``quoted_at`` has when each was last quoted, of those that were dropped last; ``total`` is
+    how many there are.
+    """
+
+    total: int = 0
+    quoted_at: Mapping[ContractId, int] = {}
+
+
+NO_OLD_PRICES = OldPrices()
+
+
+def old_prices(table: Table, *, limit_s: float) -> OldPrices:
+    """Return the prices that are old while others are observed.
+
+    Each shard tells which tokens are far behind its newest observation. All prices of a shard
+    are old whose newest observation is further behind that of another than ``limit_s``: it
+    may have a single token.
+    """
+    newest_ms = newest_of(table.observed.values()).prices
+    if newest_ms is None:
+        return NO_OLD_PRICES
+    old: dict[ContractId, int] = {}
+    more = 0
+    for unquoted in table.unquoted.values():
+        old.update(unquoted.prices)
+        more += unquoted.count - len(unquoted.prices)
+    silent = {
+        shard: seen.prices
+        for shard, seen in table.observed.items()
+        if seen.prices is not None and newest_ms - seen.prices > limit_s * 1_000
+    }
+    if silent:
+        partition_of = table.registry_places.partition_of
+        for contract in table.prices:
+            seen_ms = silent.get(partition_of(contract))
+            if seen_ms is not None:
+                old.setdefault(contract, seen_ms)
+    if not old:
+        return NO_OLD_PRICES
+    latest_first = sorted(old.items(), key=lambda each: (-each[1], each[0]))
+    return OldPrices(len(old) + more, dict(latest_first[:MAX_OLD_NAMED]))
 
 
 def newest_of(shards: Iterable[Observed]) -> Newest:

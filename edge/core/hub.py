@@ -20,7 +20,13 @@ from edge.core.cursor import Cursor, Refusal, has_reached, refusal
 from edge.core.fanout import FanOut, Write
 from edge.core.feed import Feed
 from edge.core.forms import BASE, Form
-from edge.core.freshness import Newest, newest_of
+from edge.core.freshness import (
+    NO_OLD_PRICES,
+    Newest,
+    OldPrices,
+    newest_of,
+    old_prices,
+)
 from edge.core.members import ClientId, Member
 from edge.core.messages import server_info
 from edge.core.outbox import Offer, Outbox
@@ -114,6 +120,10 @@ class Hub:
     def newest(self) -> Newest:
         """When the newest observation of each kind was made, of all that is published."""
         return newest_of(self._table.observed.values())
+
+    def old_prices(self, *, limit_s: float) -> OldPrices:
+        """Return which prices no source quotes any more; see ``freshness.old_prices``."""
+        return old_prices(self._table, limit_s=limit_s)
 
     def vanished(self, present: Container[bytes]) -> dict[bytes, int]:
         """Return the keys of the table that are not ``present`` in the log any more.
@@ -246,15 +256,24 @@ class Hub:
     # ---- what is said unasked
 
     def heartbeats(
-        self, *, stale: bool, now_ms: int, at_once: int
+        self,
+        *,
+        stale: bool,
+        old: OldPrices = NO_OLD_PRICES,
+        now_ms: int,
+        at_once: int,
     ) -> Iterator[list[Write]]:
         """Yield the heartbeats of those who asked for them and have all there is.
 
         Of at most ``at_once`` clients each time, to be written before the next are asked
-        for. ``stale``: newer values may exist.
+        for. ``stale``: newer values may exist. ``old``: prices that nobody quotes any more.
         """
         message = extras.heartbeat(
-            self._watermarks(), newest=self.newest, stale=stale, now_ms=now_ms
+            self._watermarks(),
+            newest=self.newest,
+            old=old,
+            stale=stale,
+            now_ms=now_ms,
         )
         hearing = [c for c, m in self._members.items() if "heartbeat" in m.features]
         for start in range(0, len(hearing), at_once):

@@ -16,7 +16,7 @@ from schemas.latest import (
     price_key,
     token_key,
 )
-from schemas.log import LogIdentity, Observed, Terms, Watermark
+from schemas.log import LogIdentity, Observed, Terms, Unquoted, Watermark
 from schemas.prices import Price
 from schemas.tokens import Token
 
@@ -61,6 +61,7 @@ class Table:
         self.balances: dict[UserId, dict[ContractId, Balance]] = {}
         self.watermarks: dict[int, Watermark] = {}
         self.observed: dict[int, Observed] = {}
+        self.unquoted: dict[int, Unquoted] = {}
         self.terms: dict[int, Terms] = {}
         # Digest of the newest terms of all partitions; ``None`` while one has none.
         self.terms_digest: str | None = None
@@ -168,19 +169,28 @@ class Table:
                 self.balances.setdefault(user, {})[contract] = latest
                 self.balance_places.put((user, contract), place)
                 return Change(balance=(user, contract))
-            case Watermark():
-                self.watermarks[latest.shard] = latest
-            case Observed():
-                self.observed[latest.shard] = latest
-            case Terms():
-                self.terms[latest.shard] = latest
-                self._digest_terms()
+            case Watermark() | Observed() | Unquoted() | Terms():
+                self._take_of_shard(latest)
             case LogIdentity():
                 self.identity = latest
                 self._digest_terms()
             case _:
                 assert_never(latest)
         return NOTHING
+
+    def _take_of_shard(self, latest: Watermark | Observed | Unquoted | Terms) -> None:
+        match latest:
+            case Watermark():
+                self.watermarks[latest.shard] = latest
+            case Observed():
+                self.observed[latest.shard] = latest
+            case Unquoted():
+                self.unquoted[latest.shard] = latest
+            case Terms():
+                self.terms[latest.shard] = latest
+                self._digest_terms()
+            case _:
+                assert_never(latest)
 
     def _digest_terms(self) -> None:
         self.terms_read += 1

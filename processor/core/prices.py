@@ -75,6 +75,11 @@ def quote_time(observed_at: int, source_time: int | None) -> int:
     return min(source_time, observed_at)
 
 
+def quoted_at(token: "TokenPrice") -> int:
+    """Return the moment of the newest quote of a token; 0 if there is none."""
+    return max((quote.time for quote in token.quotes.values()), default=0)
+
+
 class Suspect(NamedTuple):
     """A jump that waits to be confirmed: who said what, and when."""
 
@@ -406,6 +411,7 @@ class Doubt(Enum):
     FROZEN = "frozen"
     DISAGREEMENT = "disagreement"
     UNDECIDED = "undecided"
+    UNQUOTED = "unquoted"
 
 
 class Ignored(Enum):
@@ -493,6 +499,7 @@ def _apart(counting: Collection[Quote], factor: int) -> tuple[Quote, Quote] | No
 def doubts_about(token: TokenPrice, rules: Rules) -> dict[Doubt, str]:
     """Return what is doubtful about a price now, each with the details in a few words.
 
+    ``UNQUOTED`` is never among it: that depends on other tokens, see ``LastQuotes``.
     A disagreement is ``UNDECIDED`` while no two quotes have ever been near each other:
     then nothing tells which source is right.
     """

@@ -148,6 +148,10 @@ class ShardState:
             held = objects[owner] = kinds[topic].read(owner, parts)
         return held.copy()
 
+    def owners(self, topic: str) -> list[bytes]:
+        """Return all of whom there is a state that ``topic`` folds into."""
+        return list(self._parts[topic])
+
     def _objects_of(self, topic: str, kinds: Kinds) -> dict[bytes, Any]:
         """Return the objects held; none of them if another generation has made them."""
         if self._made_by[topic] is not kinds[topic]:

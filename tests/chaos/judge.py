@@ -29,7 +29,7 @@ from tests.support.oracle.derive import DEFAULTS, Derived, RawRecord, derive_sha
 from tests.support.oracle.journal import JournalWrong, verify_journal
 from tests.support.oracle.text import canonical, sha256
 
-_NOT_OURS = (b"watermark:", b"observed:", b"terms:", b"log:")
+_NOT_OURS = (b"watermark:", b"observed:", b"unquoted:", b"terms:", b"log:")
 _MAX_FINDINGS = 20
 READ = (PRICES_RAW, BALANCES_RAW, TOKENS_RAW, CHANGES, REJECTS, JOURNAL, LATEST, STATE)
 

@@ -8,8 +8,8 @@ import pytest
 
 from eventlog.port import Entry, EventLog
 from schemas.base import encode
-from schemas.latest import observed_key
-from schemas.log import Observed, World
+from schemas.latest import observed_key, unquoted_key
+from schemas.log import Observed, Unquoted, World
 from schemas.topics import LATEST
 from tests.support.browser import Page, page_at
 from tests.support.serving import (
@@ -98,6 +98,41 @@ async def test_it_tells_apart_whether_the_feed_is_there_and_how_old_prices_are(
         await edge.clock.advance(5)
         await page.until("observed-prices", r"^observed \d+ s ago$")
         await page.until("observed-balances", "^never observed$")
+        assert complaints(page) == []
+
+
+async def test_a_price_that_no_source_quotes_any_more_is_shown_with_its_age(
+    tmp_path: Path,
+) -> None:
+    async with (
+        a_market(tmp_path) as log,
+        serving_from(log) as edge,
+        page_at(f"http://{edge.host}/", tmp_path / "browser") as page,
+    ):
+        await page.until("price-rows", r"charisma-token\s")
+        seen = Observed(shard=0, prices=NOW_MS, balances=None, tokens=None)
+        dropped = Unquoted(shard=0, count=1, prices={CHA: NOW_MS - 7_200_000})
+        told = ((observed_key(0), encode(seen)), (unquoted_key(0), encode(dropped)))
+        await log.append(LATEST, [(0, Entry(*each)) for each in told])
+        await edge.taken_in()
+        await edge.clock.until_asleep(1)
+        await edge.clock.advance(5)
+        await page.until("price-rows", r"not quoted for 2 h")
+        await page.until("old-prices", "^1: ")
+        assert (await page.text("price-rows")).count("not quoted") == 1
+        assert complaints(page) == []
+
+
+async def test_it_offers_an_account_to_look_at(tmp_path: Path) -> None:
+    async with (
+        a_market(tmp_path) as log,
+        serving_from(log, example_account=ANNE) as edge,
+        page_at(f"http://{edge.host}/", tmp_path / "browser") as page,
+    ):
+        await page.until("example", f"^{ANNE}$")
+        await page.evaluate("document.getElementById('example').click()")
+        await page.until("balance-rows", "CHA")
+        await page.until("example-line", "^$")
         assert complaints(page) == []
 
 

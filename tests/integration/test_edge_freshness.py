@@ -10,10 +10,11 @@ import pytest
 
 from eventlog.port import Entry, EventLog
 from schemas.base import encode
-from schemas.latest import observed_key, watermark_key
-from schemas.log import Observed, Watermark
+from schemas.latest import observed_key, unquoted_key, watermark_key
+from schemas.log import Observed, Unquoted, Watermark
 from schemas.topics import LATEST
 from tests.support.serving import (
+    CHA,
     NOW_MS,
     PARTITIONS,
     Listener,
@@ -121,3 +122,24 @@ async def test_prices_that_nobody_observed_for_long_are_stale_until_one_is(
         assert await base.until_now() == []
     told = [r.msg for r in caplog.records if "value" in r.msg]
     assert told == ["values may be old", "values are current again"]
+
+
+async def test_prices_that_no_source_quotes_any_more_are_told_and_counted(
+    tmp_path: Path,
+) -> None:
+    async with watched(tmp_path) as (running, listener), running.listener() as base:
+        assert (await beat(running, listener))["oldPrices"] == {
+            "count": 0,
+            "quotedAt": {},
+        }
+        assert "oldPrices" not in await readiness(running)
+        for shard in range(PARTITIONS):
+            await seen(running.log, shard, prices=NOW_MS)
+        said = Unquoted(shard=0, count=1, prices={CHA: 5})
+        await running.log.append(LATEST, [(0, Entry(unquoted_key(0), encode(said)))])
+        await running.taken_in()
+        told = await beat(running, listener)
+        assert told["oldPrices"] == {"count": 1, "quotedAt": {CHA: 5}}
+        assert (await readiness(running))["oldPrices"] == 1
+        assert await samples(running, "stacks_feed_old_prices") == {"": 1.0}
+        assert await base.until_now() == []

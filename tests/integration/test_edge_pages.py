@@ -58,7 +58,7 @@ async def test_the_dashboard_may_run_nothing_but_its_own_script(tmp_path: Path) 
 
 def test_the_dashboard_loads_nothing_from_elsewhere() -> None:
     loaded = re.findall(r"(?:src|href|url|import)\s*[=(]\s*[\"']?([^\"')\s>]+)", PAGE)
-    own = {"#prices", *(path.removeprefix("/") for path in PAGES)}
+    own = {"#prices", "#user", *(path.removeprefix("/") for path in PAGES)}
     own |= {"health/ready", "metrics", "prices"}
     strange = {each for each in loaded if not each.startswith("data:")} - own
     assert strange <= {"new", "url.hash"}

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 
 from eventlog.port import (
     Entry,
@@ -22,13 +23,20 @@ from processor.shard import Shard
 from processor.terms import LatestLost
 from runtime.clock import SystemClock
 from schemas.base import Event, decoder, encode
-from schemas.latest import observed_key, price_key, terms_key, watermark_key
-from schemas.log import LogIdentity, Observed, Term, Terms, Watermark
+from schemas.ids import ContractId
+from schemas.latest import (
+    observed_key,
+    price_key,
+    terms_key,
+    unquoted_key,
+    watermark_key,
+)
+from schemas.log import LogIdentity, Observed, Term, Terms, Unquoted, Watermark
 from schemas.states import BARRIER_KEY, IDENTITY_COPY_KEY, OBSERVED_KEY, TERMS_KEY
 from schemas.topics import CHANGES, JOURNAL, LATEST, PRICES_RAW, STATE, TOKENS_RAW
 from tests.support.clock import ManualClock
 from tests.support.edge_table import identity
-from tests.support.folding import ALPHA, price, token
+from tests.support.folding import ALPHA, BETA, price, token
 from tests.support.logs import LONG_S, Place, open_at, read_one
 from tests.support.lossy_log import Fate, LossyLog
 from tests.support.pipeline import TOPICS
@@ -36,7 +44,7 @@ from tests.support.sqlite_logs import cut_back
 
 SHARD = 1
 AT = Partition(LATEST, SHARD)
-terms_in, observed_in = decoder(Terms), decoder(Observed)
+terms_in, observed_in, unquoted_in = map(decoder, (Terms, Observed, Unquoted))
 
 
 @pytest.fixture
@@ -79,10 +87,12 @@ async def serving(
         running.cancel()
 
 
-async def say(log: EventLog, *observations: Event, shard: int = SHARD) -> None:
+async def say(
+    log: EventLog, *observations: Event, shard: int = SHARD, of: ContractId = ALPHA
+) -> None:
     for said in observations:
         topic = PRICES_RAW if "price" in type(said).__name__.lower() else TOKENS_RAW
-        entry = Entry(ALPHA.encode(), encode(said))
+        entry = Entry(of.encode(), encode(said))
         await log.append(topic, [(shard, entry)])
 
 
@@ -201,6 +211,47 @@ async def test_what_was_observed_does_not_step_back_with_another_owner(
     assert observed_in(await newest(log, AT, observed_key(1))).prices == 9
     copied = await newest(log, Partition(STATE, SHARD), OBSERVED_KEY)
     assert observed_in(copied).prices == 9
+
+
+async def test_a_token_that_no_source_quotes_any_more_is_named_until_one_does(
+    log: EventLog,
+) -> None:
+    # Later than quotes count, by the default settings.
+    later = 5 + 900_001
+    clock = ManualClock()
+
+    async def unquoted(nth: int) -> dict[ContractId, int]:
+        found: Unquoted = unquoted_in(
+            (await under(log, AT, unquoted_key(SHARD), nth))[-1]
+        )
+        assert found.count == len(found.prices)
+        return found.prices
+
+    await say(log, price("1", at=5))
+    async with serving(log, clock=clock):
+        await commits(log, 1)
+        await say(log, price("2", at=later, token=BETA), of=BETA)
+        await commits(log, 2)
+        await clock.until_asleep(1)
+        await clock.advance(5)
+        assert await unquoted(1) == {ALPHA: 5}
+        assert doubted(SHARD) == 1
+    # Another owner does not know what the one before it has published.
+    async with serving(log, clock=clock):
+        await clock.until_asleep(2)
+        assert doubted(SHARD) == 1
+        await clock.advance(5)
+        assert await unquoted(2) == {ALPHA: 5}
+        await say(log, price("1", at=later))
+        await commits(log, 3)
+        await clock.advance(5)
+        assert await unquoted(3) == {}
+        assert doubted(SHARD) == 0
+
+
+def doubted(shard: int) -> float | None:
+    labels = {"shard": f"{shard}", "doubt": "unquoted"}
+    return REGISTRY.get_sample_value("stacks_feed_price_doubts", labels)
 
 
 async def test_the_owner_of_shard_0_keeps_a_copy_of_the_identity(log: EventLog) -> None:

@@ -51,7 +51,7 @@ from tests.support.processing import a_part, processing
 from tests.support.sqlite_logs import cut_back
 
 Table = dict[tuple[int, bytes], tuple[bytes, tuple[tuple[str, bytes], ...]]]
-_OWN = (b"watermark:", b"observed:", b"terms:")
+_OWN = (b"watermark:", b"observed:", b"unquoted:", b"terms:")
 
 pytestmark = pytest.mark.timeout(120)
 

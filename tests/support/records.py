@@ -32,7 +32,7 @@ from schemas.journal import (
     OutputDigest,
     Position,
 )
-from schemas.log import LogIdentity, Observed, Term, Terms, Watermark, World
+from schemas.log import LogIdentity, Observed, Term, Terms, Unquoted, Watermark, World
 from schemas.prices import Market, Price, PriceObserved
 from schemas.rejects import Reason, Reject
 from schemas.tokens import Token, TokenFields, TokenObserved
@@ -235,6 +235,12 @@ EVENTS: dict[type[Event], st.SearchStrategy[Any]] = {
         prices=st.none() | millis,
         balances=st.none() | millis,
         tokens=st.none() | millis,
+    ),
+    Unquoted: build(
+        Unquoted,
+        shard=counts,
+        count=counts,
+        prices=st.dictionaries(contract_ids, millis, max_size=3),
     ),
     Terms: build(
         Terms,

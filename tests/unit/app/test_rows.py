@@ -16,9 +16,10 @@ from schemas.latest import (
     price_key,
     terms_key,
     token_key,
+    unquoted_key,
     watermark_key,
 )
-from schemas.log import LogIdentity, Observed, Term, Terms, Watermark, World
+from schemas.log import LogIdentity, Observed, Term, Terms, Unquoted, Watermark, World
 from schemas.prices import Price
 from schemas.tokens import Token, TokenFields
 
@@ -131,7 +132,10 @@ def test_what_a_shard_says_about_itself_has_rows_that_must_be_asked_for() -> Non
     )
     terms = Terms(shard=1, terms=(Term("a" * 12, 0, 5), Term("b" * 12, 40, 6)))
     assert row(Rows(), terms_key(1), terms).value == "term bbbbbbbbbbbb from 40"
-    for key in (watermark_key(1), observed_key(1), terms_key(1)):
+    unquoted = Unquoted(shard=1, count=1, prices={STX: 9})
+    shown = row(Rows(), unquoted_key(1), unquoted)
+    assert shown.value == "tokens that no source quotes: 1"
+    for key in (watermark_key(1), observed_key(1), unquoted_key(1), terms_key(1)):
         assert not matches(key, [])
         assert matches(key, [pattern(key.decode().split(":")[0])])
 

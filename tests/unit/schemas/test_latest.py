@@ -15,9 +15,10 @@ from schemas.latest import (
     price_key,
     terms_key,
     token_key,
+    unquoted_key,
     watermark_key,
 )
-from schemas.log import LogIdentity, Observed, Terms, Watermark
+from schemas.log import LogIdentity, Observed, Terms, Unquoted, Watermark
 from schemas.prices import Price
 from schemas.tokens import Token
 from tests.support.records import EVENTS, contract_ids, user_ids
@@ -28,6 +29,7 @@ keys: dict[type[Event], bytes] = {
     Balance: balance_key(UserId("SP1"), ContractId(".stx")),
     Watermark: watermark_key(3),
     Observed: observed_key(3),
+    Unquoted: unquoted_key(3),
     Terms: terms_key(3),
     LogIdentity: IDENTITY_KEY,
 }

@@ -64,6 +64,20 @@ def test_children_are_told_the_log_and_the_port() -> None:
         assert child.environment["STACKS_FEED_PORT"] == str(plan.edge_port)
 
 
+def test_the_page_offers_an_account_of_the_simulated_world() -> None:
+    def offered(**settings: Any) -> set[str | None]:
+        found = up.children(a_plan(**settings))
+        name = "STACKS_FEED_EXAMPLE_ACCOUNT"
+        return {child.environment.get(name) for child in found}
+
+    (account,) = offered()
+    plan = a_plan()
+    assert account is not None
+    assert account in up.banner(plan, an_applied(plan))
+    assert offered(example_account="SP1") == {"SP1"}
+    assert offered(live=True) == {None}
+
+
 def test_the_audit_may_be_left_out_and_may_give_up() -> None:
     assert "audit" not in names(a_plan(audit_watch=False))
     *services, audit = up.children(a_plan())

@@ -5,14 +5,24 @@ from collections.abc import Mapping
 import pytest
 
 from edge.core.freshness import (
+    MAX_OLD_NAMED,
     NEVER,
+    NO_OLD_PRICES,
     Newest,
+    OldPrices,
     newest_of,
     old_because,
+    old_prices,
     oldest_ms,
     stale_because,
 )
-from schemas.log import Observed
+from edge.core.places import Place
+from edge.core.table import Table
+from schemas.base import encode
+from schemas.ids import ContractId
+from schemas.latest import observed_key, unquoted_key
+from schemas.log import Observed, Unquoted
+from tests.support.edge_table import CHA, WELSH, price
 
 NOW_MS = 1_000_000
 
@@ -71,3 +81,63 @@ def test_prices_are_old_when_nobody_observed_one_for_long(
 ) -> None:
     newest = Newest(prices=prices_ms, balances=1, tokens=1)
     assert old_because(newest, now_ms=NOW_MS, limit_s=60.0) == said
+
+
+# ---- prices that no source gives any more
+
+
+def a_table() -> Table:
+    """Return a table with a price in each of two shards."""
+    table = Table()
+    for shard, contract in enumerate((CHA, WELSH)):
+        table.apply(*price(contract, "1"), Place(shard, 0, NOW_MS))
+    return table
+
+
+def observed(table: Table, shard: int, prices: int | None) -> None:
+    said = Observed(shard=shard, prices=prices, balances=None, tokens=None)
+    table.apply(observed_key(shard), encode(said), Place(shard, 1, NOW_MS))
+
+
+def unquoted(
+    table: Table, shard: int, prices: dict[ContractId, int], *, more: int = 0
+) -> None:
+    said = Unquoted(shard=shard, count=len(prices) + more, prices=prices)
+    table.apply(unquoted_key(shard), encode(said), Place(shard, 2, NOW_MS))
+
+
+def test_old_prices_are_those_that_their_shards_name() -> None:
+    table = a_table()
+    unquoted(table, 0, {CHA: 5}, more=2)
+    assert old_prices(table, limit_s=60) == NO_OLD_PRICES
+    observed(table, 0, NOW_MS)
+    observed(table, 1, NOW_MS)
+    assert old_prices(table, limit_s=60) == OldPrices(3, {CHA: 5})
+    unquoted(table, 0, {})
+    assert old_prices(table, limit_s=60) == NO_OLD_PRICES
+
+
+def test_all_prices_of_a_shard_are_old_when_others_alone_are_observed() -> None:
+    table = a_table()
+    observed(table, 0, NOW_MS - 60_000)
+    observed(table, 1, NOW_MS)
+    assert old_prices(table, limit_s=60) == NO_OLD_PRICES
+    observed(table, 1, NOW_MS + 1)
+    assert old_prices(table, limit_s=60) == OldPrices(1, {CHA: NOW_MS - 60_000})
+    # It has named the token itself, and knows better when it was quoted.
+    unquoted(table, 0, {CHA: 5})
+    assert old_prices(table, limit_s=60) == OldPrices(1, {CHA: 5})
+    # One that never observed a price has none.
+    observed(table, 0, None)
+    unquoted(table, 0, {})
+    assert old_prices(table, limit_s=60) == NO_OLD_PRICES
+
+
+def test_of_many_old_prices_those_dropped_last_are_named() -> None:
+    table = a_table()
+    observed(table, 0, NOW_MS)
+    names = [ContractId(f"{CHA}{number}") for number in range(MAX_OLD_NAMED + 1)]
+    unquoted(table, 0, {name: at for at, name in enumerate(names)})
+    found = old_prices(table, limit_s=60)
+    assert found.total == MAX_OLD_NAMED + 1
+    assert list(found.quoted_at) == names[:0:-1]
