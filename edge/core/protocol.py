@@ -36,6 +36,7 @@ _CONTINUATION, _FIRST_CONTROL = 0, 8
 _OPCODES = frozenset((_CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG))
 _FINAL, _COMPRESSED, _RESERVED, _MASKED = 0x80, 0x40, 0x30, 0x80
 _MASK_BYTES, _MAX_CONTROL_BYTES = 4, 125
+_LEN16_BYTES, _MAX_LEN16 = 2, 0xFFFF
 _NO_MASK = bytes(_MASK_BYTES)
 
 NORMAL, PROTOCOL_ERROR, NOT_UTF_8, TOO_BIG = 1000, 1002, 1007, 1009
@@ -201,7 +202,9 @@ class Receiver:
             end = start + (2 if size == _MAX_CONTROL_BYTES + 1 else 8)
             if len(buffer) < end:
                 return None
-            size, start = int.from_bytes(buffer[start:end]), end
+            size = int.from_bytes(buffer[start:end])
+            _check_length(size, written_bytes=end - start)
+            start = end
         self._check_size(first & 0x0F, size)
         end = start + _MASK_BYTES + size
         if len(buffer) < end:
@@ -232,8 +235,6 @@ class Receiver:
             raise _Violation(PROTOCOL_ERROR, "a message within a message")
 
     def _check_size(self, opcode: int, size: int) -> None:
-        if size >> 63:
-            raise _Violation(PROTOCOL_ERROR, "a length of more than 63 bits")
         is_data = opcode < _FIRST_CONTROL
         if is_data and 0 < self._limit_bytes < len(self._message) + size:
             raise _Violation(TOO_BIG, "message too big")
@@ -298,6 +299,14 @@ class Receiver:
         self._state = _State.DONE
         self._buffer, self._at = bytearray(), 0
         self._opened, self._message = None, bytearray()
+
+
+def _check_length(size: int, *, written_bytes: int) -> None:
+    """Raise for a length that is not written in as few bytes as it needs, or too long."""
+    if size >> 63:
+        raise _Violation(PROTOCOL_ERROR, "a length of more than 63 bits")
+    if size <= (_MAX_CONTROL_BYTES if written_bytes == _LEN16_BYTES else _MAX_LEN16):
+        raise _Violation(PROTOCOL_ERROR, "a length in more bytes than it needs")
 
 
 def _reply_to(payload: bytes) -> int:

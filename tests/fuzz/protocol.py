@@ -1,7 +1,6 @@
 """What any bytes of a client mean as WebSocket frames (RFC 6455), and what is due for them.
 
-Made from the RFC, not from the edge: each stream has exactly one right outcome. The edge is
-lenient in one thing, and so is this: a length may be written longer than need be. Where
+Made from the RFC, not from the edge: each stream has exactly one right outcome. Where
 compression (RFC 7692) was agreed on, each message is by itself, and one that is cut off is
 as long as it is.
 """
@@ -116,7 +115,8 @@ class Reading:
         start, size = _length(head)
         if len(head) < start:
             return Cut(at)
-        if size >> 63:
+        shortest = 2 if size <= _MAX_CONTROL else 4 if size < 65_536 else 10
+        if size >> 63 or start != shortest:
             return Breaks(PROTOCOL_ERROR)
         if head[0] & 0xF < _CONTROL and len(self.parts) + size > self.limit_bytes:
             return Breaks(TOO_BIG)
