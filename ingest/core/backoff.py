@@ -125,7 +125,10 @@ def retry_after_s(headers: Mapping[str, str], *, now_ms: int) -> float:
     until the reset of the limit, but at most a minute: a reset may be that of a day or
     of a month, and one request a minute finds out whether it has come.
     """
-    limits = {"retry-after": MAX_RETRY_AFTER_S, "ratelimit-reset": DEFAULT_RETRY_AFTER_S}
+    limits = {
+        "retry-after": MAX_RETRY_AFTER_S,
+        "ratelimit-reset": DEFAULT_RETRY_AFTER_S,
+    }
     for name, limit_s in limits.items():
         seconds = _seconds(headers.get(name, ""), now_ms=now_ms)
         if seconds is not None:
