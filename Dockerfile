@@ -1,24 +1,27 @@
 # One image that runs every service: `docker run IMAGE edge`. Without a command it runs
 # everything on the embedded log.
-ARG PYTHON=python:3.11.14-slim-bookworm
+# Pinned by its digest: `make digests` writes the one that the tag has now.
+ARG PYTHON_IMAGE=python:3.11.14-slim-bookworm@sha256:65a93d69fa75478d554f4ad27c85c1e69fa184956261b4301ebaf6dbb0a3543d
 
-FROM ${PYTHON} AS build
+FROM ${PYTHON_IMAGE} AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 # Without pip: what the end image holds can run, but not install.
 RUN python -m venv --without-pip /opt/stacks-feed
 WORKDIR /source
-COPY pyproject.toml constraints.txt ./
-# What the program needs, Parquet included, in a layer that outlives changes of the code.
-RUN python -c 'import tomllib; project = tomllib.load(open("pyproject.toml", "rb"))["project"]; print(*project["dependencies"], *project["optional-dependencies"]["parquet"], sep="\n")' > requirements.txt \
-    && pip --python /opt/stacks-feed/bin/python install \
-        --only-binary :all: --constraint constraints.txt --requirement requirements.txt
+COPY requirements.txt requirements-build.txt ./
+# What the program needs, Parquet included, and what builds it, in a layer that outlives
+# changes of the code. Every file is checked against its hash.
+RUN pip --python /opt/stacks-feed/bin/python install \
+        --only-binary :all: --require-hashes --requirement requirements.txt \
+    && pip install --only-binary :all: --require-hashes --requirement requirements-build.txt
 COPY . .
 # What `stacks_feed_build_info` says: docker build --build-arg COMMIT=$(git rev-parse HEAD)
 ARG COMMIT=
 RUN if [ -n "$COMMIT" ]; then echo "$COMMIT" > app/COMMIT; fi
-RUN pip --python /opt/stacks-feed/bin/python install --no-deps .
+RUN pip wheel --no-deps --no-build-isolation --wheel-dir /wheels . \
+    && pip --python /opt/stacks-feed/bin/python install --no-deps --no-index /wheels/*.whl
 
-FROM ${PYTHON}
+FROM ${PYTHON_IMAGE}
 RUN pip uninstall --yes --root-user-action ignore setuptools wheel pip \
     && useradd --system --uid 10001 --create-home --home-dir /var/lib/stacks-feed \
         --shell /usr/sbin/nologin stacks-feed

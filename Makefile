@@ -2,13 +2,18 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(if $(shell command -v uv),uv pip install --python $(BIN)/python,$(BIN)/pip install)
-.PHONY: up test covered fast check format types imports broker integration bench chaos fuzz churn hostile lock schemas settings metrics
+# Resolves for every Python from 3.11 on and every platform, with the hashes of all files of a release.
+COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+    --custom-compile-command "make lock" $(UPGRADE)
+PROGRAMS := tests/data/openapi_programs/requirements
+.PHONY: up test covered fast check format types imports broker integration bench chaos fuzz churn hostile lock schemas settings metrics upgrade digests
 .venv/ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	    echo "stacks-feed needs Python 3.11 or later, $(PYTHON) is $$($(PYTHON) --version 2>&1 || echo missing); try: make PYTHON=python3.11" >&2; exit 2; }
 	@echo "setting up .venv with $$($(PYTHON) --version); a minute or two, once" >&2
 	$(PYTHON) -m venv .venv
-	$(INSTALL) --constraint constraints.txt --editable '.[dev]'
+	$(INSTALL) --require-hashes --requirement constraints.txt
+	$(INSTALL) --no-deps --no-build-isolation --editable .
 	touch $@
 up: .venv/ready ; $(BIN)/stacks-feed up
 test: .venv/ready ; $(BIN)/coverage erase && $(BIN)/coverage run -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
@@ -32,4 +37,12 @@ chaos: .venv/ready ; $(BIN)/python -m tests.chaos --seed $(or $(SEED),1) --minut
 fuzz: .venv/ready ; $(BIN)/python -m tests.fuzz --seed $(or $(SEED),1) --count $(or $(COUNT),100000)
 churn: .venv/ready ; $(BIN)/python -m tests.churn --seed $(or $(SEED),1) --seconds $(or $(SECONDS),60) --clients $(or $(CLIENTS),300)
 hostile: .venv/ready ; $(BIN)/python -m tests.hostile --seed $(or $(SEED),1) --minutes $(or $(MINUTES),2)
-lock: ; $(PYTHON) -m venv --clear .venv && $(BIN)/pip install -q -e '.[dev]' && $(BIN)/pip freeze --exclude-editable > constraints.txt
+# What is installed, with hashes. `lock` keeps the versions that fit pyproject.toml, `upgrade` takes the newest.
+lock: .venv/ready
+	$(COMPILE) --all-extras --group build pyproject.toml --output-file constraints.txt
+	$(COMPILE) --extra parquet --constraint constraints.txt pyproject.toml --output-file requirements.txt
+	$(COMPILE) --group build --constraint constraints.txt --output-file requirements-build.txt
+	$(COMPILE) $(PROGRAMS).in --output-file $(PROGRAMS).txt
+upgrade: UPGRADE = --upgrade
+upgrade: lock
+digests: ; deploy/pin-images     # of the images in Dockerfile and docker-compose.yml; asks their registries

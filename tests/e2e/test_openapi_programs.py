@@ -90,7 +90,8 @@ async def python_programs(folder: Path) -> Path:
     await runs(sys.executable, "-m", "venv", f"{folder}", cwd=ROOT)
     programs = folder / "bin"
     requirements = f"{_FILES / 'requirements.txt'}"
-    install = ("-m", "pip", "install", "--quiet", "--requirement", requirements)
+    options = ("--quiet", "--require-hashes", "--requirement", requirements)
+    install = ("-m", "pip", "install", *options)
     code, said = await run(f"{programs / 'python'}", *install, cwd=ROOT)
     if code:
         pytest.skip(f"needs PyPI: {said[-300:]}")

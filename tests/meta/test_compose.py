@@ -215,7 +215,7 @@ def advertised(redpanda: Mapping[str, Any]) -> list[str]:
 
 def test_tests_run_against_the_same_broker() -> None:
     redpanda = DEPLOYED["here"]["redpanda"]
-    assert redpanda["image"] == broker._REDPANDA_IMAGE
+    assert redpanda["image"] == broker.redpanda_image()
     assert f"external://localhost:{EXTERNAL_PORT}" in advertised(redpanda)
     assert redpanda["ports"] == [f"127.0.0.1:{EXTERNAL_PORT}:{EXTERNAL_PORT}"]
     script = (ROOT / "deploy" / "with-broker").read_text(encoding="utf-8")
@@ -254,11 +254,14 @@ def test_the_image_is_built_from_all_that_the_distribution_holds() -> None:
     needed = {*wheel["packages"], PROJECT["project"]["readme"], "pyproject.toml"}
     lines = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
     let_in = {line.removeprefix("!") for line in lines if line.startswith("!")}
-    assert let_in == {*needed, "constraints.txt"}
+    assert let_in == {*needed, "requirements.txt", "requirements-build.txt"}
 
 
 def test_the_image_has_a_python_that_the_project_supports() -> None:
     text = (ROOT / "Dockerfile").read_text(encoding="utf-8")
-    found = re.search(r"^ARG PYTHON=python:(3\.\d+)\.\d+-slim-\w+$", text, re.MULTILINE)
+    pattern = (
+        r"^ARG PYTHON_IMAGE=python:(3\.\d+)\.\d+-slim-\w+(?:@sha256:[0-9a-f]{64})?$"
+    )
+    found = re.search(pattern, text, re.MULTILINE)
     assert found
     assert found[1] == PROJECT["project"]["requires-python"].removeprefix(">=")

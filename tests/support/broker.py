@@ -7,6 +7,7 @@ container where a Docker engine answers; Apache Kafka from Maven's artifacts whe
 
 import asyncio
 import contextlib
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,13 +15,20 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from tests.support.broker_choice import given_address, has_docker, has_maven
+from tests.support.compose_file import services
 from tests.support.kafka_from_maven import MavenKafka, artifacts
 
-_REDPANDA_IMAGE = "docker.redpanda.com/redpandadata/redpanda:v25.3.6"
 _HOW = (
     "needs a Kafka-compatible broker: set KAFKA_BOOTSTRAP=host:port, or start Docker, "
     "or install Java 17+ and Maven"
 )
+
+
+def redpanda_image() -> str:
+    """Return the image of the broker that docker-compose.yml runs."""
+    variables = os.environ  # noqa: TID251 - Compose reads it as well
+    deployed = services("docker-compose.yml", variables=variables)
+    return str(deployed["redpanda"]["image"])
 
 
 @contextlib.contextmanager
@@ -30,7 +38,7 @@ def redpanda() -> Iterator[str]:
         RedpandaContainer,
     )
 
-    with RedpandaContainer(_REDPANDA_IMAGE) as container:
+    with RedpandaContainer(redpanda_image()) as container:
         yield str(container.get_bootstrap_server())
 
 
