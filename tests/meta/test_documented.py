@@ -111,6 +111,13 @@ def _anchors(page: Path) -> set[str]:
     return {text.strip().replace(" ", "-") for text in texts}
 
 
+def test_each_decision_record_has_a_number_of_its_own() -> None:
+    records = sorted(page.name for page in PAGES if page.parent.name == "decisions")
+    assert [name[:5] for name in records] == [
+        f"{number:04}-" for number in range(1, len(records) + 1)
+    ]
+
+
 def test_the_readme_names_every_page_of_the_documentation() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     pages = [page.as_posix() for page in PAGES if page.parent == Path("docs")]
