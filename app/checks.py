@@ -362,7 +362,8 @@ _STATUS_ADVICE = {
     403: "access is refused; check the key and whether this address is blocked",
     404: "nothing there; correct the URL of this upstream",
     405: "nothing to read there; correct the URL of this upstream",
-    410: "this endpoint is gone for good; try STACKS_FEED_ACCOUNTS_API=v3",
+    410: "this endpoint is gone; another generation is read meanwhile. If it stays so, "
+    "set STACKS_FEED_ACCOUNTS_API to another one",
     429: "rate-limited; wait, get a key, or lower STACKS_FEED_HIRO_PER_MINUTE",
 }
 

@@ -213,7 +213,8 @@ class Ingest(BaseModel):
     )
     accounts_api: Literal["v1", "v2", "v3"] = Field(
         "v1",
-        description="Generation of Hiro's balances; v1 alone has what was sent and received",
+        description="Generation of Hiro's balances to read, another one only while this is gone "
+        "(410); v1 alone has what was sent and received",
     )
     push: bool = Field(default=True, description="Listen to Hiro's push for hints")
     push_connections: Number = Field(

@@ -51,8 +51,8 @@ class PushConfig:
 class IngestConfig:
     """Everything ingest must be told.
 
-    ``generation`` is Hiro's balance API to begin with (1, 2 or 3): a 410 moves on to the
-    next. Only 1 has totals sent and received. ``readers`` bounds the readings in
+    ``generation`` is Hiro's balance API to read (1, 2 or 3); another one is read while it
+    is gone (410). Only 1 has totals sent and received. ``readers`` bounds the readings in
     flight, ``buffer_records`` what may wait for the log. No source is called silent before
     ``silence_floor_s``. ``on_step`` is told each step of the work.
     """

@@ -132,6 +132,11 @@ BREAKER_OPEN = _INGEST.gauge(
     ("source",),
     alert="1 for more than a few minutes",
 )
+BALANCE_API = _INGEST.gauge(
+    "stacks_feed_balance_api",
+    "Generation of Hiro's balance API that is read: another than `STACKS_FEED_ACCOUNTS_API` "
+    "while that one is gone (410)",
+)
 SOURCE_LAST_SUCCESS = _INGEST.gauge(
     "stacks_feed_source_last_success_timestamp_seconds",
     "When a source last gave a usable answer, in seconds since 1970; none before the first",

@@ -1,12 +1,14 @@
-"""Whole accounts from Hiro, in whichever generation of its API still answers."""
+"""Whole accounts from Hiro, in whichever generation of its API answers."""
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import sha256
 from urllib.parse import quote
 
+from ingest.core.balance_apis import BalanceApis
 from ingest.core.normalize.accounts import (
     Account,
     Chosen,
@@ -21,14 +23,27 @@ from ingest.core.normalize.accounts import (
     stx_balance,
 )
 from ingest.core.normalize.body import MAX_ROWS, Unusable
-from ingest.sources.client import Answer, Ask, SourceGone, UpstreamClient
+from ingest.sources.client import (
+    Answer,
+    Ask,
+    SourceDown,
+    SourceGone,
+    UpstreamClient,
+)
+from runtime.metrics import BALANCE_API
 from schemas.balances import AccountConfirmed, AccountRead
 from schemas.base import MAX_RECORD_BYTES, encode
 from schemas.ids import Network, UserId
 
 _logger = logging.getLogger("ingest.accounts")
 SOURCE = "hiro"
-NEWEST_GENERATION = 3
+_PATHS = {
+    1: "/extended/v1/address/{user}/balances",
+    2: "/extended/v2/addresses/{user}/balances",
+    3: "/extended/v3/principals/{user}/balances",
+}
+# The generation whose pages follow one another by a cursor.
+_BY_CURSOR = 3
 # The largest page they give; and no account has that many pages.
 _PAGE_ROWS = 200
 _MAX_PAGES = 100
@@ -93,7 +108,8 @@ class Accounts:
     ) -> None:
         self._client, self._network, self._chosen = client, network, chosen
         self._max_kept_rows, self._kept_rows = max_kept_rows, 0
-        self.generation = generation
+        self._apis = BalanceApis(generation)
+        BALANCE_API.set(generation)
         self._rewrite_after_ms = round(rewrite_after_s * 1000)
         self._kept: dict[UserId, Kept] = {}
         self._doubtful: dict[UserId, AccountDoubtful] = {}
@@ -106,18 +122,34 @@ class Accounts:
         ``SourceDown``: then there is no reading, and nothing is known of the account, least
         of all that it is empty.
         """
+        trial = self._trial()
+        if trial is not None:
+            # Should it fail, the user is read as all others are.
+            with suppress(SourceDown):
+                return await self._read(user, trial, full=full, is_trial=True)
         told_gone: int | None = None
         while True:
             generation = self.generation
+            has_successor = self._apis.has_successor(generation)
             try:
                 return await self._read(user, generation, full=full)
             except SourceGone:
-                if generation == NEWEST_GENERATION:
+                # A single 410 may be a slip: it is asked again, if not for nothing.
+                if told_gone == generation or not has_successor:
+                    self._note_gone(generation)
+                if not has_successor:
                     raise
-                # There is no way back, so a single 410 may be a slip: it is asked again.
-                if told_gone == generation:
-                    self._move_on(generation)
                 told_gone = generation
+            except SourceDown as error:
+                if self._apis.are_all_gone and error.asked:
+                    # Another one may be back, so it is asked next.
+                    self._note_gone(generation)
+                raise
+
+    @property
+    def generation(self) -> int:
+        """The generation of the API that is read now."""
+        return self._apis.in_use
 
     def remember(self, seen: AccountSeen) -> None:
         """The log has this reading: later ones may confirm it.
@@ -150,26 +182,42 @@ class Accounts:
         dropped = self._kept.pop(user, None)
         self._kept_rows -= dropped.account.rows if dropped else 0
 
-    def _move_on(self, gone: int) -> None:
-        # Several readings may meet the same 410; it moves us on once.
-        if self.generation == gone:
-            self.generation += 1
+    def _trial(self) -> int | None:
+        """Return a generation to try again instead of the one in use, if one is due."""
+        if self._client.left_alone_s(SOURCE) > 0:
+            return None
+        return self._apis.take_trial(now_s=self._client.monotonic_s())
+
+    def _note_gone(self, generation: int) -> None:
+        takes_over = self._apis.note_gone(generation, now_s=self._client.monotonic_s())
+        BALANCE_API.set(self.generation)
+        if takes_over:
             _logger.warning(
                 "balance API switched off, using the next generation",
-                extra={"gone": gone, "next": self.generation},
+                extra={"gone": generation, "next": self.generation},
+            )
+
+    def _note_answer(self, generation: int) -> None:
+        if self._apis.note_answer(generation, now_s=self._client.monotonic_s()):
+            BALANCE_API.set(self.generation)
+            _logger.warning(
+                "balance API answers again",
+                extra={"back": generation, "in_use": self.generation},
             )
 
     async def _read(
-        self, user: UserId, generation: int, *, full: bool
+        self, user: UserId, generation: int, *, full: bool, is_trial: bool = False
     ) -> AccountSeen | AccountDoubtful:
         kept, forgotten = self._kept.get(user), self._forgotten
         if kept is not None and kept.generation != generation:
             kept = None
+        ask = self._ask(user, generation, is_trial=is_trial)
         if generation == 1:
             etag = kept.etag if kept and not full else None
-            answer = await self._v1(user, etag)
+            answer = await self._v1(ask, etag)
         else:
-            answer = await self._paged(user, generation)
+            answer = await self._paged(ask, generation)
+        self._note_answer(generation)
         doubtful = self._doubted(user, answer.said, kept)
         if doubtful is not None:
             self._client.confirm(SOURCE)
@@ -179,35 +227,31 @@ class Accounts:
         self._client.confirm(SOURCE)
         return replace(seen, forgotten=forgotten)
 
-    async def _v1(self, user: UserId, etag: str | None) -> Answer[Account]:
+    def _ask(self, user: UserId, generation: int, *, is_trial: bool) -> Ask:
+        """Return the request for a user's balances that all others are made of."""
+        return Ask(
+            SOURCE,
+            _PATHS[generation].format(user=quote(user)),
+            subject=user,
+            is_part=True,
+            has_successor=self._apis.has_successor(generation),
+            may_be_missing=generation != self._apis.chosen,
+            is_trial=is_trial,
+        )
+
+    async def _v1(self, ask: Ask, etag: str | None) -> Answer[Account]:
         headers = {"if-none-match": etag} if etag else {}
         parse = partial(account_v1, network=self._network, chosen=self._chosen)
-        path = f"/extended/v1/address/{quote(user)}/balances"
         params = {"unanchored": "true"}
-        ask = Ask(
-            SOURCE,
-            path,
-            params=params,
-            headers=headers,
-            subject=user,
-            is_part=True,
-            has_successor=True,
+        return await self._client.ask(
+            replace(ask, params=params, headers=headers), parse
         )
-        return await self._client.ask(ask, parse)
 
-    async def _paged(self, user: UserId, generation: int) -> Answer[Account]:
+    async def _paged(self, ask: Ask, generation: int) -> Answer[Account]:
         """Read STX and every page: a whole account or none."""
-        root = {2: "/extended/v2/addresses", 3: "/extended/v3/principals"}[generation]
-        base = f"{root}/{quote(user)}/balances"
-        ask = Ask(
-            SOURCE,
-            f"{base}/stx",
-            subject=user,
-            is_part=True,
-            has_successor=generation < NEWEST_GENERATION,
-        )
-        stx = await self._client.ask(ask, stx_balance)
-        pages = await self._pages(replace(ask, path=f"{base}/ft"), generation)
+        first = replace(ask, path=f"{ask.path}/stx")
+        stx = await self._client.ask(first, stx_balance)
+        pages = await self._pages(replace(ask, path=f"{ask.path}/ft"), generation)
         put_together = partial(
             account_of_pages,
             stx.said or "",
@@ -225,7 +269,7 @@ class Accounts:
         )
         while len(pages) < _MAX_PAGES:
             where = {"cursor": cursor} if cursor else {"offset": str(rows)}
-            if generation == NEWEST_GENERATION and not cursor:
+            if generation == _BY_CURSOR and not cursor:
                 where = {}
             params = {"limit": str(_PAGE_ROWS), **where}
             asked = replace(ask, params=params)
@@ -234,7 +278,7 @@ class Accounts:
                 break
             pages.append(page)
             rows, cursor = rows + len(page.rows), page.next_cursor
-            more = cursor if generation == NEWEST_GENERATION else rows < page.total
+            more = cursor if generation == _BY_CURSOR else rows < page.total
             if not (more and page.rows) or rows > MAX_ROWS:
                 break
         return pages

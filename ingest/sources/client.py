@@ -70,7 +70,7 @@ class SourceDown(Exception):
 
 
 class SourceGone(SourceDown):
-    """The endpoint was switched off for good (410): use another generation of it."""
+    """The endpoint was switched off (410): use another generation of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,11 @@ class Ask:
 
     ``is_part`` marks one of several requests that make a reading: a good answer to it does
     not count as one of the source until ``UpstreamClient.confirm``. ``has_successor`` says
-    that a 410 is no failure, for another endpoint takes over.
+    that a 410 is no failure, for another endpoint takes over. ``may_be_missing`` marks an
+    endpoint that we were not told to use: a 404 or 405 says the same of it as a 410.
+
+    ``is_trial`` marks a request to an endpoint that was gone, while another one is in use:
+    it is sent once, and no failure of it is one of the source.
     """
 
     source: str
@@ -94,6 +98,8 @@ class Ask:
     subject: str | None = None
     is_part: bool = False
     has_successor: bool = False
+    may_be_missing: bool = False
+    is_trial: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +125,7 @@ class _Raw:
 class _Trouble(Exception):
     """One attempt failed; ``again`` tells whether another may help.
 
-    ``is_gone`` tells of a 410, ``declined`` that the answer declines what was asked.
+    ``declined`` tells that the answer declines what was asked.
     """
 
     def __init__(
@@ -133,11 +139,20 @@ class _Trouble(Exception):
         super().__init__(failure.why)
         self.failure, self.outcome = failure, outcome
         self.again, self.declined = again, declined
-        self.is_gone = outcome == Verdict.GONE.value
 
     @property
     def why(self) -> str:
         return self.failure.why
+
+    def is_gone(self, ask: Ask) -> bool:
+        """Tell whether the answer says that the endpoint is gone."""
+        if self.outcome == Verdict.GONE.value:
+            return True
+        return ask.may_be_missing and self.failure.cause is Cause.MISSING
+
+    def costs_nothing(self, ask: Ask) -> bool:
+        """Tell whether another endpoint of the source is there to answer instead."""
+        return ask.is_trial or (ask.has_successor and self.is_gone(ask))
 
 
 class UpstreamClient:
@@ -188,6 +203,10 @@ class UpstreamClient:
         """Requests a second that the settings allow in the long run."""
         return self._budget.setting.rate_s
 
+    def monotonic_s(self) -> float:
+        """Return the time by the clock that all waits go by."""
+        return self._clock.monotonic_s()
+
     def need(self, source: str, rate_s: float) -> None:
         """Take how many requests a second a source needs to keep to its interval."""
         if self._needs.get(source) != rate_s:
@@ -221,12 +240,13 @@ class UpstreamClient:
         was gets a single request, whoever asks, before all others may go out again.
         """
         source = ask.source
+        attempts = 1 if ask.is_trial else self._upstream.attempts
         if self.left_alone_s(source) > 0:
             REQUESTS.labels(source, "breaker").inc()
             why = "left alone after repeated failures"
             raise SourceDown(source, why=why, asked=False)
         if not budgets.is_tripped(self._breaker(source)):
-            return await self._ask(ask, parse, attempts=self._upstream.attempts)
+            return await self._ask(ask, parse, attempts=attempts)
         self._probed.add(source)
         try:
             return await self._ask(ask, parse, attempts=1)
@@ -242,10 +262,8 @@ class UpstreamClient:
         try:
             answer = await self._attempts(ask, parse, attempts=attempts)
         except _Trouble as trouble:
-            if trouble.is_gone and ask.has_successor:
-                raise SourceGone(ask.source, why=trouble.why) from trouble
             self._failed(ask, trouble)
-            down = SourceGone if trouble.is_gone else SourceDown
+            down = SourceGone if trouble.is_gone(ask) else SourceDown
             declined = trouble.declined and ask.subject is not None
             raise down(ask.source, why=trouble.why, declined=declined) from trouble
         if not ask.is_part:
@@ -258,7 +276,12 @@ class UpstreamClient:
         self._watch.answered(source)
 
     def reject(
-        self, source: str, why: str, *, subject: str | None = None
+        self,
+        source: str,
+        why: str,
+        *,
+        subject: str | None = None,
+        is_trial: bool = False,
     ) -> SourceDown:
         """Count a reading that is of no use though each answer was sound by itself.
 
@@ -267,7 +290,7 @@ class UpstreamClient:
         REQUESTS.labels(source, "unusable").inc()
         UPSTREAM_REJECTS.labels(source).inc()
         trouble = _Trouble(Failure(why, Cause.UNUSABLE), outcome="unusable")
-        ask = Ask(source, "", subject=subject)
+        ask = Ask(source, "", subject=subject, is_trial=is_trial)
         self._tell(ask, trouble)
         self._failed(ask, trouble)
         return SourceDown(source, why=why)
@@ -287,7 +310,9 @@ class UpstreamClient:
         """
         found = guarded(ask.source, make)
         if isinstance(found, Unusable):
-            raise self.reject(ask.source, found.why, subject=ask.subject)
+            raise self.reject(
+                ask.source, found.why, subject=ask.subject, is_trial=ask.is_trial
+            )
         return found
 
     async def _attempts(
@@ -311,7 +336,7 @@ class UpstreamClient:
 
     def _tell(self, ask: Ask, trouble: _Trouble) -> None:
         """Tell whoever watches the source that this was no usable answer."""
-        if trouble.is_gone and ask.has_successor:
+        if trouble.costs_nothing(ask):
             return
         if trouble.declined and ask.subject is not None:
             self._watch.refused(ask.source, ask.subject, trouble.failure)
@@ -501,7 +526,7 @@ class UpstreamClient:
 
     def _failed(self, ask: Ask, trouble: _Trouble) -> None:
         source = ask.source
-        if not self._is_about_source(ask, trouble):
+        if trouble.costs_nothing(ask) or not self._is_about_source(ask, trouble):
             return
         now_s = self._clock.monotonic_s()
         after = budgets.failed(self._breaker(source), now_s=now_s, draw=self._draw())

@@ -11,7 +11,9 @@ from random import Random
 import httpx
 
 from ingest.config import PRICE_SOURCES, Upstream
+from ingest.core.backoff import retry_after_s
 from ingest.core.budget import Limits
+from ingest.core.headers import headers_of
 from ingest.core.history import Observation, Past, past_of
 from ingest.core.normalize.push import frame
 from ingest.sources.accounts import Accounts, AccountSeen
@@ -25,7 +27,7 @@ from tests.hostile.answers import End, Hostile, dead, good, odd, push_frames
 from tests.support.foreign import ALFA, BETA, USER
 
 MAIN = Network.MAINNET
-# No answer holds up one reading for longer: three tries, and a minute of each 429.
+# Nothing holds up one reading for longer, but a wait that a 429 asks for in so many words.
 LONGEST_READING_S = 600.0
 # After the last odd answer every source is read again within this.
 BACK_WITHIN_S = 300.0
@@ -74,9 +76,12 @@ class HostileTransport(httpx.AsyncBaseTransport):
     """Answers every request with what the generator draws, or as it should be."""
 
     random: Random
+    clock: VirtualClock
     hostile: bool = True
     served: "Counter[str]" = field(default_factory=Counter)
     cookies: int = 0
+    # Until when answers asked to wait, with the tenth that may be added to it.
+    wait_until_s: float = 0.0
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         path = request.url.path
@@ -90,9 +95,15 @@ class HostileTransport(httpx.AsyncBaseTransport):
             (name.encode(), value.encode("latin-1", errors="replace"))
             for name, value in answer.headers
         ]
-        return httpx.Response(
+        response = httpx.Response(
             answer.status, headers=headers, stream=_Chunks(answer, error)
         )
+        if answer.status == httpx.codes.TOO_MANY_REQUESTS:
+            said = headers_of(response.headers.raw)
+            wait_s = 1.1 * retry_after_s(said, now_ms=self.clock.now_ms())
+            until_s = self.clock.elapsed_s + wait_s
+            self.wait_until_s = max(self.wait_until_s, until_s)
+        return response
 
     def _drawn(self, path: str) -> Hostile:
         if not self.hostile:
@@ -175,17 +186,17 @@ async def _prices(source: PriceSource) -> list[Past]:
 async def run(seed: int, mutations: int) -> Trial:
     """Read from hostile upstreams until so many answers were served; then from good ones."""
     random, clock, trial = Random(seed), VirtualClock(), Trial()
-    transport = HostileTransport(random)
+    transport = HostileTransport(random, clock)
     async with _client("hostile", clock, transport, random) as client:
         readers = _readers(client)
         while transport.served.total() < mutations:
             name = random.choice(list(readers))
-            await _read(name, readers[name], clock, trial)
+            await _read(name, readers[name], transport, trial)
             _read_frames(random)
             clock.elapsed_s += random.choice([0.1, 1.0, 30.0])
         transport.hostile = False
         for name, read in readers.items():
-            await _comes_back(name, read, clock, trial)
+            await _comes_back(name, read, transport, trial)
     if transport.cookies:
         trial.flaws.append(f"{transport.cookies} requests carried a cookie")
     trial.served = transport.served
@@ -198,14 +209,17 @@ def _read_frames(random: Random) -> None:
             frame(content)
 
 
-async def _read(name: str, read: _Reader, clock: VirtualClock, trial: Trial) -> bool:
+async def _read(
+    name: str, read: _Reader, transport: HostileTransport, trial: Trial
+) -> bool:
+    clock = transport.clock
     began_s = clock.elapsed_s
     try:
         await read()
         outcome = "read"
     except SourceDown as error:
         outcome = "down" if error.asked else "left alone"
-    lasted_s = clock.elapsed_s - began_s
+    lasted_s = clock.elapsed_s - max(began_s, transport.wait_until_s)
     if lasted_s > LONGEST_READING_S:
         trial.flaws.append(f"{name}: one reading took {lasted_s:.0f} s")
     trial.outcomes[outcome] += 1
@@ -213,10 +227,11 @@ async def _read(name: str, read: _Reader, clock: VirtualClock, trial: Trial) -> 
 
 
 async def _comes_back(
-    name: str, read: _Reader, clock: VirtualClock, trial: Trial
+    name: str, read: _Reader, transport: HostileTransport, trial: Trial
 ) -> None:
+    clock = transport.clock
     began_s = clock.elapsed_s
-    while not await _read(name, read, clock, trial):
+    while not await _read(name, read, transport, trial):
         if clock.elapsed_s - began_s > BACK_WITHIN_S:
             trial.flaws.append(f"{name}: good answers are not read")
             return

@@ -28,6 +28,10 @@ class Reading:
     user: UserId
     world: World
 
+    def choose(self, generation: int) -> None:
+        """Read by another generation from now on."""
+        self.accounts = accounts_of(self.client, generation=generation)
+
     async def whole(self, *, full: bool = True) -> AccountRead:
         seen = await self.read(full=full)
         assert isinstance(seen.observation, AccountRead)
@@ -47,6 +51,23 @@ class Reading:
         )
 
 
+def accounts_of(
+    client: UpstreamClient,
+    *,
+    generation: int = 1,
+    rewrite_after_s: float = 1e9,
+    max_kept_rows: int = 1_000,
+) -> Accounts:
+    return Accounts(
+        client,
+        network=Network.MAINNET,
+        chosen=lambda _: None,
+        generation=generation,
+        rewrite_after_s=rewrite_after_s,
+        max_kept_rows=max_kept_rows,
+    )
+
+
 @asynccontextmanager
 async def reading(
     *,
@@ -60,10 +81,8 @@ async def reading(
         admin_of(simulator) as admin,
         client_of(simulator, "hiro") as client,
     ):
-        accounts = Accounts(
+        accounts = accounts_of(
             client,
-            network=Network.MAINNET,
-            chosen=lambda _: None,
             generation=generation,
             rewrite_after_s=rewrite_after_s,
             max_kept_rows=max_kept_rows,
@@ -87,7 +106,7 @@ async def test_all_generations_read_the_same_account() -> None:
         await one.set("stx", 2**60 + 1)
         read = {}
         for generation in (1, 2, 3):
-            one.accounts.generation = generation
+            one.choose(generation)
             read[generation] = await one.whole()
         assert spendable(read[1]) == spendable(read[2]) == spendable(read[3])
         assert held(read[1])[".stx"] == str(2**60 + 1)
@@ -141,7 +160,8 @@ async def test_a_304_costs_no_body_and_a_full_reading_asks_for_one() -> None:
         first = await one.read()
         assert first.kept.etag is not None
         await one.read(full=False)
-        unchanged = await one.accounts._v1(one.user, first.kept.etag)
+        ask = one.accounts._ask(one.user, 1, is_trial=False)
+        unchanged = await one.accounts._v1(ask, first.kept.etag)
         assert unchanged.said is None
 
 

@@ -28,6 +28,16 @@ PER_MINUTE = 120
 INTERVAL_S = 300.0
 
 
+# By generation and by the last part of the path.
+_BODIES: dict[tuple[int, str], dict[str, object]] = {
+    (1, "balances"): {"stx": {"balance": "7"}, "fungible_tokens": {}},
+    (2, "stx"): {"balance": "7"},
+    (2, "ft"): {"limit": 200, "offset": 0, "total": 0, "results": []},
+    (3, "stx"): {"balance": "7"},
+    (3, "ft"): {"total": 0, "results": [], "cursor": {"next": None}},
+}
+
+
 @dataclass
 class Hiro:
     """A whole upstream in one function: no socket, so no time but the test's passes."""
@@ -36,18 +46,24 @@ class Hiro:
     down: bool = False
     # Whose account it cannot read.
     broken: UserId | None = None
-    # When each request came, in seconds, and for whom.
+    # What each generation of balances is answered with instead of an account.
+    refused: dict[int, int] = field(default_factory=dict)
+    # When each request came, in seconds, and for whom; and to which generation.
     asked: list[tuple[float, UserId]] = field(default_factory=list)
+    generations: list[int] = field(default_factory=list)
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
-        user = UserId(request.url.path.split("/")[4])
-        self.asked.append((self.clock.monotonic_s(), user))
+        _, _, version, _, user, *rest = request.url.path.split("/")
+        generation = int(version.removeprefix("v"))
+        self.asked.append((self.clock.monotonic_s(), UserId(user)))
+        self.generations.append(generation)
         if user == self.broken:
             return httpx.Response(500)
         if self.down:
             raise httpx.ConnectError("nobody there", request=request)
-        body = {"stx": {"balance": "7"}, "fungible_tokens": {}}
-        return httpx.Response(200, content=orjson.dumps(body))
+        if generation in self.refused:
+            return httpx.Response(self.refused[generation])
+        return httpx.Response(200, content=orjson.dumps(_BODIES[generation, rest[-1]]))
 
     def busiest_minute(self, start: int = 0) -> int:
         """Return how many requests came within a minute at most."""
@@ -66,6 +82,7 @@ class Outage:
     hiro: Hiro
     client: UpstreamClient
     readings: Readings
+    accounts: Accounts
     seen: Seen
     writer: Writer
 
@@ -84,7 +101,9 @@ class Outage:
 
 
 @asynccontextmanager
-async def outage(folder: Path, users: Sequence[UserId]) -> AsyncIterator[Outage]:
+async def outage(
+    folder: Path, users: Sequence[UserId], *, generation: int = 1
+) -> AsyncIterator[Outage]:
     """Poll users every five minutes, two requests a second at most."""
     clock = ManualClock()
     hiro = Hiro(clock)
@@ -104,13 +123,20 @@ async def outage(folder: Path, users: Sequence[UserId]) -> AsyncIterator[Outage]
             moments=tools.moments,
             draw=half,
         )
-        readings = readings_of(client, tools)
+        accounts = accounts_of(client, generation=generation)
+        readings = Readings(
+            Schedule(Pace(interval_s=INTERVAL_S)),
+            accounts=accounts,
+            client=client,
+            registry=Registry(),
+            tools=tools,
+        )
         readings.watch(list(users))
         tasks = [
             group.create_task(writer.run()),
             group.create_task(readings.run(readers=8)),
         ]
-        yield Outage(clock, hiro, client, readings, Seen(log), writer)
+        yield Outage(clock, hiro, client, readings, accounts, Seen(log), writer)
         for task in tasks:
             task.cancel()
 
@@ -119,19 +145,11 @@ def half() -> float:
     return 0.5
 
 
-def readings_of(client: UpstreamClient, tools: Tools) -> Readings:
-    registry = Registry()
-    accounts = Accounts(
+def accounts_of(client: UpstreamClient, *, generation: int) -> Accounts:
+    return Accounts(
         client,
         network=Network.MAINNET,
-        chosen=registry.chosen_asset,
-        generation=1,
+        chosen=lambda _: None,
+        generation=generation,
         rewrite_after_s=86_400.0,
-    )
-    return Readings(
-        Schedule(Pace(interval_s=INTERVAL_S)),
-        accounts=accounts,
-        client=client,
-        registry=registry,
-        tools=tools,
     )
