@@ -101,6 +101,13 @@ _REBUILD = (
 )
 
 
+def _add_backup(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "copy", metavar="COPY", help="the file to write; must not exist"
+    )
+    _add_log(parser)
+
+
 def _add_restore(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("copy", metavar="COPY", help="the file to put in place")
     _add_log(parser)
@@ -217,6 +224,12 @@ COMMANDS = (
     Command("edge", "serve the values to clients", _SERVICE, _add_edge),
     Command("simulator", "stand in for the upstreams", _SERVICE, _add_service),
     Command("topics", "create or show the topics", "app.commands.topics", _add_topics),
+    Command(
+        "backup",
+        "copy a SQLite log while services use it",
+        "app.commands.backup",
+        _add_backup,
+    ),
     Command(
         "restore",
         "put a copy of a SQLite log in its place",

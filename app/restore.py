@@ -44,7 +44,7 @@ def restore_copy(settings: Settings, copy: Path, *, clock: Clock) -> RestoredCop
         raise OperatorError(f"there is no copy at {copy}")
     path = place.path
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _folder_beside(path) as folder:
+    with folder_beside(path) as folder:
         new = folder / path.name
         identity = _checked_copy(settings, copy, new, clock)
         _check_same(path, identity, clock)
@@ -61,7 +61,7 @@ def _checked_copy(
     from eventlog.sqlite import copy_checked  # noqa: PLC0415 - only where a file is used
 
     copy_checked(copy, new)
-    identity, wanted = _identity_at(new, clock), wanted_log(settings)
+    identity, wanted = identity_at(new, clock), wanted_log(settings)
     if identity is None:
         raise OperatorError(f"the copy at {copy} has no identity: it holds no log yet")
     check_identity(
@@ -87,7 +87,7 @@ def _replace(path: Path, new: Path, clock: Clock) -> Path | None:
 
 
 @contextmanager
-def _folder_beside(path: Path) -> Iterator[Path]:
+def folder_beside(path: Path) -> Iterator[Path]:
     """Make a folder on the same file system, from which a file can be moved at once."""
     folder = Path(mkdtemp(prefix=f".{path.name}-", dir=path.parent))
     try:
@@ -96,7 +96,8 @@ def _folder_beside(path: Path) -> Iterator[Path]:
         shutil.rmtree(folder)
 
 
-def _identity_at(path: Path, clock: Clock) -> LogIdentity | None:
+def identity_at(path: Path, clock: Clock) -> LogIdentity | None:
+    """Return the identity of the log in a file; ``None`` where none was written yet."""
     from eventlog.sqlite import SqliteConfig, open_sqlite  # noqa: PLC0415 - only where a file is used
 
     async def read() -> LogIdentity | None:
@@ -109,7 +110,7 @@ def _identity_at(path: Path, clock: Clock) -> LogIdentity | None:
 def _check_same(path: Path, identity: LogIdentity, clock: Clock) -> None:
     """Raise ``OperatorError`` if another log is at ``path``; a damaged one is replaced."""
     try:
-        found = _identity_at(path, clock) if path.exists() else None
+        found = identity_at(path, clock) if path.exists() else None
     except (LogError, OperatorError):
         return
     if found is not None and found.id != identity.id:
