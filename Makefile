@@ -6,7 +6,7 @@ INSTALL := $(if $(shell command -v uv),uv pip install --python $(BIN)/python,$(B
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
     --custom-compile-command "make lock" $(UPGRADE)
 PROGRAMS := tests/data/openapi_programs/requirements
-.PHONY: up test covered fast check format types imports broker integration bench chaos fuzz churn hostile lock schemas settings metrics upgrade digests
+.PHONY: up test covered fast check format types imports broker integration bench chaos fuzz churn hostile restored lock schemas settings metrics upgrade digests
 .venv/ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	    echo "stacks-feed needs Python 3.11 or later, $(PYTHON) is $$($(PYTHON) --version 2>&1 || echo missing); try: make PYTHON=python3.11" >&2; exit 2; }
@@ -37,6 +37,7 @@ chaos: .venv/ready ; $(BIN)/python -m tests.chaos --seed $(or $(SEED),1) --minut
 fuzz: .venv/ready ; $(BIN)/python -m tests.fuzz --seed $(or $(SEED),1) --count $(or $(COUNT),100000)
 churn: .venv/ready ; $(BIN)/python -m tests.churn --seed $(or $(SEED),1) --seconds $(or $(SECONDS),60) --clients $(or $(CLIENTS),300)
 hostile: .venv/ready ; $(BIN)/python -m tests.hostile --seed $(or $(SEED),1) --minutes $(or $(MINUTES),2)
+restored: .venv/ready ; $(BIN)/python -m tests.restored --minutes $(or $(MINUTES),2)
 # What is installed, with hashes. `lock` keeps the versions that fit pyproject.toml, `upgrade` takes the newest.
 lock: .venv/ready
 	$(COMPILE) --all-extras --group build pyproject.toml --output-file constraints.txt

@@ -4,7 +4,7 @@ import asyncio
 import json
 import socket
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,16 +80,23 @@ class EventStream:
             return (await self.reader.read()).decode()
 
 
+def streaming(
+    running: Serving, path: str = "/prices", **how: Any
+) -> AbstractAsyncContextManager[EventStream]:
+    """Open a stream of an edge as ``streaming_from`` does."""
+    return streaming_from(running.edge.port, path, **how)
+
+
 @asynccontextmanager
-async def streaming(
-    running: Serving,
-    path: str = "/prices",
+async def streaming_from(
+    port: int,
+    path: str,
     *,
     version: str = "1.1",
     headers: Mapping[str, str] | None = None,
     received_bytes: int | None = None,
 ) -> AsyncIterator[EventStream]:
-    """Open a stream and read the head of the answer.
+    """Open a stream at a port of this machine and read the head of the answer.
 
     ``received_bytes`` is what the system takes for a reader that does not read.
     """
@@ -97,8 +104,11 @@ async def streaming(
     raw.setblocking(False)
     if received_bytes is not None:
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, received_bytes)
-    address = "127.0.0.1", running.edge.port
-    await asyncio.get_running_loop().sock_connect(raw, address)
+    try:
+        await asyncio.get_running_loop().sock_connect(raw, ("127.0.0.1", port))
+    except OSError:
+        raw.close()
+        raise
     reader, writer = await asyncio.open_connection(sock=raw)
     said = {"Host": "x", "Accept": "text/event-stream", **(headers or {})}
     lines = [f"{name}: {value}\r\n" for name, value in said.items()]

@@ -84,7 +84,14 @@ class Relay:
         if self.target is None:
             writer.transport.abort()
             return
-        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self.target)
+        try:
+            far_reader, far_writer = await asyncio.open_connection(
+                "127.0.0.1", self.target
+            )
+        except OSError:
+            # Nobody listens there (yet).
+            writer.transport.abort()
+            return
         self._writers |= {writer, far_writer}
         async with asyncio.TaskGroup() as group:
             group.create_task(self._copy(reader, far_writer))

@@ -45,9 +45,14 @@ async def start(*arguments: str, cwd: Path, **settings: object) -> Process:
 
 
 async def run(*arguments: str, cwd: Path, **settings: object) -> Ended:
-    """Run ``stacks-feed`` to its end."""
+    """Run ``stacks-feed`` to its end, which must come soon."""
     process = await start(*arguments, cwd=cwd, **settings)
-    async with asyncio.timeout(LIMIT_S):
+    return await ended(process, limit_s=LIMIT_S)
+
+
+async def ended(process: Process, *, limit_s: float) -> Ended:
+    """Wait for the end of a process."""
+    async with asyncio.timeout(limit_s):
         out, err = await process.communicate()
     return Ended(process.returncode or 0, out.decode(), err.decode())
 
