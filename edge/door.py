@@ -24,6 +24,7 @@ from edge.core.addresses import (
     is_among,
 )
 from edge.core.limits import Census, Full
+from edge.core.origins import vary
 from edge.problems import SERVER, problem
 from runtime.metrics import OPEN_CONNECTIONS, REFUSED
 
@@ -31,7 +32,7 @@ _logger = logging.getLogger("edge.door")
 # Those turned away that may wait at a time to be told why; more are cut off. They may not
 # take the files that are kept for ourselves.
 _MOST_WAITING, _WAITING_SHARE = 256, 8
-_SERVER_ERROR = 500
+_SWITCHING_PROTOCOLS, _SERVER_ERROR = 101, 500
 # Files of our own: the log, its drivers, standard streams.
 _RESERVED_FILES = 512
 
@@ -96,6 +97,17 @@ class Door:
             self._census.leave(who)
         OPEN_CONNECTIONS.set(len(self._census))
 
+    def dress(self, request: web.BaseRequest, answer: web.StreamResponse) -> None:
+        """Give an answer the headers that all have, those for browsers among them."""
+        headers = answer.headers
+        headers[hdrs.SERVER] = SERVER
+        if answer.status == _SWITCHING_PROTOCOLS:
+            return
+        headers.setdefault("X-Content-Type-Options", "nosniff")
+        headers.update(self.origins.headers(*page_of(request)))
+        if self.origins.depends_on_origin:
+            headers[hdrs.VARY] = vary(headers.get(hdrs.VARY), on=hdrs.ORIGIN)
+
     @contextmanager
     def passing(self, request: web.Request) -> Iterator[tuple[str, Full | None]]:
         """Count a request while it lasts; yield whose it is, and why it is refused."""
@@ -120,6 +132,11 @@ class Door:
             yield who, None
         finally:
             self._passed_on.leave(who)
+
+
+def page_of(request: web.BaseRequest) -> tuple[str | None, str]:
+    """Return the origin that a request comes from, and the host that it names."""
+    return request.headers.get(hdrs.ORIGIN), request.headers.get(hdrs.HOST, "")
 
 
 class Connection(web.RequestHandler):
@@ -168,10 +185,8 @@ class Connection(web.RequestHandler):
             answer = problem(status, "bad-request", "this is not HTTP as it should be")
         else:
             answer = problem(status, "internal", "the edge failed; it is logged there")
-        # Without a head that could be read there is no origin to look at.
-        answer.headers.update(self._door.origins.headers(None, ""))
-        answer.headers[hdrs.SERVER] = SERVER
-        answer.headers["X-Content-Type-Options"] = "nosniff"
+        # A head that could not be read names no origin.
+        self._door.dress(request, answer)
         answer.force_close()
         return answer
 

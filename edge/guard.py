@@ -7,7 +7,7 @@ edge: starting, full, stopping, and when it refuses.
 """
 
 import hmac
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from math import ceil
 
 from aiohttp import hdrs, web
@@ -15,10 +15,9 @@ from aiohttp import hdrs, web
 from edge import sse
 from edge.core.limits import Full, Spending
 from edge.core.negotiation import prefers_events
-from edge.core.origins import vary
-from edge.door import Door
+from edge.door import Door, page_of
 from edge.parts import MADE_BYTES, MAY_REFRESH, WHO, Parts
-from edge.problems import SERVER, problem, too_soon
+from edge.problems import problem, too_soon
 from edge.sending import LongAnswer, sliced
 from edge.uploads import see_off, still_sends
 from runtime.metrics import REFUSED
@@ -37,8 +36,9 @@ _TOLD = {
     Full.ADDRESS: (429, "too many connections from your address"),
     Full.ALL: (503, "too many connections"),
 }
+# What aiohttp itself refuses is a bad request, but for these.
+_WORDS: Mapping[int, ErrorWord] = {404: "not-found", 405: "method-not-allowed"}
 _READING = frozenset((hdrs.METH_GET, hdrs.METH_HEAD))
-_SWITCHING_PROTOCOLS = 101
 
 
 class Guard:
@@ -67,14 +67,7 @@ class Guard:
 
     async def dress(self, request: web.Request, answer: web.StreamResponse) -> None:
         """Give an answer the headers that all have, just before it is sent."""
-        headers, origins = answer.headers, self._door.origins
-        headers[hdrs.SERVER] = SERVER
-        if answer.status == _SWITCHING_PROTOCOLS:
-            return
-        headers.setdefault("X-Content-Type-Options", "nosniff")
-        headers.update(origins.headers(*_page(request)))
-        if origins.depends_on_origin:
-            headers[hdrs.VARY] = vary(headers.get(hdrs.VARY), on=hdrs.ORIGIN)
+        self._door.dress(request, answer)
 
     async def _answer(
         self, request: web.Request, handler: _Handler, full: Full | None
@@ -123,7 +116,7 @@ class Guard:
             await see_off(request, answer, self._parts.clock)
 
     def _refused(self, request: web.Request) -> web.Response | None:
-        if is_upgrade(request) and not self._door.origins.admits(*_page(request)):
+        if is_upgrade(request) and not self._door.origins.admits(*page_of(request)):
             REFUSED.labels("origin").inc()
             return problem(403, "origin-not-allowed", "origin not allowed")
         asks_metrics = request.path == _METRICS and request.method in _READING
@@ -170,7 +163,8 @@ async def _serve(request: web.Request, handler: _Handler) -> web.StreamResponse:
     try:
         return await handler(request)
     except web.HTTPException as raised:  # aiohttp's own, as of a handshake that is none
-        return problem(raised.status, "bad-request", raised.text or raised.reason)
+        word = _WORDS.get(raised.status, "bad-request")
+        return problem(raised.status, word, raised.text or raised.reason)
 
 
 def _accepted(request: web.Request) -> str:
@@ -183,11 +177,6 @@ def _is_always_answered(request: web.Request) -> bool:
     Without an answer to its preflight a page could not read why it was turned away.
     """
     return request.method == hdrs.METH_OPTIONS or request.path in _ALWAYS
-
-
-def _page(request: web.Request) -> tuple[str | None, str]:
-    """Return the origin that a request comes from, and the host that it names."""
-    return request.headers.get(hdrs.ORIGIN), request.headers.get(hdrs.HOST, "")
 
 
 def unauthorized() -> web.Response:

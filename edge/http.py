@@ -34,7 +34,7 @@ _MOST_KINDS = 4_096
 
 def application(parts: Parts, guard: Guard) -> web.Application:
     """Return the whole of what the port answers."""
-    app = web.Application(middlewares=[guard.middleware()])
+    app = web.Application(middlewares=[guard.middleware(), _without_path])
     app.on_response_prepare.append(guard.dress)
     app.on_response_prepare.append(_count)
     app.add_routes(
@@ -47,6 +47,20 @@ def application(parts: Parts, guard: Guard) -> web.Application:
         ]
     )
     return app
+
+
+@web.middleware
+async def _without_path(request: web.Request, handler: _Handler) -> web.StreamResponse:
+    """Answer requests whose target is no path, which no route matches."""
+    if request.method == hdrs.METH_CONNECT:
+        allowed: dict[str, str] = {hdrs.ALLOW: METHODS}
+        answer = problem(405, "method-not-allowed", "this is no proxy", allowed)
+        # Whatever follows is no HTTP.
+        answer.force_close()
+        return answer
+    if request.path == "*":  # of OPTIONS: the parser refuses it of others
+        return _options(request, METHODS)
+    return await handler(request)
 
 
 def _told(parts: Parts) -> list[web.RouteDef]:

@@ -1,6 +1,7 @@
 """Pages of other origins: every answer can be read by those that may, in every state."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ from websockets.exceptions import InvalidStatus
 
 from edge.config import Access, Allowances
 from edge.service import running as running_edge
+from runtime.health import Health
 from schemas.log import World
 from tests.support.event_stream import Block, streaming
 from tests.support.held_log import HeldLog
@@ -260,10 +262,17 @@ async def test_one_rule_decides_about_answers_and_about_connections(
         assert b'"error":"origin-not-allowed"' in (refused.value.response.body or b"")
 
 
-async def test_even_what_is_no_http_is_answered_like_the_rest(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "head",
+    ["GET / HTTP/1.1\r\nno header", "GET * HTTP/1.1", "GET prices HTTP/1.1"],
+    ids=["no header", "all of the server", "no path"],
+)
+async def test_even_what_is_no_http_is_answered_like_the_rest(
+    tmp_path: Path, head: str
+) -> None:
     async with serving(tmp_path, origins=("*",)) as running:
         reader, writer = await asyncio.open_connection("127.0.0.1", running.edge.port)
-        writer.write(b"GET / HTTP/1.1\r\nno header\r\n\r\n")
+        writer.write(f"{head}\r\n\r\n".encode())
         async with asyncio.timeout(LONG_S):
             answer = (await reader.read()).decode().lower()
         writer.close()
@@ -276,6 +285,55 @@ async def test_even_what_is_no_http_is_answered_like_the_rest(tmp_path: Path) ->
         '"error":"bad-request"',
     ):
         assert line in answer
+
+
+@pytest.mark.parametrize(
+    ("origins", "allowed"), [((), None), (("*",), "*"), ((PAGE,), PAGE)]
+)
+async def test_a_failure_of_the_edge_itself_can_be_read_by_the_pages_that_may(
+    tmp_path: Path, origins: tuple[str, ...], allowed: str | None
+) -> None:
+    health = Health("edge")
+    # A bug: what is told of health must not raise.
+    health.tell("bug", lambda: 1 // 0)
+    opened = serving(tmp_path, origins=origins, health=health)
+    async with opened as running, running.http() as http:
+        answer = await http.get("/health/ready", headers=FROM_PAGE)
+    assert answer.status_code == 500
+    assert answer.json()["error"] == "internal"
+    assert answer.headers["connection"] == "close"
+    readable(answer, allowed=allowed)
+
+
+TARGETS = {
+    "all of the server": ("OPTIONS *", 204, None),
+    "a tunnel": ("CONNECT edge.example:443", 405, "method-not-allowed"),
+    "a tunnel to a path": ("CONNECT /prices", 405, "method-not-allowed"),
+    "a whole address": ("GET http://edge.example/prices", 200, None),
+    "a whole address of nothing": ("GET http://edge.example/no", 404, "not-found"),
+    "a method of others": ("PROPFIND /prices", 405, "method-not-allowed"),
+    "a method of others, of nothing": ("PROPFIND /nothing", 404, "not-found"),
+}
+
+
+@pytest.mark.parametrize(("target", "status", "error"), TARGETS.values(), ids=TARGETS)
+async def test_every_form_of_a_target_is_answered_with_its_own_status_and_word(
+    tmp_path: Path, target: str, status: int, error: str | None
+) -> None:
+    async with serving(tmp_path, origins=(PAGE,)) as running:
+        reader, writer = await asyncio.open_connection("127.0.0.1", running.edge.port)
+        head = f"Host: edge.example\r\nOrigin: {PAGE}\r\nConnection: close"
+        writer.write(f"{target} HTTP/1.1\r\n{head}\r\n\r\n".encode())
+        async with asyncio.timeout(LONG_S):
+            answer = (await reader.read()).decode()
+        writer.close()
+    head, _, body = answer.partition("\r\n\r\n")
+    assert head.startswith(f"HTTP/1.1 {status} ")
+    assert f"Access-Control-Allow-Origin: {PAGE}\r\n" in f"{head}\r\n"
+    if status in {204, 405}:
+        assert "\r\nAllow: GET, HEAD, POST, OPTIONS\r\n" in f"{head}\r\n"
+    if error is not None:
+        assert json.loads(body)["error"] == error
 
 
 async def test_a_handshake_that_is_none_is_told_as_json(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from eventlog.partition import partition_of
 from eventlog.port import Cleanup, Entry, EventLog, Partition, TopicSpec
 from eventlog.sqlite import SqliteConfig, open_sqlite
 from runtime.clock import SystemClock
+from runtime.health import Health
 from schemas.balances import Balance, MainnetPart, SubnetPart
 from schemas.base import encode
 from schemas.ids import STX, ContractId, Network, UserId
@@ -212,7 +213,11 @@ async def serving(
 
 @asynccontextmanager
 async def serving_from(
-    log: EventLog, *, drawn: float = 0.0, **settings: Any
+    log: EventLog,
+    *,
+    drawn: float = 0.0,
+    health: Health | None = None,
+    **settings: Any,
 ) -> AsyncIterator[Serving]:
     """Run an edge over a log and wait until it has read the table.
 
@@ -225,6 +230,7 @@ async def serving_from(
         partitions=PARTITIONS,
         clock=clock,
         draw=lambda: drawn,
+        health=health,
     )
     async with opened as edge:
         async with asyncio.timeout(LONG_S):
