@@ -51,6 +51,22 @@ def place_of(settings: Settings) -> Place:
     return place
 
 
+def check(settings: Settings) -> None:
+    """Raise ``SettingsError`` for settings that no model refuses and no service can use.
+
+    ``stacks-feed settings`` says so before anything is started.
+    """
+    place = place_of(settings)
+    if isinstance(place, Broker):
+        kafka_config(settings, place)
+        ca_file = settings.kafka_ca_file
+        if ca_file is not None and not ca_file.is_file():
+            raise SettingsError(f"STACKS_FEED_KAFKA_CA_FILE: {ca_file} is no file")
+    elif place.path.is_dir():
+        raise SettingsError(f"STACKS_FEED_LOG: {place.path} is a folder, no file")
+    lost_before_ms(settings)
+
+
 def wanted_log(settings: Settings) -> Wanted:
     """Return what the log is to be where it does not exist yet."""
     on_broker = isinstance(parse_place(settings.log), Broker)

@@ -3,10 +3,19 @@
 ``None`` as a default means that it follows from other settings; the help says how.
 """
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, Field, SecretStr, ValidationInfo, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    Field,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+)
 
 from app.edge_limits import EdgeAccess, EdgeLimits
 from runtime.crash import crash_at
@@ -17,7 +26,23 @@ Port = Annotated[int, Field(ge=0, le=65_535)]
 Seconds = Annotated[float, Field(gt=0, le=30 * 86_400)]
 Number = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(ge=1)]
-Url = Annotated[str, Field(pattern=r"^(https?|wss?)://[^\s]+$")]
+
+
+def _address(text: str, *, schemes: tuple[str, str]) -> str:
+    """Return an address that can be asked; raise ``ValueError`` for one that cannot."""
+    wrong = ValueError(f"no {schemes[0]}:// or {schemes[1]}:// address of a host")
+    try:
+        parts = urlsplit(text)
+        is_sound = parts.scheme in schemes and parts.hostname and parts.port != 0
+    except ValueError:  # a port that is none, half an IPv6 address
+        raise wrong from None
+    if not is_sound or any(each.isspace() for each in text):
+        raise wrong
+    return text
+
+
+Url = Annotated[str, AfterValidator(partial(_address, schemes=("http", "https")))]
+SocketUrl = Annotated[str, AfterValidator(partial(_address, schemes=("ws", "wss")))]
 _GAP = r"(?:prices|balances|tokens)\.raw\[[0-9]{1,4}\]@[0-9]{1,15}"
 _GAPS = rf"^(?:{_GAP}(?:,{_GAP})*)?$"
 Source = Literal["kraxel", "stxtools", "internal"]
@@ -137,7 +162,7 @@ class Upstreams(BaseModel):
     hiro_api_key: SecretStr | None = Field(
         None, description="Key for the Hiro API; without one its limits are low"
     )
-    push_url: Url | None = Field(
+    push_url: SocketUrl | None = Field(
         None,
         description="Hiro's WebSocket; default wss://api.hiro.so/extended/v1/ws, or the simulator",
     )
