@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from app.bootstrap import open_log
 from app.configs import ingest_config, place_of, urls, wanted_log
-from app.errors import OPERATIONAL, OperatorError, in_one_line
+from app.errors import OPERATIONAL, OperatorError, in_one_line, without_codes
 from app.places import File
 from app.ports import address, check_free
 from app.retention import Standing, standings
@@ -326,7 +326,7 @@ async def _head(client: "AsyncClient", url: str) -> "Response":
 
 
 def _unreachable(settings: Settings, name: str, url: str, error: Exception) -> Finding:
-    found = f"{url}: {str(error) or type(error).__name__}"
+    found = f"{url}: {without_codes(str(error)) or type(error).__name__}"
     if settings.simulated and settings.simulator_url is None:
         advice = (
             "no simulator runs here; `stacks-feed up` starts one on a port of its own"

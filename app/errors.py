@@ -1,5 +1,7 @@
 """What goes wrong for an operator, said in one line with what to do about it."""
 
+import re
+
 from audit.core.difference import DifferenceFound
 from eventlog.port import (
     LogError,
@@ -47,6 +49,8 @@ _SETTINGS = {
     "session_timeout_ms": "STACKS_FEED_KAFKA_SESSION_TIMEOUT_S",
     "topic_configs": "STACKS_FEED_KAFKA_TOPIC_CONFIGS",
 }
+# How Python and OpenSSL write where an error comes from: of no use to an operator.
+_CODES = re.compile(r"\[(?:Errno -?\d+|SSL(?:: \w+)?)\] | \(_ssl\.c:\d+\)")
 # Reported in one line wherever a process meets them; all else is a bug.
 OPERATIONAL: tuple[type[Exception], ...] = (
     OperatorError,
@@ -72,4 +76,9 @@ def in_one_line(error: BaseException) -> str | None:
             said = f"{error}"
         case _:
             return None
-    return " ".join(said.split())
+    return without_codes(said)
+
+
+def without_codes(text: str) -> str:
+    """Return what the system said in one line, without the numbers of its errors."""
+    return " ".join(_CODES.sub("", text).split())

@@ -1,15 +1,31 @@
 """``stacks-feed health URL``: is the service there ready? For a container's check."""
 
 import argparse
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from http.client import (
+    HTTPConnection,
+    HTTPException,
+    HTTPSConnection,
+)
+from socket import gaierror
+from ssl import SSLCertVerificationError, SSLError
 from urllib.parse import SplitResult, urlsplit
 
 import orjson
 
-from app.errors import SettingsError
+from app.errors import OperatorError, SettingsError, without_codes
 
 _READY = "/health/ready"
 _LIMIT_S = 5.0
+# Why there is no answer, in words; the first one that fits. An answer that breaks off at
+# once is a bad status line too.
+_REASONS: tuple[tuple[type[Exception], str], ...] = (
+    (ConnectionRefusedError, "refused, nothing listens there"),
+    (ConnectionError, "the connection was closed without an answer"),
+    (HTTPException, "what answers there does not speak HTTP"),
+    (TimeoutError, f"no answer within {_LIMIT_S:.0f} s"),
+    (gaierror, "the name of the host is not known"),
+    (SSLError, "what answers there does not speak TLS as it should"),
+)
 _CONNECTIONS = {"http": HTTPConnection, "https": HTTPSConnection}
 
 
@@ -44,12 +60,20 @@ def _asked(parts: SplitResult) -> tuple[int, bytes]:
         connection.request("GET", parts.path)
         answer = connection.getresponse()
         return answer.status, answer.read()
-    except HTTPException as error:
-        raise ConnectionError(f"{parts.geturl()}: {error!r}") from error
-    except OSError as error:
-        raise ConnectionError(f"{parts.geturl()}: {error}") from error
+    except (HTTPException, OSError) as error:
+        raise OperatorError(f"{parts.geturl()}: {_why(error)}") from error
     finally:
         connection.close()
+
+
+def _why(error: HTTPException | OSError) -> str:
+    """Return why there was no answer, as an operator would say it."""
+    if isinstance(error, SSLCertVerificationError):
+        return f"its certificate is not to be trusted: {error.verify_message}"
+    for kind, why in _REASONS:
+        if isinstance(error, kind):
+            return why
+    return without_codes(f"{error}")
 
 
 def _in_one_line(body: bytes) -> str | None:

@@ -1,5 +1,6 @@
 """An edge whose port speaks TLS."""
 
+import asyncio
 import shutil
 import ssl
 import subprocess
@@ -10,6 +11,7 @@ import httpx
 import pytest
 from websockets.asyncio.client import connect
 
+from app import cli
 from edge.config import Access
 from edge.listening import tls_of
 from tests.support.serving import (
@@ -82,6 +84,14 @@ async def test_without_tls_nothing_is_said(running: Serving) -> None:
     async with httpx.AsyncClient(timeout=LONG_S) as http:
         with pytest.raises(httpx.HTTPError):
             await http.get(f"http://{running.host}/prices")
+
+
+async def test_health_says_in_words_that_it_does_not_trust_the_certificate(
+    running: Serving, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert await asyncio.to_thread(cli.main, ["health", f"https://{running.host}"]) == 1
+    said = capsys.readouterr().err
+    assert "its certificate is not to be trusted: self-signed certificate" in said
 
 
 def test_a_certificate_that_cannot_be_used_is_named(tmp_path: Path) -> None:

@@ -1,5 +1,8 @@
 """What an operator is told, and what is left to be a bug."""
 
+import re
+from ssl import SSLError
+
 import pytest
 
 from app.errors import OperatorError, SettingsError, in_one_line
@@ -19,6 +22,8 @@ from processor.core.states import UnreadableState
         (LogCorrupt("x", why="not a database"), "cannot be used"),
         (DifferenceFound(Difference(Check.RAW, 1, 2, "prices.raw", "a", "b")), "b"),
         (PermissionError(13, "Permission denied", "x"), "Permission denied"),
+        (OSError(28, "No space left on device"), "No space left on device"),
+        (SSLError(1, "[SSL: BAD] a bad thing (_ssl.c:12)"), "a bad thing"),
         (UnknownGeneration(9, shard=0, commit=1), "generation 9 of the fold"),
         (UnreadableState(b"x", part=b"", field="key"), "use the version that wrote it"),
     ],
@@ -29,6 +34,7 @@ def test_trouble_is_one_line(error: Exception, said: str) -> None:
     assert line is not None
     assert said in line
     assert "\n" not in line
+    assert not re.search(r"Errno|SSL:|_ssl", line)
 
 
 @pytest.mark.parametrize(

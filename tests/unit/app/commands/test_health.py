@@ -88,23 +88,47 @@ async def test_a_report_that_comes_with_an_error_is_not_ready() -> None:
 
 
 async def test_where_nothing_listens_is_1(capsys: pytest.CaptureFixture[str]) -> None:
-    assert await asked(f"http://127.0.0.1:{free_port('127.0.0.1')}") == 1
-    assert "refused" in capsys.readouterr().err
+    url = f"http://127.0.0.1:{free_port('127.0.0.1')}"
+    assert await asked(url) == 1
+    assert capsys.readouterr().err == (
+        f"stacks-feed health: {url}/health/ready: refused, nothing listens there\n"
+    )
 
 
-async def test_what_does_not_speak_http_is_1(
+async def test_a_host_that_there_is_not_is_1(
     capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert await asked("http://nowhere.invalid") == 1
+    said = capsys.readouterr().err
+    assert "the name of the host is not known" in said
+    assert "Errno" not in said
+
+
+@pytest.mark.parametrize(
+    ("answer", "scheme", "said"),
+    [
+        (b"no http\r\n\r\n", "http", "does not speak HTTP"),
+        (b"", "http", "closed without an answer"),
+        (b"no tls", "https", "does not speak TLS"),
+    ],
+    ids=["no HTTP", "nothing", "no TLS"],
+)
+async def test_what_is_no_answer_is_1_and_said_in_words(
+    capsys: pytest.CaptureFixture[str], answer: bytes, scheme: str, said: str
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         asking = asyncio.ensure_future(
-            asked(f"http://127.0.0.1:{server.getsockname()[1]}")
+            asked(f"{scheme}://127.0.0.1:{server.getsockname()[1]}")
         )
         connection, _ = await asyncio.to_thread(server.accept)
         with connection:
             await asyncio.to_thread(connection.recv, 1_000)
-            connection.sendall(b"no http\r\n\r\n")
+            connection.sendall(answer)
+            connection.shutdown(socket.SHUT_WR)
             assert await asking == 1
-    assert "BadStatusLine" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert said in told
+    assert told.count("\n") == 1
 
 
 @pytest.mark.parametrize("url", ["127.0.0.1:1999", "ftp://x", "http://", "http://x:y"])
