@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from hashlib import blake2b
 from typing import NamedTuple
 
 import orjson
@@ -40,8 +41,13 @@ _VALUE_WIDTH, _CHANGE_WIDTH, _VERSION_WIDTH = 26, 9, 6
 _BATCH, _WAIT_S = 1_000, 60.0
 # Tokens first: they give the others their names and decimals.
 _ORDER = {b"token": 0, b"price": 1, b"balance": 2}
-_CURSOR = re.compile(r"pos:([0-9a-f]{8}):([0-9]{1,18}(?:,[0-9]{1,18})*)")
-_ID_CHARACTERS = 8
+_DIGESTS = r"(?:[0-9a-f]{12}|-)(?:,(?:[0-9a-f]{12}|-))*"
+# Cursors of before have no digests.
+_CURSOR = re.compile(
+    rf"pos:([0-9a-f]{{8}}):([0-9]{{1,18}}(?:,[0-9]{{1,18}})*)(?::({_DIGESTS}))?"
+)
+_ID_CHARACTERS, _DIGEST_BYTES, _UNKNOWN_DIGEST = 8, 6, "-"
+_LOOK_BACK = 100
 
 
 class Seen(NamedTuple):
@@ -149,34 +155,76 @@ async def _follow_changes(
     Raises ``OffsetOutOfRange`` when retention has dropped some of them, now or while it
     goes on.
     """
-    positions = await positions_of(opened, start)
-    ends = await opened.log.ends(list(positions))
-    async with opened.log.reader(positions) as reader:
+    progress = await _progress_from(opened, start)
+    ends = await opened.log.ends(list(progress.positions))
+    async with opened.log.reader(progress.positions) as reader:
         if asked.until_end:
             async for batches in read_to(reader, ends):
-                printer.show(_with_cursors(batches, positions, opened.identity))
+                printer.show(_with_cursors(batches, progress))
             return
         while True:
             batches = await reader.read(max_records=_BATCH, wait_s=_WAIT_S)
-            printer.show(_with_cursors(batches, positions, opened.identity))
+            printer.show(_with_cursors(batches, progress))
 
 
-async def positions_of(opened: Opened, start: str) -> dict[Partition, int]:
+@dataclass(frozen=True, slots=True)
+class _Progress:
+    """How far each shard was read, and a digest of the last record before that.
+
+    An older copy of the log that was put in place, and a broker that lost its newest
+    records, have the same offsets for other records. The digests tell them apart.
+    """
+
+    log: str
+    positions: dict[Partition, int]
+    digests: dict[Partition, str]
+
+    def advance(self, part: Partition, record: Record) -> None:
+        self.positions[part] = record.offset + 1
+        self.digests[part] = _digest(record)
+
+    def cursor(self) -> str:
+        positions = ",".join(f"{position}" for position in self.positions.values())
+        digests = ",".join(
+            self.digests.get(part, _UNKNOWN_DIGEST) for part in self.positions
+        )
+        return f"pos:{self.log}:{positions}:{digests}"
+
+
+async def _progress_from(opened: Opened, start: str) -> _Progress:
     """Return where in ``changes`` a start is: beginning, a cursor, or a time.
 
-    Raises ``RequestError``, and ``OffsetOutOfRange`` for a cursor to what is not there.
+    Raises ``RequestError``, ``OffsetOutOfRange`` for a cursor to what is not there, and
+    ``OperatorError`` for one whose last records are not those that the log has.
     """
-    log, parts = opened.log, _partitions(CHANGES, opened.identity)
-    oldest = await log.oldest(parts)
-    if start == "beginning":
-        return dict(oldest)
+    log, identity = opened.log, opened.identity
+    parts = _partitions(CHANGES, identity)
     cursor = _CURSOR.fullmatch(start)
-    if cursor is None:
-        return dict(await _at_time(log, start, parts))
-    positions, ends = (
-        _positions_in(cursor, opened.identity, parts),
-        await log.ends(parts),
-    )
+    if start == "beginning":
+        positions = dict(await log.oldest(parts))
+    elif cursor is None:
+        positions = dict(await _at_time(log, start, parts))
+    else:
+        positions = await _positions_in(cursor, opened, parts)
+    digests = await _digests_before(log, positions)
+    if cursor is not None and cursor[3] is not None:
+        _compare(dict(zip(parts, cursor[3].split(","), strict=True)), digests)
+    return _Progress(identity.id[:_ID_CHARACTERS], positions, digests)
+
+
+async def _positions_in(
+    cursor: re.Match[str], opened: Opened, parts: Sequence[Partition]
+) -> dict[Partition, int]:
+    log_id = opened.identity.id[:_ID_CHARACTERS]
+    numbers = [int(number) for number in cursor[2].split(",")]
+    digests = len((cursor[3] or cursor[2]).split(","))
+    if cursor[1] != log_id or not len(numbers) == len(parts) == digests:
+        raise RequestError(
+            f"{cursor[0]} is a position in another log: this one is {log_id} and has "
+            f"{len(parts)} shards"
+        )
+    oldest, ends = await opened.log.oldest(parts), await opened.log.ends(parts)
+    positions = dict(zip(parts, numbers, strict=True))
     for part, offset in positions.items():
         if not oldest[part] <= offset <= ends[part]:
             raise OffsetOutOfRange(
@@ -185,16 +233,52 @@ async def positions_of(opened: Opened, start: str) -> dict[Partition, int]:
     return positions
 
 
-def _positions_in(
-    cursor: re.Match[str], identity: LogIdentity, parts: Sequence[Partition]
-) -> dict[Partition, int]:
-    numbers = [int(number) for number in cursor[2].split(",")]
-    if cursor[1] != identity.id[:_ID_CHARACTERS] or len(numbers) != len(parts):
-        raise RequestError(
-            f"{cursor[0]} is a position in another log: this one is "
-            f"{identity.id[:_ID_CHARACTERS]} and has {len(parts)} shards"
-        )
-    return dict(zip(parts, numbers, strict=True))
+def _compare(seen: Mapping[Partition, str], found: Mapping[Partition, str]) -> None:
+    """Raise ``OperatorError`` if a last record was another when the cursor was made."""
+    for part, digest in found.items():
+        if seen[part] not in {digest, _UNKNOWN_DIGEST}:
+            raise OperatorError(
+                f"{CHANGES}[{part.number}] has another record before this cursor than the "
+                "one that was read: the log was restored from a copy, or a broker lost "
+                "its newest records. What was read last may be void; start from a time "
+                "before that, or from `beginning`"
+            )
+
+
+async def _digests_before(
+    log: EventLog, positions: Mapping[Partition, int]
+) -> dict[Partition, str]:
+    """Return digests of the last records before some positions, of those there are."""
+    oldest = await log.oldest(list(positions))
+    # On a broker some offsets hold no record.
+    starts = {
+        part: max(oldest[part], position - _LOOK_BACK)
+        for part, position in positions.items()
+        if position > oldest[part]
+    }
+    if not starts:
+        return {}
+    last: dict[Partition, Record] = {}
+    async with log.reader(starts) as reader:
+        async for batches in read_to(reader, {at: positions[at] for at in starts}):
+            last |= {
+                part: record
+                for part, records in batches.items()
+                for record in records
+                if record.offset < positions[part]
+            }
+    return {part: _digest(record) for part, record in last.items()}
+
+
+def _digest(record: Record) -> str:
+    digest = blake2b(digest_size=_DIGEST_BYTES)
+    for text in (
+        f"{record.offset} {record.time_ms} {commit_of(record)}".encode(),
+        record.key or b"",
+        record.value or b"",
+    ):
+        digest.update(len(text).to_bytes(8) + text)
+    return digest.hexdigest()
 
 
 async def _at_time(
@@ -212,15 +296,11 @@ async def _at_time(
     return await log.positions_at(parts, time_ms=moment)
 
 
-def _with_cursors(
-    batches: Batches, positions: dict[Partition, int], identity: LogIdentity
-) -> Iterator[Seen]:
+def _with_cursors(batches: Batches, progress: _Progress) -> Iterator[Seen]:
     for part, records in batches.items():
         for record in records:
-            positions[part] = record.offset + 1
-            numbers = ",".join(f"{position}" for position in positions.values())
-            cursor = f"pos:{identity.id[:_ID_CHARACTERS]}:{numbers}"
-            yield Seen(part.number, record, cursor)
+            progress.advance(part, record)
+            yield Seen(part.number, record, progress.cursor())
 
 
 # ---- output

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import pytest
 
-from eventlog.port import Entry, ShardWriter
+from eventlog.port import Entry, Partition, ShardWriter
 from eventlog.sqlite import SqliteConfig, open_sqlite
 from runtime.clock import SystemClock
 from schemas.balances import Balance, MainnetPart
@@ -23,6 +23,7 @@ from schemas.tokens import Token, TokenFields
 from schemas.topics import CHANGES, LATEST
 from tests.support.logs import Place, open_at
 from tests.support.processes import LIMIT_S, run, running
+from tests.support.sqlite_logs import cut_back
 
 
 def a_price(usd: str, version: int) -> Entry:
@@ -191,6 +192,47 @@ async def test_a_pipe_that_was_down_loses_nothing(
     ) as tail:
         await changes.commit({CHANGES: [change("5", 5)]})
         assert (await next_json(tail))["value"]["usd"] == "5"
+
+
+async def test_a_log_that_was_put_back_and_went_on_is_told(
+    tmp_path: Path, changes: ShardWriter
+) -> None:
+    lines = await all_from(tmp_path, "beginning")
+    file = tmp_path / "data" / "stacks-feed.sqlite"
+    cut_back(file, Partition(CHANGES, 0), records=1)
+    async with open_at(Place("sqlite", str(file))) as log, log.own(0) as owner:
+        await owner.commit({CHANGES: [change("5", 3), change("6", 4)]})
+    # What it has seen is there still: nothing was lost.
+    later = await all_from(tmp_path, lines[1]["cursor"])
+    assert [line["value"]["usd"] for line in later] == ["5", "6"]
+    seen = lines[2]["cursor"]
+    ended = await run("tail", "--json", "--from", seen, "--until-end", cwd=tmp_path)
+    assert (ended.code, ended.out) == (1, "")
+    (line,) = ended.err.splitlines()
+    assert "changes[0] has another record before this cursor" in line
+    assert "restored from a copy" in line
+    # A cursor of before holds no digests.
+    older = await all_from(tmp_path, seen.rpartition(":")[0])
+    assert [line["value"]["usd"] for line in older] == ["6"]
+
+
+async def test_a_shard_of_which_nothing_was_read_is_known_by_its_last_record_too(
+    tmp_path: Path, changes: ShardWriter
+) -> None:
+    file = tmp_path / "data" / "stacks-feed.sqlite"
+    async with open_at(Place("sqlite", str(file))) as log, log.own(1) as other:
+        await other.commit({CHANGES: [change("7", 1)]})
+    known = (await all_from(tmp_path, "beginning"))[-1]["cursor"]
+    await changes.commit({CHANGES: [change("4", 4)]})
+    # What stood in the other shard is not read again, and known all the same.
+    (told,) = await all_from(tmp_path, known.rpartition(":")[0])
+    assert told["partition"] == 0
+    cut_back(file, Partition(CHANGES, 1), records=1)
+    async with open_at(Place("sqlite", str(file))) as log, log.own(1) as other:
+        await other.commit({CHANGES: [change("8", 1)]})
+    ended = await run("tail", "--from", told["cursor"], "--until-end", cwd=tmp_path)
+    assert ended.code == 1
+    assert "changes[1] has another record before this cursor" in ended.err
 
 
 async def test_changes_may_be_asked_for_since_a_time(
