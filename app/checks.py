@@ -11,13 +11,14 @@ from app.configs import ingest_config, place_of, urls, wanted_log
 from app.errors import OPERATIONAL, OperatorError, in_one_line, without_codes
 from app.places import File
 from app.ports import address, check_free
-from app.retention import Standing, standings
+from app.retention import Standing, history_margins, standings
 from app.room import room_of
 from app.running import RunningSystem, running_systems
 from app.settings import Settings
 from app.topics import Shown, check_identity, in_words, show
 from eventlog.port import EventLog
 from ingest.core.headers import http_date_s, shown
+from processor.retention import HistoryMargin
 from runtime.clock import Clock
 
 if TYPE_CHECKING:
@@ -141,6 +142,9 @@ async def _log(settings: Settings, *, clock: Clock) -> AsyncIterator[Finding]:
                     log, partitions=partitions, now_ms=clock.now_ms()
                 )
                 yield retention(stand)
+                yield history(
+                    await history_margins(log, partitions=partitions, clock=clock)
+                )
                 yield newest(await _newest_ms(log, partitions), now_ms=clock.now_ms())
                 moments = await _price_moments(log, partitions)
                 yield prices(moments, settings, now_ms=clock.now_ms())
@@ -204,6 +208,33 @@ def retention(found: Sequence[Standing]) -> Finding:
         advice = "start a processor, or see why it is so far behind, or keep the topic longer"
         return Finding("retention", Health.LOOK, said, advice)
     return Finding("retention", Health.WELL, said)
+
+
+def history(margins: Sequence[HistoryMargin]) -> Finding:
+    """Say how long history can still be derived from its beginning or from a snapshot."""
+    near = min(margins, key=lambda each: each.left_s, default=None)
+    if near is None or near.left_s == math.inf:
+        return Finding("history", Health.WELL, "its beginning is not deleted")
+    begins = (
+        "its first commit"
+        if near.snapshot is None
+        else f"the snapshot after commit {near.snapshot}"
+    )
+    if near.left_s < 0:
+        said = (
+            f"shard {near.shard}: {near.topic} was deleted after {begins}, so nothing "
+            "before the next snapshot can be verified"
+        )
+        advice = "see `audit watch --from` in docs/operations.md, Verifying the log"
+        return Finding("history", Health.LOOK, said, advice)
+    said = (
+        f"shard {near.shard} begins with {begins}; {near.topic} after it is deleted from "
+        f"{near.left_s / _HOUR_S:,.1f} hours from now on"
+    )
+    if near.danger:
+        advice = "run `stacks-feed audit watch`, which writes snapshots"
+        return Finding("history", Health.LOOK, said, advice)
+    return Finding("history", Health.WELL, said)
 
 
 async def _newest_ms(log: EventLog, partitions: int) -> int:

@@ -13,6 +13,8 @@ from eventlog.port import (
     read_to,
 )
 from processor.core.retention import Gap, gap_between, in_danger, margin_s
+from processor.retention import ASKED, HistoryBeginning, HistoryMargin
+from runtime.clock import Clock
 from schemas.base import Malformed, decoder
 from schemas.journal import Position
 from schemas.states import POSITION_KEY
@@ -48,6 +50,15 @@ async def standings(
             retention_ms = kept_ms.get(topic)
             found.append(await _standing(log, at, position, retention_ms, now_ms))
     return tuple(found)
+
+
+async def history_margins(
+    log: EventLog, *, partitions: int, clock: Clock
+) -> tuple[HistoryMargin, ...]:
+    """Return how long the history of each shard still has a beginning."""
+    kept_ms = {state.name: state.retention_ms for state in await log.describe(ASKED)}
+    shards = (HistoryBeginning(n, log, clock=clock) for n in range(partitions))
+    return tuple([await each.margin(kept_ms) for each in shards])
 
 
 async def _standing(

@@ -3,6 +3,7 @@
 import logging
 import math
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 from eventlog.port import (
     Cleanup,
@@ -36,7 +37,7 @@ _HISTORY = (*RAW, CHANGES, JOURNAL)
 _HISTORY_EVERY_S = 600.0
 
 # To ask how long a topic is kept; what is wanted of it is not compared.
-_ASKED = [
+ASKED = [
     TopicSpec(topic, 1, Cleanup(compact=False, retention_ms=None)) for topic in _HISTORY
 ]
 
@@ -94,7 +95,14 @@ class RetentionGuard:
         self._shard, self._log = shard, log
         self._config, self._clock = config, clock
         self._inputs = [Partition(topic, shard) for topic in RAW]
-        self._beginning = _Beginning(shard, log, clock=clock)
+        self._history = HistoryBeginning(shard, log, clock=clock)
+        self._history_trouble = Trouble(
+            logger,
+            "history loses its beginning",
+            "history has a beginning",
+            monotonic_s=clock.monotonic_s,
+            every_s=_HISTORY_EVERY_S,
+        )
 
     async def run(self, positions: Callable[[], Positions]) -> None:
         """Look and tell, until cancelled; what the log cannot say now is asked again."""
@@ -110,7 +118,7 @@ class RetentionGuard:
             self._forget()
 
     async def _look(self, positions: Positions) -> None:
-        kept = {t.name: t.retention_ms for t in await self._log.describe(_ASKED)}
+        kept = {t.name: t.retention_ms for t in await self._log.describe(ASKED)}
         oldest = await self._log.oldest(self._inputs)
         ends = await self._log.ends(self._inputs)
         waiting = {
@@ -126,7 +134,19 @@ class RetentionGuard:
             self._tell(at.topic, records, left_s, ends[at] - positions[at.topic])
             if in_danger(left_s, retention_ms=retention_ms):
                 self._warn(at.topic, left_s, ends[at] - positions[at.topic])
-        await self._beginning.look(kept)
+        self._tell_of_history(await self._history.margin(kept))
+
+    def _tell_of_history(self, margin: "HistoryMargin") -> None:
+        metrics.SNAPSHOT_MARGIN.labels(self._shard).set(margin.left_s)
+        if not margin.danger:
+            self._history_trouble.over()
+            return
+        self._history_trouble.happened(
+            topic=margin.topic,
+            shard=self._shard,
+            snapshot=margin.snapshot,
+            deleted_in_s=round(max(margin.left_s, 0)),
+        )
 
     def _tell(self, topic: str, records: int, left_s: float, waiting: int) -> None:
         metrics.RETENTION_RECORDS.labels(topic, self._shard).set(records)
@@ -152,7 +172,21 @@ class RetentionGuard:
         metrics.SNAPSHOT_MARGIN.remove(self._shard)
 
 
-class _Beginning:
+class HistoryMargin(NamedTuple):
+    """How long the history of a shard still has a beginning that it can be derived from.
+
+    ``topic`` is where retention comes first, ``None`` where it takes nothing. ``snapshot`` is
+    the commit of the newest snapshot. ``left_s`` is below 0 when the beginning is gone.
+    """
+
+    shard: int
+    left_s: float
+    topic: str | None
+    snapshot: int | None
+    danger: bool
+
+
+class HistoryBeginning:
     """Tells how far retention is from where the history of a shard can be derived from.
 
     That is its newest snapshot, or its first record as long as there is none. Once retention
@@ -164,15 +198,8 @@ class _Beginning:
         self._history = [Partition(topic, shard) for topic in _HISTORY]
         self._newest: tuple[int, Header | None] = (0, None)
         self._first: Positions = {}
-        self._trouble = Trouble(
-            logger,
-            "history loses its beginning",
-            "history has a beginning",
-            monotonic_s=clock.monotonic_s,
-            every_s=_HISTORY_EVERY_S,
-        )
 
-    async def look(self, kept_ms: Mapping[str, int | None]) -> None:
+    async def margin(self, kept_ms: Mapping[str, int | None]) -> HistoryMargin:
         """Look once; ``kept_ms`` is how long each topic is kept."""
         header = await self._snapshot()
         oldest = await self._log.oldest(self._history)
@@ -188,31 +215,26 @@ class _Beginning:
         left_s = {
             at: margin_s(ages_ms.get(at), retention_ms=kept_ms[at.topic]) for at in held
         } | dict.fromkeys(passed, -1.0)
-        metrics.SNAPSHOT_MARGIN.labels(self._shard).set(
-            min(left_s.values(), default=math.inf)
-        )
-        self._tell(header, left_s, kept_ms)
+        return self._margin(header, left_s, kept_ms)
 
-    def _tell(
+    def _margin(
         self,
         header: Header | None,
         left_s: Mapping[Partition, float],
         kept_ms: Mapping[str, int | None],
-    ) -> None:
+    ) -> HistoryMargin:
         near = [
             at
-            for at, margin in left_s.items()
-            if in_danger(margin, retention_ms=kept_ms[at.topic])
+            for at, left in left_s.items()
+            if in_danger(left, retention_ms=kept_ms[at.topic])
         ]
-        if not near:
-            self._trouble.over()
-            return
-        first = min(near, key=left_s.__getitem__)
-        self._trouble.happened(
-            topic=first.topic,
+        first = min(near or left_s, key=left_s.__getitem__, default=None)
+        return HistoryMargin(
             shard=self._shard,
+            left_s=math.inf if first is None else left_s[first],
+            topic=None if first is None else first.topic,
             snapshot=header.commit if header else None,
-            deleted_in_s=round(max(left_s[first], 0)),
+            danger=bool(near),
         )
 
     async def _first_places(self, oldest: Mapping[Partition, int]) -> Positions:

@@ -15,6 +15,7 @@ from app.checks import (
     disk,
     findings,
     growth,
+    history,
     judged,
     newest,
     prices,
@@ -27,6 +28,7 @@ from app.running import RunningSystem, noted
 from eventlog.port import Entry
 from ingest.standing import PriceMoments
 from processor.core.retention import Gap
+from processor.retention import HistoryMargin
 from schemas.base import encode
 from schemas.ids import STX
 from schemas.prices import PriceObserved
@@ -59,7 +61,10 @@ async def test_a_log_with_its_topics_is_well() -> None:
     read = settings.read({}, env_file=None)
     await apply_topics(read, clock=ManualClock(NOW_MS))
     all_found = await found()
-    names = ("settings", "port", "log", "identity", "topics", "retention", "growth")
+    names = (
+        *("settings", "port", "log", "identity", "topics", "retention", "history"),
+        "growth",
+    )
     for name in names:
         assert all_found[name].health is Health.WELL, all_found[name]
 
@@ -210,6 +215,44 @@ def test_a_loss_is_told_with_the_setting_that_accepts_it() -> None:
     assert configs.processor_config(
         settings.read({"accept_loss": given}, env_file=None)
     ).accept_loss == {gap.name for gap in gaps}
+
+
+@pytest.mark.parametrize(
+    ("margin", "health", "said"),
+    [
+        (
+            HistoryMargin(0, math.inf, None, None, danger=False),
+            Health.WELL,
+            "not deleted",
+        ),
+        (
+            HistoryMargin(0, 360_000, "prices.raw", None, danger=False),
+            Health.WELL,
+            "shard 0 begins with its first commit; prices.raw after it is deleted from "
+            "100.0 hours",
+        ),
+        (
+            HistoryMargin(0, 3_600, "journal", 7, danger=True),
+            Health.LOOK,
+            "shard 0 begins with the snapshot after commit 7; journal after it is deleted "
+            "from 1.0 hours",
+        ),
+        (
+            HistoryMargin(0, -1, "changes", 7, danger=True),
+            Health.LOOK,
+            "shard 0: changes was deleted after the snapshot after commit 7",
+        ),
+    ],
+    ids=["never", "far", "near", "gone"],
+)
+def test_how_long_history_has_a_beginning_is_told(
+    margin: HistoryMargin, health: Health, said: str
+) -> None:
+    far = HistoryMargin(1, 400_000, "tokens.raw", None, danger=False)
+    finding = history([far, margin] if margin.topic else [margin])
+    assert finding.health is health
+    assert said in finding.found
+    assert ("audit watch" in finding.advice) is (health is Health.LOOK)
 
 
 def test_before_any_shard_has_read_retention_can_take_nothing() -> None:

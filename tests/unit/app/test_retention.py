@@ -7,15 +7,21 @@ from pathlib import Path
 import pytest
 
 from app import retention
-from app.retention import Standing, standings
+from app.retention import Standing, history_margins, standings
 from app.topics import specs
 from eventlog.port import Entry, EventLog, Partition
 from eventlog.sqlite import open_sqlite
+from processor.core.batch import fold_batch
 from processor.core.retention import Gap
+from processor.core.shard_state import ShardState
+from processor.retention import HistoryMargin
 from schemas.base import encode
-from schemas.journal import GENESIS, Position
+from schemas.journal import GENESIS, FoldSettings, Position
 from schemas.states import POSITION_KEY
-from schemas.topics import PRICES_RAW, RAW, STATE
+from schemas.topics import JOURNAL, PRICES_RAW, RAW, STATE
+from tests.support.clock import ManualClock
+from tests.support.folding import ALPHA, price
+from tests.support.logs import LONG_S
 from tests.support.sqlite_logs import HOUR_MS, HandClock, config_of, drop_all
 
 DAY_MS = 24 * HOUR_MS
@@ -107,3 +113,33 @@ async def test_what_was_deleted_unread_is_named(
     drop_all(tmp_path / "log", Partition(PRICES_RAW, SHARD))
     found = await standing_of(log, clock)
     assert (found.gap, found.left_s) == (Gap(PRICES_RAW, SHARD, 2, 4), math.inf)
+
+
+async def a_first_commit(log: EventLog) -> None:
+    """Let a processor fold and commit one price, as the first thing in a shard."""
+    await log.append(PRICES_RAW, [(SHARD, Entry(ALPHA.encode(), encode(price("1"))))])
+    at = Partition(PRICES_RAW, SHARD)
+    async with log.reader({at: 0}) as reader:
+        records = (await reader.read(max_records=1, wait_s=LONG_S))[at]
+    batch = fold_batch(
+        ShardState(SHARD), [(PRICES_RAW, records)], settings=FoldSettings()
+    )
+    async with log.own(SHARD) as writer:
+        (entry,) = batch.entries[JOURNAL]
+        await writer.commit({JOURNAL: [Entry(*entry)]})
+
+
+async def test_how_long_history_has_a_beginning_is_read_from_the_log_alone(
+    log: EventLog, clock: HandClock
+) -> None:
+    async def margins() -> list[HistoryMargin]:
+        now = ManualClock(now_ms=clock.ms)
+        return list(await history_margins(log, partitions=2, clock=now))
+
+    assert {(each.left_s, each.topic) for each in await margins()} == {(math.inf, None)}
+    await a_first_commit(log)
+    clock.ms += HOUR_MS
+    await say(log, 1)
+    (whole, begun) = await margins()
+    assert whole.left_s == math.inf
+    assert (begun.left_s, begun.snapshot, begun.danger) == (23 * 3_600, None, False)
