@@ -7,6 +7,7 @@ machines would not see the same ones.
 
 import fcntl
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -72,10 +73,30 @@ def _refuse_second_world(log: Path, systems: list[RunningSystem]) -> None:
 
 @contextmanager
 def _one_at_a_time(log: Path) -> Iterator[None]:
-    """Hold off others that look for systems and start one."""
-    with log.with_name(f"{log.name}.up").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+    """Hold off others that look for systems and start one.
+
+    The file that is locked for that is removed again while it is locked. Somebody else may
+    have waited for the lock of a file that is gone by then: it holds off nobody.
+    """
+    path = log.with_name(f"{log.name}.up")
+    while True:
+        with path.open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not _is_at(path, lock.fileno()):
+                continue
+            try:
+                yield
+            finally:
+                path.unlink(missing_ok=True)
+            return
+
+
+def _is_at(path: Path, file: int) -> bool:
+    """Tell whether an open file is the one that has this path now."""
+    try:
+        return os.path.samestat(path.stat(), os.fstat(file))
+    except FileNotFoundError:
+        return False
 
 
 def _read(path: Path) -> RunningSystem | None:

@@ -1,6 +1,9 @@
 """Systems of `up` leave notes beside their log, and one log holds one simulated world."""
 
 import fcntl
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,6 +23,38 @@ def test_a_system_is_found_while_it_runs(tmp_path: Path) -> None:
         assert running_systems(log) == [SIMULATED]
         assert running_systems(tmp_path / "another.sqlite") == []
     assert running_systems(log) == []
+
+
+def test_nothing_is_left_of_a_system_that_has_ended(tmp_path: Path) -> None:
+    log = tmp_path / "log.sqlite"
+    with noted(log, SIMULATED):
+        assert [path.name for path in tmp_path.iterdir()] == ["log.sqlite.up-11"]
+        with pytest.raises(OperatorError), noted(log, ANOTHER):
+            pytest.fail("two worlds in one log")
+        assert [path.name for path in tmp_path.iterdir()] == ["log.sqlite.up-11"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_of_many_that_start_at_once_one_runs(tmp_path: Path) -> None:
+    log = tmp_path / "log.sqlite"
+    runs = threading.Lock()
+
+    def start(pid: int) -> int:
+        """Try to start a simulated system, often; return how often one ran."""
+        started = 0
+        for _ in range(100):
+            try:
+                with noted(log, replace(SIMULATED, pid=pid)):
+                    assert runs.acquire(blocking=False), "two worlds in one log"
+                    started += 1
+                    runs.release()
+            except OperatorError:
+                pass
+        return started
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(start, range(8))) > 0
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_where_there_is_no_folder_nothing_runs(tmp_path: Path) -> None:
