@@ -145,7 +145,8 @@ def _refusal_by_terms(
 
     Its positions must be those of the terms that it names. And the log's clock must not
     have been ahead when it was taken, for then nobody knows how old it is: it is younger
-    than all that was read since, or than the term after its own.
+    than all that was read since, than any record that stands after it, or than the term
+    after its own. Once the day has come for which it was taken, it looks young by itself.
     """
     found = {
         part: term_at(table.terms.get(part), position)
@@ -158,6 +159,10 @@ def _refusal_by_terms(
         following = successor(table.terms[part], term) if term else None
         if following is not None:
             later_ms.append(following.started_at)
+    for part, position in cursor.by_partition.items():
+        oldest_ms = table.oldest_ms_since(part, position)
+        if oldest_ms is not None:
+            later_ms.append(oldest_ms)
     if cursor.time_ms > min(later_ms) + _CLOCK_SLACK_MS:
         return Refusal.TOO_OLD
     return None

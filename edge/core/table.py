@@ -1,5 +1,6 @@
 """The public table as values: what ``latest`` says, and what each record changes."""
 
+from collections import deque
 from typing import NamedTuple, assert_never
 
 from edge.core.places import Place, Places, Positions
@@ -25,6 +26,7 @@ _PRICE, _TOKEN, _TERMS = b"price:", b"token:", b"terms:"
 # How a price and a token are called among the places.
 PRICE, TOKEN = "price", "token"
 _TOMBSTONES_MS = 82_800_000
+_MINUTE_MS = 60_000
 
 
 class Change(NamedTuple):
@@ -36,6 +38,39 @@ class Change(NamedTuple):
 
 
 NOTHING = Change()
+
+
+class OldestAfter:
+    """The oldest append time of the records from any offset of a partition on.
+
+    Append times follow a clock that may be set back. It holds one entry for each minute of
+    the last ``kept_ms``: an offset and a time, both of which only rise.
+    """
+
+    __slots__ = ("_entries", "_first", "_kept_ms")
+
+    def __init__(self, *, kept_ms: int) -> None:
+        self._kept_ms = kept_ms
+        self._entries: deque[tuple[int, int]] = deque()
+        # From here on entries are held.
+        self._first = 0
+
+    def add(self, offset: int, time_ms: int) -> None:
+        """Note the record that was read next."""
+        entries = self._entries
+        while entries and entries[-1][1] >= time_ms:
+            entries.pop()
+        if entries and time_ms - entries[-1][1] < _MINUTE_MS:
+            time_ms = entries.pop()[1]
+        entries.append((offset, time_ms))
+        while entries[0][1] < time_ms - self._kept_ms:
+            self._first = entries.popleft()[0] + 1
+
+    def at(self, offset: int) -> int | None:
+        """Return the oldest time from an offset on; 0 for one before all entries."""
+        if offset < self._first:
+            return 0
+        return next((at_ms for held, at_ms in self._entries if held >= offset), None)
 
 
 class Table:
@@ -50,6 +85,7 @@ class Table:
         self._tombstones_ms = tombstones_ms
         self.positions: dict[int, int] = {}
         self.append_times: dict[int, int] = {}
+        self._oldest_after: dict[int, OldestAfter] = {}
         self.log_times: dict[int, int] = {}
         self.registry_places: Places[tuple[ContractId, str]] = Places()
         self.balance_places: Places[Held] = Places()
@@ -124,6 +160,15 @@ class Table:
         """The append time of the last record read, of the partition where it is newest."""
         return max(self.append_times.values(), default=0)
 
+    def oldest_ms_since(self, partition: int, position: int) -> int | None:
+        """Return the oldest append time of the records read at a position and after it.
+
+        It may be a minute too old, and is 0 of a position so far back that nobody noted it.
+        ``None`` if none was read.
+        """
+        oldest_after = self._oldest_after.get(partition)
+        return None if oldest_after is None else oldest_after.at(position)
+
     def has_forgotten(self, since: Positions) -> bool:
         """Tell whether a key that was withdrawn at or past ``since`` was forgotten."""
         return self.registry_places.has_forgotten(
@@ -151,6 +196,11 @@ class Table:
         partition, offset, time_ms, _ = place
         self.positions[partition] = offset + 1
         self.append_times[partition] = time_ms
+        oldest_after = self._oldest_after.get(partition)
+        if oldest_after is None:
+            oldest_after = OldestAfter(kept_ms=self._tombstones_ms)
+            self._oldest_after[partition] = oldest_after
+        oldest_after.add(offset, time_ms)
         if time_ms > self.log_times.get(partition, -1):
             self.log_times[partition] = time_ms
             oldest_ms = time_ms - self._tombstones_ms

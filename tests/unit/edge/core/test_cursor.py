@@ -17,7 +17,7 @@ from edge.core.cursor import (
     refusal,
 )
 from edge.core.places import Place
-from edge.core.table import Table
+from edge.core.table import OldestAfter, Table
 from schemas import extras
 from schemas.log import Term
 from tests.support.edge_table import ANNE, CHA, NOW_MS, gone, identity, price, terms
@@ -315,6 +315,55 @@ def test_a_cursor_taken_while_the_clock_was_ahead_has_an_age_nobody_knows() -> N
     came_ms = AHEAD_MS + HOUR_MS
     log = timed((2, AHEAD_MS), (9, came_ms), began=((3, NOW_MS + HOUR_MS),))
     assert judged(cursor, log, now_ms=came_ms) is Refusal.TOO_OLD
+
+
+def test_a_record_after_a_cursor_that_is_older_than_it_shows_that_the_clock_was_ahead() -> (
+    None
+):
+    cursor = current(timed((2, AHEAD_MS)))
+    came_ms = AHEAD_MS + HOUR_MS
+    # Nobody took over the shard since: no term tells it.
+    log = timed((2, AHEAD_MS), (3, came_ms - 2 * HOUR_MS), (9, came_ms))
+    assert judged(cursor, log, now_ms=came_ms) is Refusal.TOO_OLD
+    # It was read so long ago that its time is not held any more.
+    log = timed((2, AHEAD_MS), (3, NOW_MS + HOUR_MS), (9, came_ms))
+    assert judged(cursor, log, now_ms=came_ms) is Refusal.TOO_OLD
+    # What stands before the cursor says nothing about it.
+    log = timed((1, NOW_MS), (2, AHEAD_MS), (9, came_ms))
+    assert judged(cursor, log, now_ms=came_ms) is None
+
+
+def test_many_records_in_a_row_leave_a_cursor_as_good_as_it_is() -> None:
+    minute_ms = 60_000
+    times = [(2 + n, NOW_MS + n * minute_ms // 3) for n in range(600)]
+    cursor = current(timed(*times[:300]))
+    log = timed(*times)
+    now_ms = times[-1][1]
+    assert judged(cursor, log, now_ms=now_ms) is None
+    assert judged(cursor, log, now_ms=now_ms + 2 * DAY_MS) is Refusal.TOO_OLD
+
+
+@given(
+    st.lists(st.integers(0, 4_000_000), max_size=60), st.integers(0, 70), st.booleans()
+)
+def test_the_oldest_time_after_a_position_is_right_to_the_minute(
+    steps: list[int], position: int, is_short: bool
+) -> None:
+    kept_ms = 1_000_000 if is_short else 10_000_000
+    noted = OldestAfter(kept_ms=kept_ms)
+    for offset, time_ms in enumerate(steps):
+        noted.add(offset, time_ms)
+    due_ms = min(steps[position:], default=None)
+    found_ms = noted.at(position)
+    if due_ms is None:
+        assert found_ms is None
+    elif due_ms < max(steps) - kept_ms + 60_000:
+        # What is older than is kept may be known to be that alone.
+        assert found_ms is not None
+        assert found_ms <= due_ms
+    else:
+        assert found_ms is not None
+        assert due_ms - 60_000 < found_ms <= due_ms
 
 
 def test_clocks_that_differ_a_little_make_no_cursor_too_old() -> None:
