@@ -130,9 +130,11 @@ async def test_it_offers_an_account_to_look_at(tmp_path: Path) -> None:
         page_at(f"http://{edge.host}/", tmp_path / "browser") as page,
     ):
         await page.until("example", f"^{ANNE}$")
+        hidden = "document.getElementById('example-line').hidden"
+        assert await page.evaluate(hidden) is False
         await page.evaluate("document.getElementById('example').click()")
         await page.until("balance-rows", "CHA")
-        await page.until("example-line", "^$")
+        assert await page.evaluate(hidden) is True
         assert complaints(page) == []
 
 

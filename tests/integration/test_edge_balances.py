@@ -7,7 +7,7 @@ import pytest
 from websockets.asyncio.client import connect
 
 from eventlog.port import EventLog
-from schemas.ids import ContractId
+from schemas.ids import STX, ContractId
 from schemas.latest import balance_key
 from schemas.prices import Market
 from schemas.topics import LATEST
@@ -203,13 +203,6 @@ async def test_mainnet_and_subnet_are_one_message(tmp_path: Path) -> None:
 async def test_a_subnet_alone_comes_with_a_mainnet_balance_of_zero(
     tmp_path: Path,
 ) -> None:
-    async with (
-        serving(tmp_path, before=tokens_and_a_price) as running,
-        running.listener(PATH) as listener,
-    ):
-        await listener.asks("SUBSCRIBE")
-        await balance(running.log, ANNE, CHA, None, charisma_token_subnet_v1=500_000)
-        heard = await listener.next()
     zero = {
         "balance": 0,
         "totalSent": "0",
@@ -217,7 +210,22 @@ async def test_a_subnet_alone_comes_with_a_mainnet_balance_of_zero(
         "formattedBalance": 0,
         "source": "default-zero",
     }
-    assert heard == UPDATE | SUBNET | zero
+    async with (
+        serving(tmp_path, before=tokens_and_a_price) as running,
+        running.listener(PATH) as listener,
+    ):
+        await listener.asks("SUBSCRIBE")
+        await balance(running.log, ANNE, CHA, None, charisma_token_subnet_v1=500_000)
+        assert await listener.next() == UPDATE | SUBNET | zero
+        # That the account has been read, and does not hold the token, tells its row of STX.
+        await token(running.log, STX, decimals=6)
+        await balance(running.log, ANNE, STX, 0)
+        read = await listener.next()
+        async with running.http() as http:
+            told = (await http.get(f"/balances?users={ANNE}")).json()["balances"]
+    assert (read["contractId"], read["source"]) == (STX, "hiro-api")
+    sources = {row["contractId"]: row["source"] for row in told}
+    assert (sources[CHA], sources[STX]) == ("default-zero", "hiro-api")
 
 
 async def test_a_spent_subnet_balance_is_sent_as_zero(tmp_path: Path) -> None:
