@@ -74,7 +74,28 @@ def observed_ages(said: Message) -> Observed:
         at_ms = count(moments.get(kind))
         return None if at_ms is None else max(0, (now_ms or 0) - at_ms) / 1_000
 
-    return Observed(age_s("prices"), age_s("balances"), age_s("tokens"))
+    old, total = _old_prices(said)
+    return Observed(
+        age_s("prices"),
+        age_s("balances"),
+        age_s("tokens"),
+        {token: max(0, (now_ms or 0) - at_ms) / 1_000 for token, at_ms in old.items()},
+        total,
+    )
+
+
+def _old_prices(said: Message) -> tuple[dict[str, int], int]:
+    """Return when old prices were last quoted, and how many there are."""
+    told = said.get("oldPrices")
+    if not isinstance(told, dict) or count(said.get("timestamp")) is None:
+        return {}, 0
+    quoted = told.get("quotedAt")
+    found = {
+        token: at_ms
+        for token, moment in (quoted if isinstance(quoted, dict) else {}).items()
+        if (at_ms := count(moment)) is not None
+    }
+    return found, count(told.get("count")) or 0
 
 
 def _entries(said: Message, batch: str, name: str) -> Iterator[Message]:

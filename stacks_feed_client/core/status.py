@@ -1,6 +1,7 @@
 """How a feed stands, as its user is told."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import Enum
 
 
@@ -36,11 +37,17 @@ class Observed:
 
     Each is the age of the newest observation of its kind, whether or not it changed a
     value. ``None``: nothing was ever observed, or the server does not tell.
+
+    ``old_prices`` are tokens whose last price stays though no source quotes them any more,
+    each with the age of its newest quote: the 50 that were dropped last. ``old_price_count``
+    is how many there are.
     """
 
     prices_age_s: float | None = None
     balances_age_s: float | None = None
     tokens_age_s: float | None = None
+    old_prices: Mapping[str, float] = field(default_factory=dict)
+    old_price_count: int = 0
 
 
 @dataclass(slots=True)

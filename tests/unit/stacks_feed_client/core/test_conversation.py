@@ -168,6 +168,28 @@ def test_a_server_that_is_cut_off_from_its_log_is_stale() -> None:
     assert talk.machine.status.recovered is None
 
 
+@pytest.mark.parametrize(
+    ("told", "old", "total"),
+    [
+        ({"count": 3, "quotedAt": {"a": 5_000, "b": 60_000}}, {"a": 50.0, "b": 0.0}, 3),
+        ({"count": 0, "quotedAt": {}}, {}, 0),
+        ({"count": "3", "quotedAt": {"a": "x", "b": 5_000}}, {"b": 50.0}, 0),
+        ({"quotedAt": [5]}, {}, 0),
+        ([], {}, 0),
+    ],
+    ids=["some", "none", "half readable", "no object", "nothing"],
+)
+def test_a_server_says_which_prices_nobody_quotes_any_more(
+    told: object, old: dict[str, float], total: int
+) -> None:
+    talk = filled()
+    talk.hears({"type": "HEARTBEAT", "oldPrices": told, "timestamp": 55_000})
+    found = talk.machine.books.observed
+    assert (found.old_prices, found.old_price_count) == (old, total)
+    talk.hears({"type": "HEARTBEAT", "oldPrices": told})
+    assert talk.machine.books.observed == Observed()
+
+
 def test_a_server_says_how_old_what_it_observed_is() -> None:
     talk = filled()
     assert talk.machine.books.observed == Observed()
