@@ -35,6 +35,13 @@ def test_records_are_told_as_they_were_loaded() -> None:
     assert len(state) == 6
 
 
+def test_the_owners_of_states_are_told_by_topic() -> None:
+    records = [(b"price:A", b"1"), (b"token:A", b"5"), (b"token:B:hiro", b"6")]
+    state = ShardState.restore(SHARD, records)
+    assert state.owners(PRICES_RAW) == [b"A"]
+    assert state.owners(TOKENS_RAW) == [b"A", b"B"]
+
+
 def test_what_stands_under_a_key_is_told() -> None:
     records = [(b"price:A", b"1"), (b"balance:U:A", b"3"), (b"token:A:hiro", b"6")]
     state = ShardState.restore(SHARD, records)
