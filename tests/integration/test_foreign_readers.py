@@ -272,6 +272,47 @@ async def test_a_key_that_a_rebuild_has_withdrawn_and_that_came_back_is_in_a_new
     assert newest(tmp_path) == {keys[1].decode(): '{"version":2}'}
 
 
+async def test_a_librdkafka_client_that_is_killed_goes_on_with_what_comes_next(
+    place: Place, tmp_path: Path
+) -> None:
+    *command, _ = following(place)
+    before, after = halves(history())
+    async with a_log(place) as log:
+        async with killed_at_the_end(*command, "--history", cwd=tmp_path):
+            await fold(log, before, inputs=5)
+            await a_change_in(tmp_path)
+        await fold(log, after, inputs=5)
+        await follow(place, tmp_path)
+        assert newest(tmp_path) == await own_table(log)
+        seen = rows(tmp_path, "SELECT * FROM changes ORDER BY part, offset")
+        assert seen == sorted(await changes(log))
+
+
+@asynccontextmanager
+async def killed_at_the_end(*command: str, cwd: Path) -> AsyncIterator[None]:
+    process = await asyncio.create_subprocess_exec(*command, cwd=cwd)
+    try:
+        yield
+    finally:
+        process.kill()
+        await process.wait()
+
+
+async def a_change_in(folder: Path) -> None:
+    """Wait until another process has put a change into its file."""
+    async with asyncio.timeout(LONG_S):
+        while not changes_seen(folder):  # noqa: ASYNC110 - another process, which can only be looked at
+            await asyncio.sleep(0.01)
+
+
+def changes_seen(folder: Path) -> int:
+    """Return how many changes a file has, of which the other process may be the maker."""
+    try:
+        return int(rows(folder, "SELECT count(*) FROM changes")[0][0])
+    except sqlite3.OperationalError:  # no table yet, or it is being written
+        return 0
+
+
 async def test_a_librdkafka_client_reads_the_whole_history(
     place: Place, tmp_path: Path
 ) -> None:
