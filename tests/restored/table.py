@@ -21,7 +21,8 @@ class Key(NamedTuple):
 
 
 class Value(NamedTuple):
-    """A price in USD, or a balance with its parts; ``at_ms`` is when it was observed.
+    """A price in USD, or a balance with its parts and its token; ``at_ms`` is when it was
+    observed.
 
     A zero for what nobody is known to hold was never observed: its ``at_ms`` is 0.
     """
@@ -69,7 +70,9 @@ def _value_in(row: Message) -> Value:
     subnet = ""
     if "subnetContractId" in row:
         subnet = f"{row['subnetContractId']} {row['subnetBalance']}"
-    parts = (row["totalSent"], row["totalReceived"], subnet, row["source"])
+    token = row["metadata"]
+    named = f"{token['symbol']} {token['decimals']}"
+    parts = (row["totalSent"], row["totalReceived"], subnet, row["source"], named)
     is_zero = row["source"] == "default-zero" and not subnet
     return Value(Decimal(row["balance"]), 0 if is_zero else row["timestamp"], parts)
 
@@ -90,7 +93,8 @@ def _of_balance(value: Balance) -> Value:
     largest = max(value.subnets, key=lambda part: part.balance, default=None)
     subnet = f"{largest.contract_id} {largest.balance}" if largest else ""
     sent, received = value.total_sent or 0, value.total_received or 0
-    parts = (f"{sent}", f"{received}", subnet, value.source)
+    named = f"{value.token.symbol} {value.token.decimals}"
+    parts = (f"{sent}", f"{received}", subnet, value.source, named)
     is_zero = not value.is_held and not subnet
     at_ms = 0 if is_zero else value.observed_at_ms
     return Value(Decimal(value.balance or 0), at_ms, parts)
