@@ -251,7 +251,9 @@ def test_one_service_builds_the_image_and_all_run_it(deployed: Services) -> None
 
 def test_the_image_is_built_from_all_that_the_distribution_holds() -> None:
     wheel = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]
-    needed = {*wheel["packages"], PROJECT["project"]["readme"], "pyproject.toml"}
+    project = PROJECT["project"]
+    documents = {project["readme"], *project["license-files"], "pyproject.toml"}
+    needed = {*wheel["packages"], *documents}
     lines = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
     let_in = {line.removeprefix("!") for line in lines if line.startswith("!")}
     assert let_in == {*needed, "requirements.txt", "requirements-build.txt"}
