@@ -224,10 +224,17 @@ class TokenRounds:
             await self._clock.sleep(wait_s)
 
     async def _write(self, seen: list[TokenObserved]) -> None:
-        """Write what is new, and what our own table adds to it."""
+        """Write what is new, and what our own table adds to it.
+
+        Of a reading in which nothing is new one row is written again, so that the log
+        tells when the registry was last read.
+        """
         network = self._config.network
         known = tokens.known(seen, network=network, observed_at=self._moments.next_ms())
         news = self._said.news([*seen, *known])
+        if not any(one.source != tokens.KNOWN for one in news):
+            confirmation = self._said.confirmation(seen)
+            news += [confirmation] if confirmation else []
         if self._said.beyond:
             self._beyond.happened(tokens=self._said.beyond, limit=self._said.limit)
         else:

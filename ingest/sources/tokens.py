@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from hashlib import sha256
+from typing import NamedTuple
 
 from ingest.core.normalize.body import MAX_ROWS
 from ingest.core.normalize.calls import decimals
@@ -121,12 +122,19 @@ def _chars(fields: TokenFields) -> int:
     return sum(len(said) for _, said in fields if isinstance(said, str))
 
 
-def _undated(fields: TokenFields) -> TokenFields:
-    return fields.model_copy(update={"last_updated": None})
+def _dated(fields: TokenFields, last_updated: int | None) -> TokenFields:
+    return fields.model_copy(update={"last_updated": last_updated})
 
 
 def _digest(fields: TokenFields) -> bytes:
-    return sha256(encode(_undated(fields))).digest()
+    return sha256(encode(_dated(fields, None))).digest()
+
+
+class _Word(NamedTuple):
+    """What a source said of a token: its fields without their date, and the date."""
+
+    digest: bytes
+    last_updated: int | None
 
 
 @dataclass(slots=True)
@@ -140,11 +148,14 @@ class Said:
     limit: int = _MAX_WORDS
     # How many tokens the last list had beyond the limit.
     beyond: int = 0
-    _words: dict[tuple[str, ContractId], bytes] = field(default_factory=dict)
+    # The word that was written last stands last.
+    _words: dict[tuple[str, ContractId], _Word] = field(default_factory=dict)
 
     def note(self, one: TokenObserved) -> None:
         """Take note of a word that is in the log."""
-        self._words[one.source, one.contract_id] = _digest(one.fields)
+        at = one.source, one.contract_id
+        self._words.pop(at, None)
+        self._words[at] = _Word(_digest(one.fields), one.fields.last_updated)
 
     def news(self, seen: Iterable[TokenObserved]) -> list[TokenObserved]:
         """Return those that say something else than the last word of their source.
@@ -157,10 +168,27 @@ class Said:
             word = self._words.get((one.source, one.contract_id))
             if word is None and room <= 0:
                 self.beyond += 1
-            elif word != _digest(one.fields):
+            elif word is None or word.digest != _digest(one.fields):
                 room -= word is None
                 news.append(one)
         return news
+
+    def confirmation(self, seen: Iterable[TokenObserved]) -> TokenObserved | None:
+        """Return the row that stands for a reading in which nothing is new.
+
+        Without any record of it the log would not tell a registry that is read every
+        minute and says the same from one that is not read at all. One row is enough: the
+        one that was written longest ago, so that all are written again in turn. It keeps
+        the date that it was written with, because a record that was only dated anew must
+        not change what is published.
+        """
+        by_id = {(one.source, one.contract_id): one for one in seen}
+        for at, word in self._words.items():
+            one = by_id.get(at)
+            if one is not None and word.digest == _digest(one.fields):
+                fields = _dated(one.fields, word.last_updated)
+                return one.model_copy(update={"fields": fields})
+        return None
 
     def doubt(self) -> None:
         """Forget all but what contracts said, who would have to be asked again."""

@@ -143,6 +143,66 @@ async def test_a_record_that_was_only_dated_anew_is_no_news() -> None:
         assert said.news(later) == []
 
 
+async def test_a_reading_without_news_is_confirmed_by_one_row_each_in_turn() -> None:
+    async with simulated() as simulator, client_of(simulator, "tokens") as client:
+        said, seen = Said(), await read_charisma(client, MAIN)
+        assert said.confirmation(seen) is None  # the log has nothing to confirm
+        for one in seen:
+            said.note(one)
+        turns = []
+        for _ in seen:
+            again = said.confirmation(await read_charisma(client, MAIN))
+            assert again is not None
+            said.note(again)
+            turns.append(again.contract_id)
+        assert turns == [one.contract_id for one in seen]
+        # A word that changed is news, and confirms nothing.
+        changed = seen[0].fields.model_copy(update={"name": "new"})
+        news = seen[0].model_copy(update={"fields": changed})
+        other = said.confirmation([news, seen[1]])
+        assert other is not None
+        assert other.contract_id == seen[1].contract_id
+
+
+async def test_a_row_that_confirms_a_reading_keeps_the_date_that_was_published() -> (
+    None
+):
+    async with simulated() as simulator, client_of(simulator, "tokens") as client:
+        said, seen = Said(), await read_charisma(client, MAIN)
+        for one in seen:
+            said.note(one)
+        simulator.stage.moved_at_ms += 60_000
+        again = said.confirmation(await read_charisma(client, MAIN))
+        assert again is not None
+        assert again.fields == seen[0].fields
+        assert again.observed_at > seen[0].observed_at
+
+
+@pytest.mark.parametrize("source", ["charisma", "hiro"])
+async def test_the_log_tells_when_a_registry_that_says_nothing_new_was_last_read(
+    tmp_path: Path, source: str
+) -> None:
+    pace = {"token_interval_s": 0.05, "metadata_interval_s": 0.05}
+    async with ingesting(tmp_path, **pace) as ingest:
+
+        def rows() -> dict[int, list[TokenObserved]]:
+            by_reading: dict[int, list[TokenObserved]] = {}
+            for one in ingest.seen.of(TokenObserved):
+                if one.source == source:
+                    by_reading.setdefault(one.observed_at, []).append(one)
+            return by_reading
+
+        await ingest.seen.until(lambda _: len(rows()) > 3)
+        first, *later = sorted(rows().items())
+        words = {one.contract_id: one.fields for one in first[1]}
+        assert len(words) > 10
+        for _, confirming in later[:3]:
+            assert [words[one.contract_id] for one in confirming] == [
+                one.fields for one in confirming
+            ]
+            assert len(confirming) == 1
+
+
 async def test_after_a_doubt_all_is_said_again_but_what_contracts_said() -> None:
     async with (
         simulated() as simulator,
