@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from app import defaults
 from app.edge_limits import access, allowances
 from app.errors import SettingsError
 from app.places import Broker, File, Place, parse_place
 from app.ports import local_address
-from app.sections import SIMULATED_AUDIT_DAYS
 from app.settings import Settings
 from app.topics import Wanted
 from audit.core.cuts import NotACut, parse_moment
@@ -18,7 +18,7 @@ from runtime.crash import crash_at
 from runtime.supervisor import STOP_DEADLINE_S
 from runtime.trouble import Trouble
 from schemas.journal import FoldSettings
-from schemas.log import LogIdentity, World
+from schemas.log import LogIdentity
 
 if TYPE_CHECKING:
     from audit.config import WatchConfig
@@ -27,12 +27,6 @@ if TYPE_CHECKING:
     from ingest.config import IngestConfig
     from processor.config import ProcessorConfig
     from simulator.config import SimulatorConfig
-
-_SQLITE_PARTITIONS, _BROKER_PARTITIONS = 2, 6
-_PRODUCTION_REPLICATION = 3
-_PRODUCTION_DRAIN_S = 10.0
-# Prices that no source has confirmed for as many intervals are old.
-_OLD_INTERVALS = 2
 
 
 def place_of(settings: Settings) -> Place:
@@ -70,8 +64,8 @@ def check(settings: Settings) -> None:
 def wanted_log(settings: Settings) -> Wanted:
     """Return what the log is to be where it does not exist yet."""
     on_broker = isinstance(parse_place(settings.log), Broker)
-    partitions = _BROKER_PARTITIONS if on_broker else _SQLITE_PARTITIONS
-    audit_days = SIMULATED_AUDIT_DAYS if settings.simulated else 0
+    partitions = defaults.BROKER_PARTITIONS if on_broker else defaults.SQLITE_PARTITIONS
+    audit_days = defaults.SIMULATED_AUDIT_DAYS if settings.simulated else 0
     return Wanted(
         network=settings.network,
         world=settings.world,
@@ -84,7 +78,11 @@ def kafka_config(settings: Settings, broker: Broker) -> "KafkaConfig":
     """Return how the broker is reached."""
     from eventlog.kafka import KafkaConfig  # noqa: PLC0415 - only where a broker is used
 
-    replication = _PRODUCTION_REPLICATION if settings.environment == "production" else 1
+    replication = (
+        defaults.PRODUCTION_REPLICATION
+        if settings.environment == "production"
+        else defaults.DEVELOPMENT_REPLICATION
+    )
     return KafkaConfig(
         bootstrap=broker.bootstrap,
         prefix=settings.log_prefix,
@@ -139,15 +137,15 @@ def urls(settings: Settings) -> Urls:
     def chosen(said: str | None, real: str, simulated: str) -> str:
         return (said or (real if live else f"{base}/{simulated}")).rstrip("/")
 
-    hiro = chosen(settings.hiro_url, "https://api.hiro.so", "hiro")
-    push = settings.push_url or f"ws{hiro.removeprefix('http')}/extended/v1/ws"
+    hiro = chosen(settings.hiro_url, defaults.HIRO_URL, "hiro")
+    push = settings.push_url or f"ws{hiro.removeprefix('http')}{defaults.PUSH_PATH}"
     return Urls(
         hiro=hiro,
         push=push,
-        kraxel=chosen(settings.kraxel_url, "https://www.kraxel.io", "kraxel"),
-        stxtools=chosen(settings.stxtools_url, "https://api.stxtools.io", "stxtools"),
-        invest=chosen(settings.invest_url, "https://invest.charisma.rocks", "invest"),
-        tokens=chosen(settings.tokens_url, "https://tokens.charisma.rocks", "tokens"),
+        kraxel=chosen(settings.kraxel_url, defaults.KRAXEL_URL, "kraxel"),
+        stxtools=chosen(settings.stxtools_url, defaults.STXTOOLS_URL, "stxtools"),
+        invest=chosen(settings.invest_url, defaults.INVEST_URL, "invest"),
+        tokens=chosen(settings.tokens_url, defaults.TOKENS_URL, "tokens"),
     )
 
 
@@ -169,7 +167,7 @@ def ingest_config(settings: Settings) -> "IngestConfig":
     from ingest.core.budget import Limits  # noqa: PLC0415
     from ingest.core.schedule import Pace  # noqa: PLC0415
 
-    at, pace = urls(settings), _LIVE if settings.world is World.LIVE else _SIMULATED
+    at, pace = urls(settings), _upstream_defaults(settings)
     key = settings.hiro_api_key
 
     def upstream(url: str, limits: Limits) -> Upstream:
@@ -209,43 +207,8 @@ def ingest_config(settings: Settings) -> "IngestConfig":
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Defaults:
-    """How upstreams are treated unless the settings say otherwise."""
-
-    price_sources: tuple[str, ...]
-    first_price_s: float
-    price_interval_s: float
-    balance_interval_s: float
-    token_interval_s: float
-    cold_s: float
-    per_second: int
-    source_per_minute: int
-
-
-_LIVE = _Defaults(
-    price_sources=("stxtools", "internal"),
-    first_price_s=3,
-    price_interval_s=300,
-    balance_interval_s=300,
-    token_interval_s=900,
-    cold_s=3_600,
-    per_second=20,
-    source_per_minute=60,
-)
-_SIMULATED = _Defaults(
-    price_sources=("kraxel", "stxtools", "internal"),
-    first_price_s=0.3,
-    price_interval_s=15,
-    balance_interval_s=5,
-    token_interval_s=60,
-    cold_s=30,
-    per_second=1_000,
-    source_per_minute=6_000,
-)
-_PER_MINUTE_SIMULATED = 60_000
-_PER_MINUTE_WITH_KEY, _PER_MINUTE_WITHOUT = 500, 25
-_PER_MONTH_WITH_KEY = 150_000
+def _upstream_defaults(settings: Settings) -> defaults.Upstreams:
+    return defaults.SIMULATED if settings.simulated else defaults.LIVE
 
 
 def _said(setting: float | None, default: float) -> float:
@@ -255,11 +218,11 @@ def _said(setting: float | None, default: float) -> float:
 def _hiro_limits(settings: Settings) -> tuple[int, int | None]:
     """Return requests a minute and a month."""
     if settings.simulated:
-        limits: tuple[int, int | None] = (_PER_MINUTE_SIMULATED, None)
+        limits: tuple[int, int | None] = (defaults.HIRO_PER_MINUTE_SIMULATED, None)
     elif settings.hiro_api_key:
-        limits = (_PER_MINUTE_WITH_KEY, _PER_MONTH_WITH_KEY)
+        limits = (defaults.HIRO_PER_MINUTE_WITH_KEY, defaults.HIRO_PER_MONTH_WITH_KEY)
     else:
-        limits = (_PER_MINUTE_WITHOUT, None)
+        limits = (defaults.HIRO_PER_MINUTE_WITHOUT, None)
     return settings.hiro_per_minute or limits[0], settings.hiro_per_month or limits[1]
 
 
@@ -412,14 +375,17 @@ def origins(settings: Settings) -> tuple[str, ...]:
 
 def prices_old_s(settings: Settings) -> float:
     """Return after how long without an observation prices count as old, at an edge."""
-    pace = _SIMULATED if settings.simulated else _LIVE
+    pace = _upstream_defaults(settings)
     interval_s = _said(settings.price_interval_s, pace.price_interval_s)
-    return max(_OLD_INTERVALS * interval_s, settings.silence_floor_s)
+    return max(defaults.OLD_INTERVALS * interval_s, settings.silence_floor_s)
 
 
 def drain_s(settings: Settings) -> float:
     """Return over how long a stopping edge sends its clients away."""
-    default = _PRODUCTION_DRAIN_S if settings.environment == "production" else 0.0
+    in_production = settings.environment == "production"
+    default = (
+        defaults.PRODUCTION_DRAIN_S if in_production else defaults.DEVELOPMENT_DRAIN_S
+    )
     return default if settings.drain_s is None else settings.drain_s
 
 

@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BaseModel, Field, SecretStr, ValidationInfo, field_validator
 
+from app.defaults import PRODUCTION_CONNECTIONS_EACH, PRODUCTION_HTTP_BYTES_PER_S
+
 if TYPE_CHECKING:
     from edge.config import Access, Allowances
     from edge.core.limits import Rate
 
 _Number = Annotated[int, Field(ge=0)]
 _Measure = Annotated[float, Field(ge=0, le=1_000_000)]
-_PRODUCTION_CONNECTIONS_EACH = 200
-_PRODUCTION_HTTP_BYTES_PER_S = 4_194_304
 _MINUTE_S = 60.0
 
 
@@ -46,15 +46,15 @@ class EdgeLimits(BaseModel):
     )
     connections_per_address: _Number | None = Field(
         None,
-        description="Open connections of one address, of IPv6 one /64; default 200 in "
-        "production, else 0",
+        description="Open connections of one address, of IPv6 one /64; default "
+        f"{PRODUCTION_CONNECTIONS_EACH} in production, else 0",
     )
     http_bytes_per_s: _Number | None = Field(
         None,
         description="Bytes of answers to HTTP requests made for one address in the long run, "
         "before compression; a request counts as 1 KiB at least, one that opens a stream or "
         "a WebSocket as 32 KiB. Beyond it requests get 429 with `Retry-After`; default "
-        "4194304 in production, else 0",
+        f"{PRODUCTION_HTTP_BYTES_PER_S} in production, else 0",
     )
     http_burst_bytes: _Number = Field(
         67_108_864,
@@ -170,7 +170,7 @@ def allowances(
     from edge.config import Allowances  # noqa: PLC0415 - each process loads its service alone
     from edge.core.limits import NO_LIMIT, Rate  # noqa: PLC0415
 
-    each = _PRODUCTION_CONNECTIONS_EACH if in_production else 0
+    each = PRODUCTION_CONNECTIONS_EACH if in_production else 0
     said_each = limits.connections_per_address
     refresh_s = limits.refresh_per_address_s
     # One limit of two numbers: 0 of either turns it off.
@@ -195,7 +195,7 @@ def allowances(
 def _http_bytes(limits: EdgeLimits, *, in_production: bool) -> "Rate":
     from edge.core.limits import NO_LIMIT, Rate  # noqa: PLC0415 - each process loads its service alone
 
-    default = _PRODUCTION_HTTP_BYTES_PER_S if in_production else 0
+    default = PRODUCTION_HTTP_BYTES_PER_S if in_production else 0
     per_s = default if limits.http_bytes_per_s is None else limits.http_bytes_per_s
     burst = limits.http_burst_bytes
     return Rate(per_s, burst) if per_s and burst else NO_LIMIT

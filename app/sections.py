@@ -3,6 +3,7 @@
 ``None`` as a default means that it follows from other settings; the help says how.
 """
 
+import json
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
@@ -17,6 +18,8 @@ from pydantic import (
     field_validator,
 )
 
+from app import defaults
+from app.defaults import LIVE, SIMULATED
 from app.edge_limits import EdgeAccess, EdgeLimits
 from runtime.crash import crash_at
 from schemas.ids import Network
@@ -47,8 +50,15 @@ _GAP = r"(?:prices|balances|tokens)\.raw\[[0-9]{1,4}\]@[0-9]{1,15}"
 _GAPS = rf"^(?:{_GAP}(?:,{_GAP})*)?$"
 Source = Literal["kraxel", "stxtools", "internal"]
 
-# In a simulated world nobody reads history for long; a laptop's disk is small.
-SIMULATED_AUDIT_DAYS = 2
+
+def _either(live: float, simulated: float) -> str:
+    """Return how a default is told that is another against the simulator."""
+    return f"{live:g}, {simulated:g} against the simulator"
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    """Return a list as the setting takes it."""
+    return json.dumps(names, separators=(",", ":"))
 
 
 class General(BaseModel):
@@ -114,13 +124,13 @@ class Log(BaseModel):
     )
     partitions: Annotated[int, Field(ge=1, le=1_024)] | None = Field(
         None,
-        description="Partitions of each topic, fixed when they are created; default 6 on a "
-        "broker, 2 in SQLite",
+        description="Partitions of each topic, fixed when they are created; default "
+        f"{defaults.BROKER_PARTITIONS} on a broker, {defaults.SQLITE_PARTITIONS} in SQLite",
     )
     audit_days: Annotated[float, Field(ge=0)] | None = Field(
         None,
         description="Days that raw and published history is kept, fixed when the topics are "
-        f"created; 0 is for ever. Default for ever, {SIMULATED_AUDIT_DAYS} in a simulated world",
+        f"created; 0 is for ever. Default for ever, {defaults.SIMULATED_AUDIT_DAYS} in a simulated world",
     )
     sqlite_full_sync: bool = Field(
         default=False,
@@ -140,7 +150,9 @@ class Log(BaseModel):
         description="Certificates that sign the broker's; default those of the system",
     )
     kafka_replication: Annotated[int, Field(ge=1, le=9)] | None = Field(
-        None, description="Copies of each topic; default 3 in production, else 1"
+        None,
+        description=f"Copies of each topic; default {defaults.PRODUCTION_REPLICATION} in "
+        f"production, else {defaults.DEVELOPMENT_REPLICATION}",
     )
     kafka_topic_configs: dict[str, str | None] = Field(
         {},
@@ -157,30 +169,30 @@ class Upstreams(BaseModel):
     """Upstreams."""
 
     hiro_url: Url | None = Field(
-        None, description="Hiro API; default https://api.hiro.so, or the simulator"
+        None, description=f"Hiro API; default {defaults.HIRO_URL}, or the simulator"
     )
     hiro_api_key: SecretStr | None = Field(
         None, description="Key for the Hiro API; without one its limits are low"
     )
     push_url: SocketUrl | None = Field(
         None,
-        description="Hiro's WebSocket; default wss://api.hiro.so/extended/v1/ws, or the simulator",
+        description=f"Hiro's WebSocket; default `{defaults.PUSH_PATH}` of the Hiro API",
     )
     kraxel_url: Url | None = Field(
         None,
-        description="Prices of kraxel; default https://www.kraxel.io, or the simulator",
+        description=f"Prices of kraxel; default {defaults.KRAXEL_URL}, or the simulator",
     )
     stxtools_url: Url | None = Field(
         None,
-        description="Prices of stxtools; default https://api.stxtools.io, or the simulator",
+        description=f"Prices of stxtools; default {defaults.STXTOOLS_URL}, or the simulator",
     )
     invest_url: Url | None = Field(
         None,
-        description="Prices `internal`; default https://invest.charisma.rocks, or the simulator",
+        description=f"Prices `internal`; default {defaults.INVEST_URL}, or the simulator",
     )
     tokens_url: Url | None = Field(
         None,
-        description="Token registry; default https://tokens.charisma.rocks, or the simulator",
+        description=f"Token registry; default {defaults.TOKENS_URL}, or the simulator",
     )
     simulator_url: Url | None = Field(
         None,
@@ -193,26 +205,28 @@ class Ingest(BaseModel):
 
     price_sources: tuple[Source, ...] | None = Field(
         None,
-        description='JSON list of price sources; default `["stxtools","internal"]`, all '
-        "three against the simulator",
+        description=f"JSON list of price sources; default `{_listed(LIVE.price_sources)}`, "
+        f"`{_listed(SIMULATED.price_sources)}` against the simulator",
     )
     price_interval_s: Seconds | None = Field(
         None,
-        description="Between two price rounds; edges call prices old after two of them. Default 300, 10 against the simulator",
+        description="Between two price rounds; edges call prices old after "
+        f"{defaults.OLD_INTERVALS} of them. Default {_either(LIVE.price_interval_s, SIMULATED.price_interval_s)}",
     )
     first_price_s: Annotated[float, Field(ge=0)] | None = Field(
         None,
-        description="From the start to the first price round; default 3, 0.3 against the simulator",
+        description="From the start to the first price round; default "
+        f"{_either(LIVE.first_price_s, SIMULATED.first_price_s)}",
     )
     balance_interval_s: Seconds | None = Field(
         None,
         description="Least time between two readings of one user, stretched by the budget; "
-        "default 300, 5 against the simulator",
+        f"default {_either(LIVE.balance_interval_s, SIMULATED.balance_interval_s)}",
     )
     token_interval_s: Seconds | None = Field(
         None,
-        description="Between two readings of the token registry; default 900, 60 against "
-        "the simulator",
+        description="Between two readings of the token registry; default "
+        f"{_either(LIVE.token_interval_s, SIMULATED.token_interval_s)}",
     )
     silence_floor_s: Seconds = Field(
         60,
@@ -224,17 +238,21 @@ class Ingest(BaseModel):
     )
     hiro_per_minute: Positive | None = Field(
         None,
-        description="Requests a minute to Hiro; default 500 with a key, 25 without, "
-        "60000 against the simulator",
+        description="Requests a minute to Hiro; default "
+        f"{defaults.HIRO_PER_MINUTE_WITH_KEY} with a key, "
+        f"{defaults.HIRO_PER_MINUTE_WITHOUT} without, "
+        f"{defaults.HIRO_PER_MINUTE_SIMULATED} against the simulator",
     )
     hiro_per_month: Positive | None = Field(
         None,
-        description="Requests a month to Hiro; default 150000 with a key, no limit without",
+        description="Requests a month to Hiro; default "
+        f"{defaults.HIRO_PER_MONTH_WITH_KEY} with a key, no limit without or against the "
+        "simulator",
     )
     source_per_minute: Positive | None = Field(
         None,
-        description="Requests a minute to each other upstream; default 60, 6000 against "
-        "the simulator",
+        description="Requests a minute to each other upstream; default "
+        f"{_either(LIVE.source_per_minute, SIMULATED.source_per_minute)}",
     )
     accounts_api: Literal["v1", "v2", "v3"] = Field(
         "v1",
@@ -306,8 +324,8 @@ class Edge(BaseModel):
     )
     drain_s: Annotated[float, Field(ge=0, le=3_600)] | None = Field(
         None,
-        description="Over how long clients are sent away when the edge stops; default 10 in "
-        "production, else 0",
+        description="Over how long clients are sent away when the edge stops; default "
+        f"{defaults.PRODUCTION_DRAIN_S} in production, else {defaults.DEVELOPMENT_DRAIN_S}",
     )
     lease_s: Seconds = Field(
         300, description="How long a user stays watched after the edge's last renewal"
