@@ -63,7 +63,12 @@ ErrorCode = Literal[
     "refused",  # a refresh without the right to ask for one
 ]
 
-IgnoredWhy = Literal["invalid", "too-many", "not-subscribed"]
+IgnoredWhy = Literal[
+    "invalid",
+    "too-many",
+    "not-subscribed",
+    "subscribed-to-all",  # unsubscribed by name, while the client is subscribed to all
+]
 
 
 class Hello(Inbound):

@@ -198,7 +198,7 @@ stacks-feed, {settings.environment_name}, {identity.world.value} world on {ident
 Try:
   curl 'http://{plan.edge}/parties/prices/main?tokens=stx'
   {_try_account(plan)}
-  {tool("python")} -m websockets ws://{plan.edge}/parties/prices/main
+  curl -N -H 'Accept: text/event-stream' 'http://{plan.edge}/prices'    # every change
   {tool("stacks-feed")} tail price{log}
 Ctrl-C stops everything. Log lines follow on stderr."""
 

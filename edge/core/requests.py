@@ -28,7 +28,7 @@ from edge.core.session import (
 from edge.core.snapshots import contract_of, network_of, spellings
 from edge.core.table import Table
 from schemas.demand import RefreshKind
-from schemas.extras import ErrorCode
+from schemas.extras import ErrorCode, IgnoredWhy
 from schemas.ids import UserId
 from schemas.wire import Party
 
@@ -151,21 +151,34 @@ class Requests:
     def _unsubscribe(self, member: Member, said: Unsubscribe, now_ms: int) -> Effects:
         groups = self._feeds[member.party].groups
         ids = None if said.ids is None else self._accepted(member, said.ids)
-        ignored = self._invalid(member, said)
-        if ids is not None:
-            # One token, however it was spelt when it was asked for.
-            strange = dict.fromkeys(
-                each for each in ids if not member.named.intersection(_all_of(each))
-            )
-            ignored += [(each, "not-subscribed") for each in strange]
-            ids = [each for each in ids if each not in strange]
+        unaffected = self._unaffected(member, ids or ())
         named = None if ids is None else [each for i in ids for each in _all_of(i)]
         dropped = groups.unsubscribe(member, named)
         self._forget(member)
         if "ack" not in member.features:
             return Effects(unwatch=_users(member, dropped))
-        message = extras.unsubscribed(member.party, ids, ignored, now_ms=now_ms)
+        message = extras.unsubscribed(
+            member.party,
+            None if ids is None else [each for each in ids if each not in unaffected],
+            [*self._invalid(member, said), *unaffected.items()],
+            now_ms=now_ms,
+        )
         return self._reply(member, message)._replace(unwatch=_users(member, dropped))
+
+    @staticmethod
+    def _unaffected(member: Member, ids: Iterable[str]) -> dict[str, IgnoredWhy]:
+        """Return those of the ids for which an ``UNSUBSCRIBE`` changes nothing, and why.
+
+        A client that is subscribed to all goes on getting all of them.
+        """
+        if member.has_all:
+            return dict.fromkeys(ids, "subscribed-to-all")
+        # One token, however it was spelt when it was asked for.
+        return {
+            each: "not-subscribed"
+            for each in ids
+            if not member.named.intersection(_all_of(each))
+        }
 
     def _forget(self, member: Member) -> None:
         """Drop what waits for a client and is of nothing it is subscribed to any more."""

@@ -1,6 +1,7 @@
 """What `up` plans and says before anything runs."""
 
 import re
+import shlex
 import socket
 from pathlib import Path
 from typing import Any
@@ -196,6 +197,17 @@ def test_an_ipv6_host_has_its_brackets_wherever_it_is_printed() -> None:
     assert f"curl 'http://[::1]:{plan.edge_port}/" in text
     assert f"http://[::1]:{plan.simulator_port}" in text
     assert "//::1" not in text
+
+
+def test_each_command_of_the_banner_shows_something_without_more_being_typed() -> None:
+    plan = a_plan()
+    tried = up.banner(plan, an_applied(plan)).partition("Try:\n")[2].splitlines()[:-1]
+    programs = [shlex.split(line, comments=True) for line in tried]
+    assert [Path(each[0]).name for each in programs] == ["curl"] * 3 + ["stacks-feed"]
+    # A WebSocket says nothing of changes before a SUBSCRIBE; a stream of events does.
+    (stream,) = [each for each in programs if "-N" in each]
+    assert stream[2:4] == ["-H", "Accept: text/event-stream"]
+    assert stream[4] == f"http://{plan.edge}/prices"
 
 
 def test_the_banner_names_the_page_and_an_account_that_holds_something() -> None:

@@ -247,6 +247,14 @@ def test_what_cannot_be_told_is_everything() -> None:
     assert (told["recovered"], told["why"], told["removed"]) == (False, "too-old", [])
 
 
+@pytest.mark.parametrize("party", ["prices", "balances"])
+def test_an_answer_tells_how_long_it_is_before_it_is_compressed(party: Party) -> None:
+    bodies = held_by_many().hub.bodies
+    body = bodies.body(bodies.asked(party, None), now_ms=NOW_MS)
+    assert body.size_bytes == len(body.json) > 100
+    assert body.size_bytes != sum(map(len, body.pieces(gzip=True)))
+
+
 def test_the_answer_compressed_is_the_answer() -> None:
     bodies = a_desk().hub.bodies
     body = bodies.body(bodies.asked("prices", None), now_ms=NOW_MS)

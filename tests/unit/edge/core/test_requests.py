@@ -111,6 +111,38 @@ def test_an_answer_lists_what_was_taken_and_what_was_not() -> None:
     assert speaker.asks("UNSUBSCRIBE")[0]["accepted"] is None
 
 
+@pytest.mark.parametrize("named", [[], [CHA]])
+def test_one_that_is_subscribed_to_all_is_told_that_it_cannot_leave_one_out(
+    named: list[str],
+) -> None:
+    desk = Desk(*TWO)
+    speaker = desk.speaker("prices", "ack")
+    for each in ([], named):
+        speaker.asks("SUBSCRIBE", contractIds=each)
+    (said,) = speaker.asks("UNSUBSCRIBE", contractIds=[CHA, WELSH, "?", CHA])
+    assert held_to(extras.Unsubscribed, said)["accepted"] == []
+    assert said["ignored"] == [
+        {"id": "?", "why": "invalid"},
+        {"id": CHA, "why": "subscribed-to-all"},
+        {"id": WELSH, "why": "subscribed-to-all"},
+    ]
+    # It is true: changes still come, until the client leaves all.
+    (write,) = desk.put(price(CHA, "2", version=2))
+    assert ids(heard([write.frames])) == [CHA]
+    speaker.asks("UNSUBSCRIBE")
+    (said,) = speaker.asks("UNSUBSCRIBE", contractIds=[CHA])
+    assert said["ignored"] == [{"id": CHA, "why": "not-subscribed"}]
+
+
+def test_a_base_client_subscribed_to_all_goes_on_getting_all_in_silence() -> None:
+    desk = Desk(*TWO)
+    speaker = desk.speaker("prices")
+    speaker.asks("SUBSCRIBE")
+    assert speaker.asks("UNSUBSCRIBE", contractIds=[CHA]) == []
+    (write,) = desk.put(price(CHA, "2", version=2))
+    assert ids(heard([write.frames])) == [CHA]
+
+
 def test_errors_have_codes_for_those_who_asked() -> None:
     speaker = Desk().speaker("prices", "ack")
     assert [speaker.asks(kind)[0].get("code") for kind in ("X", "HELLO")] == [

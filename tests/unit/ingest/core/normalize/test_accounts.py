@@ -61,6 +61,7 @@ def test_stx_and_tokens_are_sorted_by_contract_and_zeros_stay() -> None:
     assert balances(account) == {".stx": "9007199254740993", B: "7", A: "0"}
     assert list(balances(account)) == sorted(balances(account))
     assert account.holdings[1].asset == "y"
+    assert account.rows == 3
     assert (account.holdings[1].total_sent, account.holdings[2].total_sent) == (
         "1",
         None,
@@ -77,6 +78,11 @@ def test_assets_without_an_id_of_this_network_are_left_out_and_counted() -> None
     )
     assert (list(balances(account)), account.foreign) == ([".stx", A], 2)
     assert read(v1({f"{A}::x": amounts("2")}), Network.TESTNET).foreign == 1
+
+
+def test_the_other_assets_of_a_contract_count_as_rows_too() -> None:
+    account = read(v1({f"{A}::x": amounts("1"), f"{A}::y": amounts("2")}))
+    assert [len(account.holdings), len(account.others), account.rows] == [2, 1, 3]
 
 
 @pytest.mark.parametrize(
