@@ -97,7 +97,7 @@ async def test_tokens_of_every_source_are_read_into_the_log(tmp_path: Path) -> N
         await ingest.seen.until(lambda _: sources(ingest, TokenObserved) == everything)
 
 
-async def test_after_a_restart_only_what_is_new_of_a_token_is_written(
+async def test_after_a_restart_one_row_confirms_a_reading_of_what_is_known(
     tmp_path: Path,
 ) -> None:
     def asked(ingest: Ingesting) -> int:
@@ -107,6 +107,7 @@ async def test_after_a_restart_only_what_is_new_of_a_token_is_written(
         subnets = len(ingest.simulator.stage.world.subnets)
         await ingest.seen.until(lambda _: asked(ingest) == subnets)
         await ingest.seen.until(lambda _: len(sources(ingest, TokenObserved)) == 4)
+        before = {(o.source, o.contract_id): o for o in ingest.seen.of(TokenObserved)}
     world = {"seed": 1}
     async with ingesting(tmp_path, world=world, token_interval_s=0.01) as ingest:
         async with asyncio.timeout(LONG_S):
@@ -115,8 +116,12 @@ async def test_after_a_restart_only_what_is_new_of_a_token_is_written(
         user = await ingest.admin.user()
         await ingest.lease(user)
         await ingest.seen.until(lambda _: bool(ingest.seen.of(AccountRead)))
-        words = [(o.source, o.contract_id) for o in ingest.seen.of(TokenObserved)]
-        assert len(words) == len(set(words))
+        words = ingest.seen.of(TokenObserved)
+        later = words[len(before) :]
+        readings = [(o.source, o.observed_at) for o in later]
+        assert {source for source, _ in readings} >= {"charisma", "hiro"}
+        assert len(readings) == len(set(readings))
+        assert all(o.fields == before[o.source, o.contract_id].fields for o in later)
 
 
 # ---- readings
