@@ -182,8 +182,9 @@ async def test_a_row_that_confirms_a_reading_keeps_the_date_that_was_published()
 async def test_the_log_tells_when_a_registry_that_says_nothing_new_was_last_read(
     tmp_path: Path, source: str
 ) -> None:
-    pace = {"token_interval_s": 0.05, "metadata_interval_s": 0.05}
-    async with ingesting(tmp_path, **pace) as ingest:
+    async with ingesting(
+        tmp_path, token_interval_s=0.05, metadata_interval_s=0.05
+    ) as ingest:
 
         def rows() -> dict[int, list[TokenObserved]]:
             by_reading: dict[int, list[TokenObserved]] = {}
