@@ -75,6 +75,10 @@ class Readings:
         """The log may not hold what was read of anybody."""
         self._accounts.forget_all()
 
+    def fallback(self) -> str | None:
+        """Return which generation of balances is read instead of the chosen one, if any."""
+        return self._accounts.fallback()
+
     def offer_subnets(self) -> None:
         """Take the subnets the registry knows now."""
         subnets = self._registry.subnets()

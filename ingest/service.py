@@ -140,6 +140,7 @@ class _Ingest:
         health.warn("limits", self._upstreams.limits)
         health.warn("silent", self._tools.watch.trouble)
         health.warn("old values", self._tools.watch.old_values)
+        health.warn("balance API", self._readings.fallback)
         health.warn("clock", self._upstreams.clock_trouble)
         health.warn("prices", self._prices.disagreement)
         health.tell("shards", lambda: sorted(self._shards))

@@ -151,6 +151,16 @@ class Accounts:
         """The generation of the API that is read now."""
         return self._apis.in_use
 
+    def fallback(self) -> str | None:
+        """Return which generation is read instead of the chosen one, if one is."""
+        chosen, in_use = self._apis.chosen, self._apis.in_use
+        if in_use == chosen or self._apis.are_all_gone:
+            return None
+        return (
+            f"v{chosen} of Hiro's balances is gone (410); v{in_use} is read until it "
+            f"answers again. If it stays so, set STACKS_FEED_ACCOUNTS_API=v{in_use}"
+        )
+
     def remember(self, seen: AccountSeen) -> None:
         """The log has this reading: later ones may confirm it.
 

@@ -9,6 +9,8 @@ import pytest
 from runtime.metrics import BALANCE_API
 from schemas.ids import UserId
 from simulator.core.world import build
+from tests.support.awaiting import eventually
+from tests.support.ingesting import ingesting
 from tests.support.outage import INTERVAL_S, Outage, outage
 
 WORLD = build(1, network="mainnet", tokens=10, subnets=0, accounts=20)
@@ -32,6 +34,10 @@ def in_use(at: Outage) -> int:
     return at.accounts.generation
 
 
+def warned(at: Outage) -> str:
+    return at.readings.fallback() or ""
+
+
 def logged(caplog: pytest.LogCaptureFixture, event: str) -> int:
     return sum(record.message == event for record in caplog.records)
 
@@ -43,6 +49,7 @@ async def test_a_generation_that_comes_back_is_in_use_again_without_a_restart(
         at.hiro.refused = {1: GONE}
         await at.pass_s(HOUR_S)
         assert in_use(at) == 2
+        assert "v1 of Hiro's balances is gone (410); v2 is read" in warned(at)
         # Twice by each who met it at once, then ever more rarely.
         tried = [at_s for at_s in times_asked(at, 1) if at_s > 100]
         gaps = [after - before for before, after in pairwise(tried)]
@@ -51,6 +58,7 @@ async def test_a_generation_that_comes_back_is_in_use_again_without_a_restart(
         at.hiro.refused = {}
         await at.pass_s(HOUR_S)
         assert in_use(at) == 1
+        assert not warned(at)
         start = len(at.hiro.generations)
         await at.pass_s(int(2 * INTERVAL_S))
         assert set(at.hiro.generations[start:]) == {1}
@@ -75,6 +83,8 @@ async def test_after_all_were_gone_the_first_to_come_back_is_found_by_single_req
         # One probe at a time, half a minute apart at least, each generation in its turn.
         assert len(at.hiro.asked) - start <= HOUR_S / 30
         assert set(at.hiro.generations[start:]) == {1, 2, 3}
+        # The source itself is in trouble, which is told elsewhere.
+        assert not warned(at)
         written = await at.written()
         del at.hiro.refused[back]
         await at.pass_s(5 * 60)
@@ -136,3 +146,14 @@ async def test_a_trial_that_fails_costs_the_source_nothing(tmp_path: Path) -> No
         assert len(list(times_asked(at, 2, start))) <= 6
         assert at.client.left_alone() == {}
         assert in_use(at) == 3
+
+
+async def test_an_operator_sees_while_it_lasts_that_another_generation_is_read(
+    tmp_path: Path,
+) -> None:
+    async with ingesting(tmp_path) as ingest:
+        await ingest.admin.fault("hiro", "410", path="/extended/v1/*")
+        await ingest.lease(USERS[0])
+        report = ingest.health.report
+        await eventually(lambda: "balance API" in report().warnings)
+        assert "STACKS_FEED_ACCOUNTS_API=v2" in report().warnings["balance API"]
