@@ -8,9 +8,10 @@ class FeedError(Exception):
 
 
 class FeedRefused(FeedError):
-    """The server will not serve us; coming back would be no better.
+    """No server will serve us; coming back would be no better.
 
-    The request is wrong (an address, a token, far too many ids) and must be changed.
+    The request is wrong (an address, a token, far too many ids) and must be changed. Of
+    several addresses every one refused; this is the last of them.
     ``url`` is the whole address, which may hold a secret; the text leaves that out.
     """
 

@@ -74,7 +74,7 @@ class Feed(Generic[K, V]):
 
     @property
     def ignored(self) -> Mapping[str, str]:
-        """Ids that the server would not take, and why, if it says so."""
+        """Ids that the server would not take, and why, if it says so; the newest 1,000."""
         return self._machine.books.ignored
 
     @property
@@ -91,7 +91,8 @@ class Feed(Generic[K, V]):
         """Follow tokens (or users, of balances); without ids all there are.
 
         Begins at once; what is known already comes first. Raises ``FeedClosed`` or
-        ``FeedRefused`` when it is over.
+        ``FeedRefused`` when it is over, ``ValueError`` for an id longer than any id and
+        for ``*``, which is none.
         """
         self.check()
         if self.is_closed:
@@ -112,7 +113,10 @@ class Feed(Generic[K, V]):
         return dict(self.view)
 
     def refresh(self) -> None:
-        """Ask the server to read upstream soon; it never says whether it did."""
+        """Ask the server to read upstream soon; it never says whether it did.
+
+        Calls within five seconds become one request.
+        """
         self._machine.refresh()
         self.wanted.set()
 

@@ -13,7 +13,7 @@ from stacks_feed_client.core.machine import Machine
 from stacks_feed_client.core.party import BALANCES, PRICES, Party, PartyName
 from stacks_feed_client.core.values import Balance, BalanceKey, K, Price, V
 from stacks_feed_client.feed import Feed
-from stacks_feed_client.link import LinkOptions
+from stacks_feed_client.link import LinkOptions, opened
 from stacks_feed_client.runner import Runner
 
 
@@ -49,9 +49,12 @@ def connect(
 
     An address without a path gets that of the party; the first is tried first. The context
     is entered at once, connected or not: the feed keeps itself connected until the context
-    is left. Raises ``ValueError`` for an address that is none.
+    is left. Raises ``ValueError`` for an address that is none, or without a way to it.
     """
     addresses = [address(url, party) for url in urls]
+    for each in addresses:
+        # Says now what would be wrong with an address or an option each time.
+        opened(each, options.link)
     if party == "prices":
         return _running(PRICES, addresses, options)
     return _running(BALANCES, addresses, options)

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections import deque
+import traceback
 from collections.abc import Callable
 from typing import Generic
 
@@ -33,21 +33,22 @@ class Runner(Generic[K, V]):
     ) -> None:
         self._feed, self._machine, self._options = feed, machine, options
         self._clock, self._draw = clock, draw
-        self._to_send: deque[str] = deque()
         self._leave: str | None = None
+        self._logged: set[str] = set()
 
     async def run(self) -> None:
         """Connect again and again; return when the server will not have us."""
         while True:
             self._feed.tell()
             url, lost = self._machine.url, await self._connect()
-            if lost.is_final:
-                self._feed.close(FeedRefused(url, self._machine.refusal(lost)))
-                return
             wait_s = self._machine.lost(
                 lost, now_s=self._clock.monotonic_s(), draw=self._draw()
             )
-            _logger.info("connection lost", extra={"url": shown(url), "why": lost.why})
+            why = self._machine.status.why or lost.why
+            if wait_s is None:
+                self._feed.close(FeedRefused(url, why))
+                return
+            _logger.info("connection lost", extra={"url": shown(url), "why": why})
             self._feed.tell()
             await self._clock.sleep(wait_s)
 
@@ -57,10 +58,32 @@ class Runner(Generic[K, V]):
                 return await self._converse(Link(socket))
         except TROUBLE as error:
             return lost_because(error)
+        except Exception as error:  # noqa: BLE001 - this is the guard
+            # A bug, of the library or of ours, that the answer of a server brought out:
+            # it must cost this connection, not the feed.
+            self._feed.counts.unusable += 1
+            self._log_bug(error)
+            return Lost(f"the answer cannot be handled: {type(error).__name__}")
+
+    def _log_bug(self, error: Exception) -> None:
+        """Log an exception that nobody expected, each once: it may come back for ever."""
+        first = error
+        while isinstance(first, ExceptionGroup):
+            first = first.exceptions[0]
+        places = traceback.extract_tb(first.__traceback__)[-1:]
+        where = [f"{each.filename}:{each.lineno}" for each in places]
+        key = f"{type(first).__name__} {where}"
+        if key not in self._logged:
+            self._logged.add(key)
+            url = shown(self._machine.url)
+            _logger.error(
+                "a server's answer brought out a bug; the connection is given up",
+                extra={"url": url},
+                exc_info=error,
+            )
 
     async def _converse(self, link: Link) -> Lost:
         """Hear, say and watch until one of these ends."""
-        self._to_send.clear()
         self._leave = None
         self._do(self._machine.opened(now_s=self._clock.monotonic_s()))
         async with asyncio.TaskGroup() as group:
@@ -89,9 +112,13 @@ class Runner(Generic[K, V]):
         while True:
             await self._feed.wanted.wait()
             self._feed.wanted.clear()
-            self._do(self._machine.sync())
-            while self._to_send:
-                if not await link.send(self._to_send.popleft()):
+            while self._machine.has_text(now_s=self._clock.monotonic_s()):
+                wait_s = self._machine.wait_s(now_s=self._clock.monotonic_s())
+                if wait_s > 0:
+                    await self._clock.sleep(wait_s)
+                text = self._machine.next_text(now_s=self._clock.monotonic_s())
+                self._feed.tell()
+                if text is not None and not await link.send(text):
                     return
 
     async def _watch(self) -> None:
@@ -100,10 +127,11 @@ class Runner(Generic[K, V]):
             self._do(self._machine.tick(now_s=self._clock.monotonic_s()))
 
     def _do(self, effects: Effects[K, V]) -> None:
-        if effects.send:
-            self._to_send += effects.send
-            self._feed.wanted.set()
+        if effects.error is not None:
+            self._log_bug(effects.error)
         if effects.leave is not None:
             self._leave = effects.leave
+        if self._machine.has_text(now_s=self._clock.monotonic_s()):
+            self._feed.wanted.set()
         self._feed.deliver(effects.updates)
         self._feed.tell()

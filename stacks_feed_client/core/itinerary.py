@@ -1,11 +1,12 @@
 """Where to connect next, and after how long."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit, urlunsplit
 
 from stacks_feed_client.core.party import PartyName
+from stacks_feed_client.core.reading import line
 
 BASE_S = 0.5
 CAP_S = 20.0
@@ -13,6 +14,9 @@ CAP_S = 20.0
 STABLE_S = 10.0
 _MAX_RETRY_AFTER_S = 3_600.0
 _MAX_DIGITS = 9
+_MAX_DATE = 100
+# An address that refused for good is tried again after this, while others are in use.
+_REFUSED_S = 3_600.0
 _SCHEMES = {"ws": "ws", "wss": "wss", "http": "ws", "https": "wss"}
 
 
@@ -37,6 +41,17 @@ def shown(url: str) -> str:
     return urlunsplit((parts.scheme, host, parts.path, "", ""))
 
 
+def redirected_to(location: str) -> str:
+    """Return a ``Location`` as it may stand in a log, whatever it is.
+
+    A server may repeat what stood in our own address, secrets included.
+    """
+    try:
+        return line(shown(location))
+    except ValueError:
+        return "an address that cannot be read"
+
+
 def delay_s(attempt: int, *, draw: float) -> float:
     """Return the wait before another attempt: exponential, capped, with full jitter.
 
@@ -46,32 +61,41 @@ def delay_s(attempt: int, *, draw: float) -> float:
     return draw * min(CAP_S, BASE_S * 2.0 ** min(attempt, 32))
 
 
-def retry_after_s(said: str | None, *, date: str | None = None) -> float | None:
-    """Return how long a ``Retry-After`` asks to wait, from 0 to an hour.
+def retry_after_s(headers: Iterable[str], *, dates: Iterable[str] = ()) -> float | None:
+    """Return how long the ``Retry-After`` headers ask to wait, from 0 to an hour.
 
-    A moment counts from the ``Date`` of the same answer: clocks differ. ``None``: it says
-    nothing, or nothing that can be read.
+    A moment counts from the ``Date`` of the same answer: clocks differ. Of several the
+    longest wait counts. ``None``: they say nothing, or nothing that can be read.
     """
-    if said is None:
-        return None
+    now = next(filter(None, map(_moment, dates)), None)
+    waits_s = [_wait_s(said, now) for said in headers]
+    return max((each for each in waits_s if each is not None), default=None)
+
+
+def _wait_s(said: str, now: datetime | None) -> float | None:
     if said.isascii() and said.isdigit() and len(said) <= _MAX_DIGITS:
         return min(_MAX_RETRY_AFTER_S, float(said))
-    until, now = _moment(said), _moment(date)
+    until = _moment(said)
     if until is None or now is None:
         return None
     return min(_MAX_RETRY_AFTER_S, max(0.0, (until - now).total_seconds()))
 
 
-def _moment(text: str | None) -> datetime | None:
+def _moment(text: str) -> datetime | None:
     try:
-        moment = parsedate_to_datetime(text) if text else None
-    except (ValueError, IndexError):
+        moment = parsedate_to_datetime(text[:_MAX_DATE])
+    except (ValueError, IndexError, OverflowError, TypeError):
+        # What it raises depends on what is wrong, and is not documented.
         return None
-    return moment if moment is not None and moment.tzinfo is not None else None
+    return moment if moment.tzinfo is not None else None
 
 
 class Itinerary:
-    """Goes round the addresses; one that asked to be left alone for a while is."""
+    """Goes round the addresses; one that asked to be left alone for a while is.
+
+    One that refused for good is left out while there are others, for an hour at most, or
+    until one of them held a connection for a while.
+    """
 
     def __init__(self, urls: Sequence[str]) -> None:
         if not urls:
@@ -79,6 +103,7 @@ class Itinerary:
         self._urls, self._at = tuple(urls), 0
         self._attempt = 0
         self._not_before_s = [0.0] * len(self._urls)
+        self._refused_until_s: dict[int, float] = {}
 
     @property
     def url(self) -> str:
@@ -92,27 +117,46 @@ class Itinerary:
         lived_s: float,
         draw: float,
         retry_after_s: float | None = None,
-    ) -> float:
-        """Move on after a connection was lost or refused; return how long to wait."""
+        is_refused: bool = False,
+    ) -> float | None:
+        """Move on after a connection was lost or refused; return how long to wait.
+
+        ``is_refused``: this address will never have us. ``None``: nor will any other, and
+        there is nowhere to go.
+        """
         if lived_s >= STABLE_S:
             self._attempt = 0
+            self._refused_until_s.clear()
+        if is_refused:
+            self._refused_until_s[self._at] = now_s + _REFUSED_S
         if retry_after_s is not None:
             self._not_before_s[self._at] = now_s + retry_after_s
         jitter_s = delay_s(self._attempt, draw=draw)
         self._attempt += 1
-        return self._move_on(now_s) + jitter_s
+        wait_s = self._move_on(now_s)
+        return None if wait_s is None else wait_s + jitter_s
 
-    def dismissed(self, *, now_s: float, back_at_s: float) -> float:
-        """Move on after a notice of when to come back, anywhere; return how long to wait.
+    def dismissed(self, *, now_s: float, back_at_s: float, draw: float) -> float:
+        """Move on after a notice of when to come back; return how long to wait.
 
-        That moment was drawn by the server, so there is no jitter of ours.
+        Another address is tried at once. Back at the same one there is no jitter of ours:
+        that moment was drawn by the server.
         """
         self._attempt = 0
-        return max(self._move_on(now_s), back_at_s - now_s)
+        left = self._at
+        self._not_before_s[left] = back_at_s
+        wait_s = self._move_on(now_s) or 0.0
+        return wait_s if self._at == left else wait_s + delay_s(0, draw=draw)
 
-    def _move_on(self, now_s: float) -> float:
+    def _move_on(self, now_s: float) -> float | None:
+        """Choose the next address; return how long it is to be left alone."""
         count = len(self._urls)
-        order = [(self._at + step) % count for step in range(1, count + 1)]
-        waits_s = {at: max(0.0, self._not_before_s[at] - now_s) for at in order}
-        self._at = min(order, key=waits_s.__getitem__)
+        waits_s = {
+            at: max(0.0, self._not_before_s[at] - now_s)
+            for at in ((self._at + step) % count for step in range(1, count + 1))
+            if self._refused_until_s.get(at, now_s) <= now_s
+        }
+        if not waits_s:
+            return None
+        self._at = min(waits_s, key=waits_s.__getitem__)
         return waits_s[self._at]

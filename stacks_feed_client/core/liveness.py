@@ -5,6 +5,9 @@ TICK_S = 1.0
 # Until a server says how often it gives a sign of life, and for those that never do: then
 # they are asked for one as often.
 DEFAULT_HEARTBEAT_S = 10.0
+# A server that promises more often, or more rarely, is not taken at its word: the connection
+# would end at once, or a dead one would pass for alive.
+_LEAST_HEARTBEAT_S, _MOST_HEARTBEAT_S = 1.0, 120.0
 _MISSED = 3
 _LATE_TICKS = 3
 
@@ -24,7 +27,8 @@ class Liveness:
 
     def promised(self, heartbeat_s: float) -> None:
         """Note that the server says something as often by itself."""
-        self._heartbeat_s, self._asks = heartbeat_s, False
+        bounded_s = max(_LEAST_HEARTBEAT_S, min(_MOST_HEARTBEAT_S, heartbeat_s))
+        self._heartbeat_s, self._asks = bounded_s, False
 
     def heard(self, *, now_s: float) -> None:
         """Note a message, any."""

@@ -4,6 +4,7 @@ Numbers never pass through a float: they are read from their digits.
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any, NoReturn
@@ -18,6 +19,16 @@ Message = Mapping[str, Any]
 _MAX_AMOUNT_DIGITS = 39
 # Python refuses to read longer integers, and takes long to read these.
 _MAX_TEXT_DIGITS = 4_000
+_MAX_INTEGER_BITS = 13_000
+# Versions, moments and intervals are far below; sums of them fit into a float.
+_MAX_COUNT = 2**63 - 1
+# Prices and amounts of whole tokens: 39 digits before the point; after it as many places
+# as a float has, since a token may have any number of decimals.
+_MAX_EXPONENT, _MIN_EXPONENT = 39, -400
+# As servers write them. Others cannot be sent back: a long one would break every request.
+_CURSOR = re.compile(r"[A-Za-z0-9_.-]{1,16384}")
+# What a person can read of a text that a server sent, in one line of a log.
+MAX_LINE = 200
 
 
 class Unreadable(ValueError):
@@ -59,10 +70,25 @@ def text(value: object) -> str | None:
 
 
 def count(value: object) -> int | None:
-    """Return an integer that is not negative, else ``None``."""
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-        return value
+    """Return an integer from 0 to 2**63 - 1, else ``None``."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value if 0 <= value <= _MAX_COUNT else None
     return None
+
+
+def cursor(said: Message) -> str | None:
+    """Return the cursor of a message; ``None`` without one that can be sent back."""
+    found = text(said.get("cursor"))
+    return found if found and _CURSOR.fullmatch(found) else None
+
+
+def line(foreign: str) -> str:
+    """Return a foreign text as one printable line of bounded length."""
+    shortened = foreign[: MAX_LINE + 1]
+    printable = "".join(each if each.isprintable() else " " for each in shortened)
+    if len(foreign) <= MAX_LINE:
+        return printable.strip()
+    return printable[: MAX_LINE - 1].strip() + "…"
 
 
 def observed_ages(said: Message) -> Observed:
@@ -98,6 +124,32 @@ def _old_prices(said: Message) -> tuple[dict[str, int], int]:
     return found, count(told.get("count")) or 0
 
 
+def stale_because(said: Message) -> str:
+    """Return what a heartbeat that calls the values stale says about their age."""
+    because = [*_processed(said), *_newest_price(said)]
+    detail = f": {'; '.join(because)}" if because else ""
+    return f"the server says that newer values may exist{detail}"
+
+
+def _processed(said: Message) -> Iterator[str]:
+    """Yield how far behind the shard is that is furthest behind."""
+    marks, now_ms = said.get("watermarks"), count(said.get("timestamp"))
+    if not isinstance(marks, list) or not marks or now_ms is None:
+        return
+    moments = [count(each) for each in marks]
+    known = [each for each in moments if each is not None]
+    if len(known) < len(moments):
+        yield "a shard of its log was never processed"
+    else:
+        yield f"its log is processed up to {max(0, now_ms - min(known)) // 1_000} s ago"
+
+
+def _newest_price(said: Message) -> Iterator[str]:
+    age_s = observed_ages(said).prices_age_s
+    if age_s is not None:
+        yield f"the newest price was observed {age_s:.0f} s ago"
+
+
 def _entries(said: Message, batch: str, name: str) -> Iterator[Message]:
     if said.get("type") != batch:
         yield said
@@ -110,10 +162,10 @@ def _entries(said: Message, batch: str, name: str) -> Iterator[Message]:
 def _price(entry: Message) -> Price:
     return Price(
         contract_id=normal(_text(entry, "contractId")),
-        price=_number(entry.get("price")),
+        price=_quantity(entry.get("price")),
         observed_at_ms=_amount(entry.get("timestamp")),
         source=_text(entry, "source"),
-        version=count(entry.get("version")),
+        version=_version(entry),
     )
 
 
@@ -123,14 +175,14 @@ def _balance(entry: Message) -> Balance:
         user_id=normal(_text(entry, "userId")),
         contract_id=contract,
         balance=_amount_or_none(entry.get("balance")),
-        formatted=_number_or_none(entry.get("formattedBalance")),
+        formatted=_quantity_or_none(entry.get("formattedBalance")),
         total_sent=_amount_or_none(entry.get("totalSent")),
         total_received=_amount_or_none(entry.get("totalReceived")),
         subnets=tuple(_subnets(entry)),
         token=_token(contract, entry.get("metadata")),
         observed_at_ms=_amount(entry.get("timestamp")),
         source=_text(entry, "source"),
-        version=count(entry.get("version")),
+        version=_version(entry),
     )
 
 
@@ -144,13 +196,13 @@ def _subnets(entry: Message) -> Iterator[SubnetBalance]:
             yield SubnetBalance(
                 contract_id=normal(_text(part, "contractId")),
                 balance=_amount(part.get("balance")),
-                formatted=_number(part.get("formattedBalance")),
+                formatted=_quantity(part.get("formattedBalance")),
             )
     elif entry.get("subnetBalance") is not None:
         yield SubnetBalance(
             contract_id=normal(_text(entry, "subnetContractId")),
             balance=_amount(entry["subnetBalance"]),
-            formatted=_number(entry.get("formattedSubnetBalance")),
+            formatted=_quantity(entry.get("formattedSubnetBalance")),
         )
 
 
@@ -162,7 +214,7 @@ def _token(contract: str, said: object) -> Token:
         symbol=text(fields.get("symbol")),
         decimals=count(fields.get("decimals")),
         image=text(fields.get("image")),
-        price=_number_or_none(fields.get("price")),
+        price=_quantity_or_none(fields.get("price")),
         fields=fields,
     )
 
@@ -174,14 +226,37 @@ def _text(entry: Message, name: str) -> str:
     return found
 
 
+def _version(entry: Message) -> int | None:
+    """Return the version; without one values are taken in the order of arrival.
+
+    One that cannot be read must not be taken for none: the value would pass as newer.
+    """
+    said = entry.get("version")
+    version = count(said)
+    if said is not None and version is None:
+        raise Unreadable("a version is no count")
+    return version
+
+
 def _number(value: object) -> Decimal:
-    if isinstance(value, str | int | Decimal) and not isinstance(value, bool):
-        return _decimal(f"{value}")
-    raise Unreadable("a number is missing or none")
+    if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
+        raise Unreadable("a number is missing or none")
+    if isinstance(value, int) and value.bit_length() > _MAX_INTEGER_BITS:
+        raise Unreadable("a number of thousands of digits")
+    return _decimal(f"{value}")
 
 
-def _number_or_none(value: object) -> Decimal | None:
-    return None if value is None else _number(value)
+def _quantity(value: object) -> Decimal:
+    """Return a price or an amount of whole tokens: not negative, of a sane size."""
+    number = _number(value)
+    # Of 1e999999999 no program could print the digits, of 1e-999999999 neither.
+    if number < 0 or not _MIN_EXPONENT < number.adjusted() < _MAX_EXPONENT:
+        raise Unreadable(f"{value} is no price and no amount")
+    return number
+
+
+def _quantity_or_none(value: object) -> Decimal | None:
+    return None if value is None else _quantity(value)
 
 
 def _amount(value: object) -> int:

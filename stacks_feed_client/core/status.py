@@ -56,6 +56,8 @@ class Counts:
 
     ``repeats`` are values that were dropped because they were not newer, ``unreadable``
     those that could not be read, ``gaps`` the breaks in the numbers of messages.
+    ``unusable`` are the connections that were given up because an answer or a message
+    brought out a bug of this library.
     """
 
     connections: int = 0
@@ -64,3 +66,4 @@ class Counts:
     unreadable: int = 0
     repeats: int = 0
     conflated: int = 0
+    unusable: int = 0

@@ -45,6 +45,8 @@ class Price:
 class Token:
     """What is known of a token; ``None`` where unknown.
 
+    It is of the moment of the message that it came with: when nothing but what is known of a
+    token changes, its price included, no balance is sent. Follow prices for the price of now.
     ``fields`` is all that the server said, names and values as it wrote them.
     """
 

@@ -1,19 +1,31 @@
 """The client library against a real edge: what is published is what a program gets."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import itertools
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from edge.config import Allowances
+from edge.core.limits import Rate
 from eventlog.port import EventLog
 from schemas.base import encode
 from schemas.ids import Network
 from schemas.latest import IDENTITY_KEY, balance_key, price_key
 from schemas.log import LogIdentity, World
-from stacks_feed_client import BalanceKey, Options, Price, State, Subscription, connect
+from stacks_feed_client import (
+    BalanceKey,
+    Clock,
+    Feed,
+    Options,
+    Price,
+    State,
+    Subscription,
+    connect,
+)
 from tests.support.clock import ManualClock
 from tests.support.feeding import (
     Publisher,
@@ -238,8 +250,51 @@ async def test_what_was_withdrawn_while_away_is_reported_as_removed(
             assert {key for key in feed.view if key in {CHA, ".stx"}} == {".stx"}
 
 
-async def test_a_restart_is_announced_and_come_back_from(tmp_path: Path) -> None:
-    clock = ManualClock()
+async def ask_in_turn(feed: Feed[str, Price], rounds: int) -> None:
+    """Subscribe to one token after the other, each until it is answered."""
+    for contract in itertools.islice(itertools.cycle([CHA, ".stx", WELSH]), rounds):
+        async with feed.subscribe(contract) as once:
+            await once.snapshot()
+
+
+async def refresh_often(feed: Feed[str, Price], clock: Clock) -> None:
+    for _ in range(150):
+        feed.refresh()
+        await clock.sleep(0.01)
+
+
+async def test_a_program_that_asks_a_lot_stays_connected(tmp_path: Path) -> None:
+    allowed = Allowances(messages=Rate(20, 100))
+    async with serving(tmp_path, before=two_prices, allowances=allowed) as running:
+        options = Options(clock=running.clock, draw=lambda: 0.0)
+        async with connect(f"ws://{running.host}", options=options) as feed:
+            await moving(running.clock, ask_in_turn(feed, 60))
+            await moving(running.clock, refresh_often(feed, running.clock))
+            assert feed.counts.connections == 1
+
+
+async def test_where_less_is_allowed_it_slows_down_and_comes_back(
+    tmp_path: Path,
+) -> None:
+    allowed = Allowances(messages=Rate(1, 8))
+    async with serving(tmp_path, before=two_prices, allowances=allowed) as running:
+        options = Options(clock=running.clock, draw=lambda: 0.0)
+        async with connect(f"ws://{running.host}", options=options) as feed:
+            await moving(running.clock, ask_in_turn(feed, 20))
+            assert 1 < feed.counts.connections < 10
+
+
+async def moving(clock: ManualClock, program: Coroutine[Any, Any, None]) -> None:
+    """Let time go on until a program is through."""
+    async with asyncio.timeout(LONG_S), asyncio.TaskGroup() as group:
+        task = group.create_task(program)
+        while not task.done():
+            await clock.advance(0.05)
+
+
+async def test_a_restart_is_announced_and_another_edge_is_used_at_once(
+    tmp_path: Path,
+) -> None:
     async with a_log(tmp_path) as log:
         await identity(log, World.SIMULATED)
         await two_prices(log)
@@ -249,16 +304,37 @@ async def test_a_restart_is_announced_and_come_back_from(tmp_path: Path) -> None
         running = await first.enter_async_context(opened)
         async with serving_from(log) as other:
             urls = [f"ws://{running.host}", f"ws://{other.host}"]
-            options = Options(clock=clock, draw=lambda: 0.0)
-            async with connect(*urls, options=options) as feed:
+            async with connect(*urls, options=eager()) as feed:
                 feed.subscribe()
                 await until_status(feed, State.LIVE)
                 await first.aclose()
-                await until_status(feed, State.CONNECTING)
-                await clock.until_asleep()
-                await clock.advance(2.5)
                 status = await until_status(feed, State.LIVE, recovered=True)
                 assert other.host in status.url
+
+
+async def test_the_only_edge_is_come_back_to_when_it_said(tmp_path: Path) -> None:
+    clock = ManualClock()
+    async with a_log(tmp_path) as log, relaying() as relay:
+        await identity(log, World.SIMULATED)
+        await two_prices(log)
+        first = AsyncExitStack()
+        # Its notice asks to stay away for half of five seconds.
+        opened = serving_from(log, drawn=0.5)
+        running = await first.enter_async_context(opened)
+        relay.target = running.edge.port
+        options = Options(clock=clock, draw=lambda: 0.0)
+        async with connect(f"ws://127.0.0.1:{relay.port}", options=options) as feed:
+            feed.subscribe()
+            await until_status(feed, State.LIVE)
+            await first.aclose()
+            await until_status(feed, State.CONNECTING)
+            await clock.until_asleep()
+            async with serving_from(log) as second:
+                relay.target = second.edge.port
+                await clock.advance(2.4)
+                assert feed.status.state is State.CONNECTING
+                await clock.advance(0.1)
+                await until_status(feed, State.LIVE, recovered=True)
 
 
 async def test_on_another_log_everything_is_told_anew_and_what_is_gone_removed(

@@ -3,9 +3,12 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator
+import ssl
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from http import HTTPStatus
+from typing import Any
 
 import pytest
 
@@ -19,10 +22,11 @@ from stacks_feed_client import (
     State,
     connect,
 )
+from stacks_feed_client.core.reading import Message
 from tests.support.client_talk import price_message
 from tests.support.clock import ManualClock
 from tests.support.feeding import eager, next_of, until_status
-from tests.support.scripted_feed import Scripted, scripted
+from tests.support.scripted_feed import Scripted, answering, scripted
 from tests.support.serving import LONG_S
 
 
@@ -64,14 +68,27 @@ async def test_after_a_close_it_comes_back_and_goes_on(code: int) -> None:
         assert (await until_status(feed, State.LIVE)).recovered
 
 
-async def test_policy_ends_it_with_the_words_of_the_server() -> None:
+async def test_after_it_sent_too_much_it_comes_back() -> None:
     async with scripted() as server, a_feed(server) as feed:
         updates = feed.subscribe()
         visit = await server.visit()
         await visit.welcomes()
         await visit.says({"type": "ERROR", "message": "Too many messages"})
-        await visit.closes(1008, "rate")
-        with pytest.raises(FeedRefused, match=r"1008 \(rate\): Too many messages"):
+        await visit.closes(1008, "too many messages")
+        visit = await server.visit()
+        await visit.welcomes()
+        await visit.answers(price_message(version=1))
+        assert (await next_of(updates)).key == ".stx"
+
+
+async def test_policy_ends_it_with_the_words_of_the_server() -> None:
+    async with scripted() as server, a_feed(server) as feed:
+        updates = feed.subscribe()
+        visit = await server.visit()
+        await visit.welcomes()
+        await visit.says({"type": "ERROR", "message": "Too many errors"})
+        await visit.closes(1008, "errors")
+        with pytest.raises(FeedRefused, match=r"1008 \(errors\): Too many errors"):
             await next_of(updates)
         with pytest.raises(FeedRefused):
             await feed.snapshot()
@@ -89,6 +106,230 @@ async def test_an_answer_that_is_final_ends_it_too() -> None:
         async with a_feed(server) as feed:
             with pytest.raises(FeedRefused, match="HTTP 403 Forbidden: not now"):
                 await feed.wait_closed()
+
+
+async def test_an_address_that_refuses_for_good_leaves_the_others() -> None:
+    async with scripted() as wrong, scripted() as right:
+        wrong.refusals += [(HTTPStatus.NOT_FOUND, {}), (HTTPStatus.NOT_FOUND, {})]
+        async with connect(wrong.url, right.url, options=eager()) as feed:
+            visit = await right.visit()
+            await visit.welcomes()
+            status = await until_status(feed, State.LIVE)
+            assert status.url.startswith(right.url)
+            right.refusals.append((HTTPStatus.UPGRADE_REQUIRED, {}))
+            await visit.closes(1001)
+            with pytest.raises(FeedRefused, match="HTTP 426"):
+                await feed.wait_closed()
+
+
+def refused(*headers: str, status: str = "503 Busy") -> bytes:
+    lines = [f"HTTP/1.1 {status}", *headers, "Content-Length: 0", "", ""]
+    return "\r\n".join(lines).encode("latin-1")
+
+
+NOW = "Date: Mon, 30 Nov 2026 21:00:00 GMT"
+FAR_ZONE = "Thu, 01 Jan 2026 00:00:00 +9999999999999"
+FOUND = "302 Found"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(refused("Retry-After: 1", "Retry-After: 2"), id="two waits"),
+        pytest.param(refused("Retry-After: 1", NOW, NOW), id="two dates"),
+        pytest.param(refused(f"Retry-After: {FAR_ZONE}", NOW), id="a wait in no zone"),
+        pytest.param(
+            refused("Retry-After: Thu, 01 Jan 2026 00:00:00 GMT", f"Date: {FAR_ZONE}"),
+            id="a date in no zone",
+        ),
+        pytest.param(
+            refused("Location: ws://127.0.0.1:99999/x", status=FOUND), id="to no port"
+        ),
+        pytest.param(refused("Location: //[", status=FOUND), id="to no address"),
+        pytest.param(
+            refused("Location: /a", "Location: /b", status=FOUND), id="to two places"
+        ),
+        pytest.param(
+            refused("Location: ws://%ff:%ff@127.0.0.1:1/x", status=FOUND), id="as whom"
+        ),
+        pytest.param(refused("Location: ws://u@127.0.0.1:1/", status=FOUND), id="as u"),
+        pytest.param(refused("Location: ws://a..b/x", status=FOUND), id="to no host"),
+        pytest.param(
+            refused(f"Location: ws://{'a' * 70}.x/", status=FOUND), id="to a long label"
+        ),
+        pytest.param(refused("Location: /", status=FOUND), id="to itself"),
+        pytest.param(refused(status="308 Odd"), id="to nowhere"),
+        pytest.param(b"HTTP/1.1 503 \xff\xfe\r\n\r\n", id="a reason in no encoding"),
+        pytest.param(b"HTTP/1.1 1000 X\r\n\r\n", id="a status that is none"),
+        pytest.param(
+            b"HTTP/1.1 503 X\r\nContent-Length: -5\r\n\r\n", id="a length below 0"
+        ),
+        pytest.param(
+            b"HTTP/1.1 503 X\r\nContent-Length: %b\r\n\r\n" % (b"9" * 5_000),
+            id="a length of thousands of digits",
+        ),
+        pytest.param(
+            b"HTTP/1.1 503 X\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", id="chunks"
+        ),
+        pytest.param(b"\x00" * 5_000, id="no HTTP"),
+    ],
+)
+async def test_an_odd_answer_costs_a_try_and_the_next_address_is_tried(
+    answer: bytes,
+) -> None:
+    async with answering(answer) as odd, scripted() as right:
+        async with connect(odd.url, right.url, options=eager()) as feed:
+            visit = await right.visit()
+            await visit.welcomes()
+            await until_status(feed, State.LIVE)
+            assert feed.counts.unusable == 0
+        assert len(odd.asked) == 1
+
+
+SECRETS = {"Authorization": "Bearer hunter2", "X-Api-Key": "hunter2", "Cookie": "c=1"}
+
+
+@pytest.mark.parametrize("status", ["301 Moved", "302 Found", "307 Temporary Redirect"])
+async def test_a_redirect_is_not_followed_and_is_told(status: str) -> None:
+    clock = ManualClock()
+    options = Options(link=LinkOptions(headers=SECRETS), clock=clock, draw=lambda: 0.5)
+    async with answering(b"") as elsewhere:
+        location = f"Location: {elsewhere.url}/steal?token=hunter2"
+        async with (
+            answering(refused(location, status=status)) as leading,
+            connect(leading.url, options=options) as feed,
+        ):
+            async with asyncio.timeout(LONG_S):
+                await clock.until_asleep()
+            assert feed.status.why == (
+                f"HTTP {status}: redirects are not followed; this one leads to "
+                f"{elsewhere.url}/steal"
+            )
+            await clock.advance(0.5)
+            async with asyncio.timeout(LONG_S):
+                await clock.until_asleep()
+            assert len(leading.asked) == 2
+        assert elsewhere.asked == []
+
+
+HUGE = 10**4_000
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"type": "HEARTBEAT", "timestamp": HUGE, "observed": {"prices": 1}},
+        {"type": "SHUTDOWN", "reconnectInMs": HUGE},
+        {"type": "PONG", "timestamp": HUGE},
+        price_message(str(HUGE), version=HUGE),
+    ],
+    ids=lambda message: str(message["type"]),
+)
+async def test_numbers_of_thousands_of_digits_end_nothing(
+    message: dict[str, object],
+) -> None:
+    async with scripted() as server, a_feed(server) as feed:
+        updates = feed.subscribe()
+        visit = await server.visit()
+        await visit.hears("HELLO")
+        welcome = {"type": "WELCOME", "features": ["heartbeat"], "heartbeatMs": HUGE}
+        await visit.says(welcome, message, price_message(version=1))
+        assert (await next_of(updates)).key == ".stx"
+        assert feed.counts.connections == 1
+
+
+async def test_a_bug_that_a_message_brings_out_is_logged_once_and_survived(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def fails(said: Message) -> Iterator[Price | None]:
+        raise KeyError(said["type"])
+
+    async with (
+        scripted() as one,
+        scripted() as other,
+        connect(one.url, other.url, options=eager()) as feed,
+    ):
+        books = feed._machine.books
+        party, books.party = books.party, replace(books.party, read=fails)
+        updates = feed.subscribe()
+        for server in (one, other):
+            visit = await server.visit()
+            await visit.welcomes()
+            await visit.hears("SUBSCRIBE")
+            await visit.says(price_message(version=1))
+            await visit.gone()
+        books.party = party
+        visit = await one.visit()
+        await visit.welcomes()
+        await visit.answers(price_message(version=1))
+        assert (await next_of(updates)).key == ".stx"
+        assert feed.counts.unusable == 2
+    (line,) = [each for each in caplog.records if each.levelname == "ERROR"]
+    assert line.exc_info is not None
+    assert line.exc_info[0] is KeyError
+
+
+async def test_a_bug_while_connecting_is_logged_once_and_retried(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    # Stands for anything that nobody expected: no number, found only when it is used.
+    open_s: Any = "ten seconds"
+    options = Options(link=LinkOptions(open_s=open_s), draw=lambda: 0.0)
+    async with scripted() as server, connect(server.url, options=options) as feed:
+        async with asyncio.timeout(LONG_S):
+            while feed.counts.unusable < 3:
+                await feed.changes.wait()
+        assert feed.status.why == "the answer cannot be handled: TypeError"
+    errors = [each for each in caplog.records if each.levelname == "ERROR"]
+    assert [each.name for each in errors] == ["stacks_feed_client"]
+
+
+async def test_what_this_client_closes_itself_is_told_as_that() -> None:
+    clock = ManualClock()
+    options = Options(
+        link=LinkOptions(message_bytes=1_000), clock=clock, draw=lambda: 0.5
+    )
+    async with scripted() as server, a_feed(server, options) as feed:
+        visit = await server.visit()
+        await visit.welcomes()
+        await visit.says({"type": "NEWS", "text": "x" * 2_000})
+        status = await until_status(feed, State.CONNECTING)
+        assert (status.why or "").startswith("closed by this client with 1009")
+        assert "1006" not in (status.why or "")
+
+
+async def test_a_connection_that_breaks_off_is_told_as_that() -> None:
+    options = Options(clock=ManualClock(), draw=lambda: 0.5)
+    async with scripted() as server, a_feed(server, options) as feed:
+        visit = await server.visit()
+        await visit.welcomes()
+        await until_status(feed, State.LIVE)
+        visit.socket.transport.abort()
+        status = await until_status(feed, State.CONNECTING)
+        assert status.why == "the connection broke off without a close (1006)"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error"),
+    [("*", "'\\*' is no id"), ("S" * 70_000, "no id has 70000 characters")],
+)
+async def test_what_can_be_no_id_is_refused_at_once(wrong: str, error: str) -> None:
+    async with scripted() as server, a_feed(server) as feed:
+        with pytest.raises(ValueError, match=error):
+            feed.subscribe(".stx", wrong)
+        with pytest.raises(ValueError, match="nothing is subscribed"):
+            await feed.snapshot()
+
+
+def test_what_can_never_be_connected_to_is_said_at_once() -> None:
+    with pytest.raises(ValueError, match="ssl"):
+        connect(
+            "ws://a.example",
+            options=Options(link=LinkOptions(ssl=ssl.create_default_context())),
+        )
+    with pytest.raises(ValueError, match=r"ws://a\.example/.* username") as refused_:
+        connect("ws://hunter2@a.example")
+    assert "hunter2" not in f"{refused_.value}"
 
 
 async def test_the_secrets_of_an_address_are_in_no_line_and_no_error(

@@ -9,6 +9,7 @@ from typing import Any
 from stacks_feed_client.core.conversation import Effects
 from stacks_feed_client.core.itinerary import Itinerary
 from stacks_feed_client.core.machine import Machine
+from stacks_feed_client.core.pace import Pace
 from stacks_feed_client.core.party import PRICES
 from stacks_feed_client.core.values import Balance, Price, Token
 from stacks_feed_client.core.writing import FEATURES
@@ -58,14 +59,15 @@ class Talk:
     sent: list[Message] = field(default_factory=list)
     now_s: float = 0.0
     effects: Effects[str, Price] = field(default_factory=Effects)
+    pace: Pace = field(default_factory=lambda: Pace(burst=1_000))
 
     def __post_init__(self) -> None:
-        self.machine = Machine(PRICES, Itinerary(self.urls))
+        self.machine = Machine(PRICES, Itinerary(self.urls), pace=self.pace)
         self._seq = itertools.count(1)
 
     def wants(self, *ids: str) -> None:
         self.machine.want(frozenset(ids))
-        self.do(self.machine.sync())
+        self.drain()
 
     def open(self) -> None:
         """Connect, and grant the features."""
@@ -100,7 +102,12 @@ class Talk:
 
     def do(self, effects: Effects[str, Price]) -> None:
         self.effects = effects
-        self.sent += [json.loads(text) for text in effects.send]
+        self.drain()
+
+    def drain(self) -> None:
+        """Send what may be sent by now."""
+        while (text := self.machine.next_text(now_s=self.now_s)) is not None:
+            self.sent.append(json.loads(text))
 
     def take(self, kind: str) -> list[Message]:
         """Return what was sent of a kind; the rest is forgotten."""

@@ -10,6 +10,7 @@ from stacks_feed_client.core.conversation import Effects as ClientEffects
 from stacks_feed_client.core.ids import selects
 from stacks_feed_client.core.itinerary import Itinerary
 from stacks_feed_client.core.machine import Lost, Machine
+from stacks_feed_client.core.pace import Pace
 from stacks_feed_client.core.party import BALANCES, PRICES, Party
 from stacks_feed_client.core.status import State
 from stacks_feed_client.core.values import Balance, Update
@@ -43,11 +44,16 @@ class Line:
 class Program:
     """A client, and what a program makes of the updates that it gets."""
 
-    def __init__(self, party: str, first_id: int = 1) -> None:
+    def __init__(
+        self, party: str, first_id: int = 1, *, pace: Pace | None = None
+    ) -> None:
         self.party = PARTIES[party]
-        self.machine: Machine[Any, Any] = Machine(self.party, Itinerary(["ws://edge"]))
+        self.machine: Machine[Any, Any] = Machine(
+            self.party, Itinerary(["ws://edge"]), pace=pace or Pace(burst=1_000_000)
+        )
         self.folded: dict[Any, Any] = {}
         self.line: Line | None = None
+        self.now_s = 0.0
         self._id = first_id
         self._versions: dict[Any, int | None] = {}
 
@@ -55,7 +61,7 @@ class Program:
 
     def want(self, ids: frozenset[str]) -> None:
         self.machine.want(ids)
-        self._do(self.machine.sync())
+        self._do(ClientEffects())
 
     def connect(self, edge: Edge) -> None:
         self.lose()
@@ -73,6 +79,8 @@ class Program:
             self.line.edge.hub.disconnect(self.line.id)
             self.line = None
             self.machine.lost(LOST, now_s=0.0, draw=0.0)
+            # What was asked for while a message waited for its turn counts from here on.
+            self._do(ClientEffects())
 
     def edge_hears(self) -> None:
         """Let the edge handle the next message of the client."""
@@ -93,6 +101,11 @@ class Program:
                 return
             said = self.line.to_client.popleft().decode()
             self._do(self.machine.received(said, now_s=0.0))
+
+    def passes(self, seconds: float) -> None:
+        """Let time pass, and let the client send what it may by now."""
+        self.now_s += seconds
+        self._do(ClientEffects())
 
     def stall(self) -> None:
         """Let the client's socket be full."""
@@ -117,8 +130,12 @@ class Program:
     def settle(self) -> None:
         """Let everything that is on its way arrive, until there is nothing more."""
         while (line := self.line) is not None and (
-            line.to_edge or line.to_client or line.edge.hub.is_behind(line.id)
+            line.to_edge
+            or line.to_client
+            or line.edge.hub.is_behind(line.id)
+            or self.machine.has_text(now_s=self.now_s)
         ):
+            self.passes(self.machine.wait_s(now_s=self.now_s))
             self.edge_hears()
             self.drain()
             self.hears(1_000)
@@ -162,7 +179,8 @@ class Program:
     def _do(self, effects: ClientEffects[Any, Any]) -> None:
         assert effects.leave is None
         if self.line is not None:
-            self.line.to_edge += effects.send
+            while (text := self.machine.next_text(now_s=self.now_s)) is not None:
+                self.line.to_edge.append(text)
         for update in effects.updates:
             self._fold(update)
         wanted = self.machine.books.standing.wanted

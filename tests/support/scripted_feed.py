@@ -1,6 +1,7 @@
 """A feed server whose every word a test says."""
 
 import asyncio
+import contextlib
 import json
 from collections import deque
 from collections.abc import AsyncIterator, Mapping
@@ -52,6 +53,11 @@ class Visit:
         await self.says({"type": "PONG", "timestamp": ping["timestamp"]})
         return asked
 
+    async def gone(self) -> None:
+        """Return when the client has left."""
+        async with asyncio.timeout(LONG_S):
+            await self.socket.wait_closed()
+
     async def closes(self, code: int, reason: str = "") -> None:
         await self.socket.close(code, reason)
         self.over.set()
@@ -101,3 +107,40 @@ async def scripted() -> AsyncIterator[Scripted]:
     async with opened as listening:
         server.port = next(iter(listening.sockets)).getsockname()[1]
         yield server
+
+
+@dataclass
+class Answering:
+    """A server that has the same bytes for everybody, and keeps what it was asked."""
+
+    port: int = 0
+    asked: list[bytes] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        return f"ws://127.0.0.1:{self.port}"
+
+
+@asynccontextmanager
+async def answering(answer: bytes) -> AsyncIterator[Answering]:
+    """Run a server that answers every request with ``answer``, and closes."""
+    server = Answering()
+
+    async def receive(
+        reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+            server.asked.append(await reader.readuntil(b"\r\n\r\n"))
+            writer.write(answer)
+            await writer.drain()
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+
+    listening = await asyncio.start_server(receive, "127.0.0.1", 0)
+    server.port = listening.sockets[0].getsockname()[1]
+    try:
+        yield server
+    finally:
+        listening.close()
+        await listening.wait_closed()

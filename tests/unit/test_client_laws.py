@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from edge.core.hub import Rules, Write
 from schemas.extras import FEATURES, Feature
 from stacks_feed_client.core.ids import ALL
+from stacks_feed_client.core.pace import Pace
 from tests.support.client_worlds import Program
 from tests.support.edge_table import balance, price
 from tests.support.edge_worlds import (
@@ -64,7 +65,9 @@ class World:
             for each in dice.choices(FEATURE_SETS, k=2)
         ]
         self.edges = [Edge(self.log, each) for each in rules]
-        self.program = Program(party)
+        # A pace of one message a second leaves much waiting while everything else goes on.
+        pace = dice.choice([None, Pace(per_s=1.0, burst=2.0)])
+        self.program = Program(party, pace=pace)
         self.party = party
 
     def take(self, name: str) -> None:
@@ -121,6 +124,7 @@ class World:
 
     def tick(self) -> None:
         self.log.tick()
+        self.program.passes(1.0)
 
     def a_day_passes(self) -> None:
         self.log.now_ms += 30 * HOUR_MS

@@ -1,10 +1,15 @@
 """One connection as a transcript: what a server says, what the client makes of it."""
 
+from collections.abc import Iterator
+from dataclasses import replace
+
 import pytest
 
 from stacks_feed_client.core.ids import ALL
+from stacks_feed_client.core.party import PRICES
+from stacks_feed_client.core.reading import MAX_LINE, Message
 from stacks_feed_client.core.status import Observed, State
-from stacks_feed_client.core.values import Update
+from stacks_feed_client.core.values import Price, Update
 from stacks_feed_client.core.writing import FEATURES
 from tests.support.client_talk import Talk, a_price, price_message
 
@@ -159,10 +164,28 @@ def test_ids_that_the_server_does_not_take_are_known() -> None:
     assert talk.machine.books.ignored == {".stx": "too-many", "x": "ignored"}
 
 
-def test_a_server_that_is_cut_off_from_its_log_is_stale() -> None:
+@pytest.mark.parametrize(
+    ("told", "detail"),
+    [
+        ({}, ""),
+        (
+            {"watermarks": [98_500, 99_000], "observed": {"prices": 5_000}},
+            ": its log is processed up to 1 s ago; the newest price was observed 95 s ago",
+        ),
+        ({"watermarks": [40_000, 99_000]}, ": its log is processed up to 60 s ago"),
+        ({"watermarks": [None, 99_000]}, ": a shard of its log was never processed"),
+        ({"watermarks": [], "observed": {"prices": None}}, ""),
+        ({"watermarks": [1], "timestamp": None}, ""),
+    ],
+)
+def test_a_server_that_may_have_old_values_is_stale_and_it_is_said_how_old(
+    told: dict[str, object], detail: str
+) -> None:
     talk = filled()
-    talk.hears({"type": "HEARTBEAT", "stale": True})
+    talk.hears({"type": "HEARTBEAT", "stale": True, "timestamp": 100_000, **told})
     assert state_of(talk) is State.STALE
+    why = f"the server says that newer values may exist{detail}"
+    assert talk.machine.status.why == why
     talk.hears({"type": "HEARTBEAT", "stale": False})
     assert state_of(talk) is State.LIVE
     assert talk.machine.status.recovered is None
@@ -200,6 +223,59 @@ def test_a_server_says_how_old_what_it_observed_is() -> None:
     assert talk.machine.books.observed == Observed()
     talk.hears({"type": "HEARTBEAT", "observed": [], "timestamp": 55_000})
     assert talk.machine.books.observed == Observed()
+
+
+HUGE = 10**4_000
+
+
+@pytest.mark.parametrize(
+    ("promised", "patience_s"),
+    [(5_000, 15), (1, 3), (10**12, 360), (0, 30), (HUGE, 30), ("x", 30)],
+)
+def test_a_server_promises_heartbeats_within_reason(
+    promised: object, patience_s: int
+) -> None:
+    talk = Talk()
+    talk.do(talk.machine.opened(now_s=0.0))
+    talk.raw(type="WELCOME", features=[*FEATURES], heartbeatMs=promised)
+    assert talk.tick(patience_s).leave is None
+    assert talk.tick().leave == f"silent for more than {patience_s} s"
+
+
+def test_a_cursor_that_cannot_be_sent_back_is_none() -> None:
+    talk = filled()
+    for cursor in ("c" * 16_385, "c 2", "\ud800", "", 5, ["c"]):
+        talk.hears(price_message("2", version=2, cursor=cursor))
+    assert talk.machine.books.standing.cursor == "c1"
+
+
+def test_of_ids_that_the_server_does_not_take_the_newest_are_kept() -> None:
+    talk = filled()
+    for first in (0, 600):
+        names = [f"id-{number}" for number in range(first, first + 600)]
+        ignored = [{"id": name, "why": "x" * 5_000} for name in names]
+        talk.hears({"type": "SUBSCRIBED", "ignored": ignored})
+    kept = talk.machine.books.ignored
+    assert list(kept) == [f"id-{number}" for number in range(200, 1_200)]
+    assert {len(why) for why in kept.values()} == {MAX_LINE}
+    talk.hears({"type": "SUBSCRIBED", "ignored": [{"id": "id-200"}, {"id": "S" * 999}]})
+    assert list(kept)[-2:] == ["id-200", "S" * MAX_LINE]
+
+
+def test_a_bug_that_a_message_brings_out_costs_the_connection_alone() -> None:
+    def read(said: Message) -> Iterator[Price | None]:
+        yield a_price("2", version=2)
+        raise KeyError(said["type"])
+
+    talk = filled()
+    talk.machine.books.party = replace(PRICES, read=read)
+    talk.hears(price_message("2", version=2, cursor="c2"))
+    assert talk.effects.leave == "a message cannot be handled: KeyError"
+    assert isinstance(talk.effects.error, KeyError)
+    assert talk.machine.books.counts.unusable == 1
+    # What the view took before is told; the rest is asked for again.
+    assert talk.effects.updates == [Update(".stx", a_price("2", version=2))]
+    assert talk.machine.books.standing.cursor == "c1"
 
 
 def test_silence_of_three_heartbeats_ends_the_connection() -> None:

@@ -2,9 +2,10 @@
 
 import pytest
 
-from stacks_feed_client.core.conversation import Effects
+from stacks_feed_client.core.conversation import MAX_AWAY_S, Effects
 from stacks_feed_client.core.ids import ALL
 from stacks_feed_client.core.machine import Lost
+from stacks_feed_client.core.pace import Pace
 from stacks_feed_client.core.status import State, Status
 from stacks_feed_client.core.values import Update
 from tests.support.client_talk import Talk, price_message
@@ -22,7 +23,7 @@ def filled(*urls: str) -> Talk:
     return talk
 
 
-def loses(talk: Talk, lost: Lost = LOST, *, draw: float = 0.0) -> float:
+def loses(talk: Talk, lost: Lost = LOST, *, draw: float = 0.0) -> float | None:
     return talk.machine.lost(lost, now_s=talk.now_s, draw=draw)
 
 
@@ -87,17 +88,20 @@ def test_what_is_unsubscribed_and_subscribed_in_one_breath_stays() -> None:
     talk = filled()
     talk.machine.want(frozenset())
     talk.machine.want(frozenset({ALL}))
-    assert talk.machine.sync() == Effects()
+    talk.sent = []
+    talk.drain()
+    assert talk.sent == []
     assert talk.machine.complete == {ALL}
 
 
 def test_a_refresh_waits_for_a_connection() -> None:
     talk = Talk()
     talk.machine.refresh()
-    assert talk.machine.sync() == Effects()
+    assert not talk.machine.has_text(now_s=0.0)
+    assert talk.machine.next_text(now_s=0.0) is None
     talk.open()
     assert talk.take("MANUAL_UPDATE")
-    talk.do(talk.machine.sync())
+    talk.drain()
     assert talk.sent == []
 
 
@@ -110,11 +114,24 @@ def test_waits_grow_while_no_connection_lasts() -> None:
 
 
 def test_after_a_notice_it_comes_back_when_it_was_told_to() -> None:
-    talk = filled("ws://a", "ws://b")
+    talk = filled()
     talk.hears({"type": "SHUTDOWN", "reconnectInMs": 3_000})
     talk.now_s += 1
     assert loses(talk, Lost("closed with 1012", code=1012), draw=1.0) == 2.0
+
+
+@pytest.mark.parametrize("away_ms", [3_000, 10**12, 10**4_000])
+def test_after_a_notice_another_address_is_tried_at_once(away_ms: int) -> None:
+    talk = filled("ws://a", "ws://b")
+    talk.hears({"type": "SHUTDOWN", "reconnectInMs": away_ms})
+    assert loses(talk, Lost("closed with 1012", code=1012)) == 0.0
     assert talk.machine.url == "ws://b"
+
+
+def test_no_notice_keeps_a_client_away_for_longer_than_minutes() -> None:
+    talk = filled()
+    talk.hears({"type": "SHUTDOWN", "reconnectInMs": 10**12})
+    assert loses(talk, Lost("closed with 1012", code=1012)) == MAX_AWAY_S
 
 
 def test_a_retry_after_is_waited_for() -> None:
@@ -139,6 +156,79 @@ def test_a_retry_after_is_waited_for() -> None:
 )
 def test_some_ends_are_final(lost: Lost, *, is_final: bool) -> None:
     assert lost.is_final is is_final
+
+
+TOO_FAST = {"type": "ERROR", "message": "Slow down", "code": "rate"}
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (TOO_FAST, ""),
+        ({"type": "ERROR", "message": "Too many messages"}, ""),
+        ({"type": "NEWS"}, "too many messages"),
+        ({"type": "NEWS"}, "rate limit exceeded"),
+    ],
+)
+def test_a_server_that_was_sent_too_much_is_come_back_to_later_each_time(
+    error: dict[str, str], reason: str
+) -> None:
+    talk = filled()
+    waits_s = []
+    for _ in range(3):
+        talk.open()
+        talk.hears(error)
+        talk.now_s += 60
+        lost = Lost("closed with 1008", code=1008, reason=reason)
+        waits_s.append(loses(talk, lost, draw=1.0))
+    assert waits_s == [0.5, 1.0, 2.0]
+    assert (talk.machine.status.why or "").startswith("closed with 1008")
+
+
+@pytest.mark.parametrize("reason", ["", "too many errors", "not welcome, corporate"])
+def test_a_server_that_will_not_have_us_is_left_for_good(reason: str) -> None:
+    lost = Lost("closed with 1008", code=1008, reason=reason)
+    assert loses(filled(), lost) is None
+    assert loses(Talk(), lost) is None
+
+
+def test_one_address_that_will_not_have_us_leaves_the_other() -> None:
+    talk = filled("ws://a", "ws://b")
+    assert loses(talk, Lost("HTTP 404", status=404)) == 0.0
+    assert talk.machine.url == "ws://b"
+    assert loses(talk) == 0.0
+    assert talk.machine.url == "ws://b"
+    assert loses(talk, Lost("HTTP 403", status=403)) is None
+
+
+def test_what_was_closed_just_before_a_connection_is_lost_is_not_held_on_to() -> None:
+    talk = filled()
+    talk.machine.want(frozenset({".stx"}))
+    loses(talk)
+    assert talk.machine.books.view.values.keys() == {".stx"}
+
+
+def test_what_is_asked_for_during_the_greeting_is_waited_for() -> None:
+    talk = Talk()
+    talk.do(talk.machine.opened(now_s=0.0))
+    talk.machine.want(frozenset({".stx"}))
+    assert not talk.machine.has_text(now_s=0.0)
+    talk.raw(type="WELCOME", features=[])
+    assert talk.machine.status.state is State.FILLING
+    assert talk.take("SUBSCRIBE")
+
+
+def test_what_is_given_up_before_it_is_asked_for_is_not_waited_for() -> None:
+    pace = Pace(per_s=1.0, burst=2.0)
+    talk = Talk(pace=pace)
+    talk.wants(".stx")
+    talk.open()
+    assert talk.take("SUBSCRIBE") == []
+    talk.wants()
+    talk.now_s += 1
+    talk.drain()
+    assert talk.sent == []
+    assert talk.machine.status.state is State.LIVE
 
 
 def test_a_refusal_has_the_words_of_the_server() -> None:

@@ -1,6 +1,7 @@
 """Whatever a server sends is read or counted; nothing raises, no digit is lost."""
 
 import json
+import sys
 from decimal import Decimal
 from typing import Any
 
@@ -8,7 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stacks_feed_client.core.reading import balances, count, message, prices, text
+from stacks_feed_client.core.reading import (
+    MAX_LINE,
+    balances,
+    count,
+    line,
+    message,
+    prices,
+    text,
+)
 from stacks_feed_client.core.values import SubnetBalance
 
 UPDATE: dict[str, Any] = {
@@ -65,7 +74,7 @@ def test_what_is_no_message_is_an_empty_one(said: str | bytes) -> None:
     assert message(said) == {}
 
 
-@given(st.decimals(allow_nan=False, allow_infinity=False, places=18))
+@given(st.decimals(0, 10**20, places=18))
 def test_a_price_keeps_its_digits_as_number_and_as_text(usd: Decimal) -> None:
     for written in (f"{usd:f}", f'"{usd:f}"'):
         said = message(
@@ -146,6 +155,64 @@ def test_an_entry_that_is_wrong_costs_itself_alone(broken: dict[str, Any]) -> No
     assert wrong is None
     assert nothing is None
     assert right is not None
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"price": "1e999999999"},
+        {"price": "1e-999999999"},
+        {"price": "1e39"},
+        {"price": -5},
+        {"price": "-0.1"},
+        {"price": "sNaN"},
+        {"price": 10**4_200},
+        {"version": -1},
+        {"version": "1"},
+        {"version": 2**63},
+    ],
+    ids=lambda broken: str(broken)[:40],
+)
+def test_a_price_that_is_none_is_not_believed(broken: dict[str, Any]) -> None:
+    right = {"contractId": "stx", "price": 1, "timestamp": 1, "source": "api"}
+    batch = {"type": "PRICE_BATCH", "prices": [right | broken, right]}
+    assert [price is None for price in prices(message(json.dumps(batch)))] == [
+        True,
+        False,
+    ]
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"formattedBalance": -1},
+        {"formattedBalance": "1e999999999"},
+        {"metadata": {"price": "-0.1"}},
+        {"metadata": {"price": "1e999999999"}},
+        {"subnets": [{"contractId": "x", "balance": 1, "formattedBalance": "-1"}]},
+    ],
+    ids=str,
+)
+def test_no_quantity_of_a_balance_is_believed_that_is_none(
+    broken: dict[str, Any],
+) -> None:
+    assert list(balances(message(json.dumps(UPDATE | broken)))) == [None]
+
+
+def test_an_integer_is_measured_before_its_digits_are_written() -> None:
+    limit = sys.get_int_max_str_digits()
+    sys.set_int_max_str_digits(0)
+    try:
+        said = message('{"type":"PRICE_UPDATE","price":%s}' % ("9" * 100_000))
+        assert list(prices({**said, "contractId": "x"})) == [None]
+    finally:
+        sys.set_int_max_str_digits(limit)
+
+
+def test_a_foreign_text_becomes_one_line() -> None:
+    assert line(" two\r\nlines\x1b[31m\u202e ") == "two  lines [31m"
+    assert line("x" * MAX_LINE) == "x" * MAX_LINE
+    assert line("x" * 10**6) == "x" * (MAX_LINE - 1) + "…"
 
 
 def test_a_batch_without_a_list_is_one_entry_that_cannot_be_read() -> None:
