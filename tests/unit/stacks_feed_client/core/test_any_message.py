@@ -58,6 +58,7 @@ MESSAGES: list[dict[str, Any]] = [
         "stale": True,
         "watermarks": [1, 2],
         "observed": {"prices": 1, "balances": 1, "tokens": 1},
+        "oldPrices": {"count": 1, "quotedAt": {".stx": 1}},
         "timestamp": 2,
     },
     {"type": "SHUTDOWN", "reconnectInMs": 2_000},
