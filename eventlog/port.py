@@ -22,6 +22,7 @@ and headers are bytes: the log knows no schema.
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import NamedTuple, Protocol
 
 Headers = Sequence[tuple[str, bytes]]
@@ -77,6 +78,18 @@ def record_bytes(entry: Entry) -> int:
     size = _RECORD_OVERHEAD_BYTES + len(key or b"") + len(value or b"")
     for name, held in headers:
         size += _HEADER_OVERHEAD_BYTES + len(name.encode()) + len(held)
+    return size
+
+
+_key_of, _value_of, _headers_of = map(itemgetter, (2, 3, 4))
+
+
+def records_bytes(records: Sequence[Record]) -> int:
+    """Return how many bytes keys, values and headers of the records have together."""
+    size = sum(map(len, filter(None, map(_value_of, records))))
+    size += sum(map(len, filter(None, map(_key_of, records))))
+    for headers in filter(None, map(_headers_of, records)):
+        size += sum(len(name) + len(held) for name, held in headers)
     return size
 
 
@@ -239,6 +252,7 @@ class Reader(Protocol):
     async def read(self, *, max_records: int, wait_s: float) -> Batches:
         """Return what is next, at most ``max_records`` in all.
 
+        An answer has a bound in bytes as well, of some ten megabytes.
         Waits up to ``wait_s`` for the first record and returns as soon as there is one;
         empty after that. Only partitions with records are in the answer. Raises
         ``OffsetOutOfRange`` when retention passed the position (never skips), and

@@ -15,9 +15,11 @@ between two readings, and what is new has to be measured once.
 
 import sqlite3
 from bisect import bisect_right
+from itertools import chain
 from typing import NamedTuple
 
 from .schema import AGE_TABLES, OFFSET_BITS, OFFSET_MASK
+from .values import AGES, APPEND_TIME, require_counts, require_numbers
 
 # No gap between two records counts for more.
 LONGEST_GAP_MS = 3_600_000
@@ -69,7 +71,9 @@ def load(db: sqlite3.Connection, partition_id: int) -> AgeClock:
         (partition_id,),
     )
     measured, last_ms = row or (0, 0)
-    return AgeClock(measured, last_ms, tuple(Jump(*jump) for jump in jumps))
+    found = tuple(Jump(*jump) for jump in jumps)
+    require_numbers((measured, last_ms, *chain.from_iterable(found)), AGES)
+    return AgeClock(measured, last_ms, found)
 
 
 def _are_there(db: sqlite3.Connection) -> bool:
@@ -98,6 +102,7 @@ def look(
     if not rows:
         # Another program, which knows no age clock, has deleted them.
         return Stretch(end, clock.last_ms, [])
+    require_counts((time_ms for _, time_ms in rows), APPEND_TIME)
     jumps = [] if clock.jumps else [Jump(0, 0)]
     shift_ms = clock.jumps[-1].shift_ms if clock.jumps else 0
     before_ms = clock.last_ms if clock.jumps else rows[0][1]
@@ -153,6 +158,7 @@ def age_of(
     if first is None:
         return None
     first_id, first_ms = first
+    require_counts((first_ms,), APPEND_TIME)
     clock = load(db, partition_id)
     offset = first_id & OFFSET_MASK
     if offset >= clock.measured:
@@ -168,6 +174,7 @@ def _since(db: sqlite3.Connection, low: int, high: int, *, before_ms: int) -> in
     for (time_ms,) in db.execute(
         "SELECT time FROM records WHERE id >= ? AND id < ? ORDER BY id", (low, high)
     ):
+        require_counts((time_ms,), APPEND_TIME)
         age_ms += _counted(time_ms - before_ms)
         before_ms = time_ms
     return age_ms

@@ -8,6 +8,7 @@ from eventlog.port import MAX_RECORD_BYTES, Entry, RecordTooLarge, record_bytes
 
 from . import headers as stored_headers
 from .schema import OFFSET_BITS
+from .values import PLACE, require_counts
 
 # One statement for several records costs a fifth less than one for each.
 _AT_ONCE = 16
@@ -28,6 +29,7 @@ def append(
     first, log_time_ms = db.execute(
         "SELECT next, log_time FROM partitions WHERE id = ?", (partition_id,)
     ).fetchone()
+    require_counts((first, log_time_ms), PLACE)
     behind_ms = log_time_ms if log_time_ms > now_ms else None
     first_id = (partition_id << OFFSET_BITS) + first
     _insert(db, _rows(entries, first_id, now_ms, behind_ms))

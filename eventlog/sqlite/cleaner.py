@@ -15,6 +15,7 @@ from typing import NamedTuple
 from .ages import LONGEST_GAP_MS, AgeClock, Stretch, forget_jumps, load, look, note
 from .schema import OFFSET_BITS, OFFSET_MASK
 from .session import Session
+from .values import APPEND_TIME, PLACE, require_counts
 
 logger = logging.getLogger(__name__)
 
@@ -84,7 +85,10 @@ def _parts(session: Session) -> list[Part]:
             " FROM partitions p JOIN topics t ON t.id = p.topic"
             " WHERE compact OR retention_ms IS NOT NULL"
         )
-        return [Part(*row) for row in rows]
+        parts = [Part(*row) for row in rows]
+        for part in parts:
+            require_counts((part.oldest, part.next, part.cleaned, part.kept), PLACE)
+        return parts
 
 
 def _clock_of(session: Session, part: Part) -> AgeClock:
@@ -185,7 +189,9 @@ def _front(db: sqlite3.Connection, part: Part, oldest: int, at_most: int) -> lis
         " WHERE id >= ? AND id < ? ORDER BY id LIMIT ?",
         (base + oldest, base + part.next, at_most),
     )
-    return [_Row(*row) for row in rows]
+    front = [_Row(*row) for row in rows]
+    require_counts((row.time_ms for row in front), APPEND_TIME)
+    return front
 
 
 def _old(clock: AgeClock, rows: Sequence[_Row], cutoff_ms: int) -> list[_Row]:
@@ -283,6 +289,7 @@ def _survey(
             " WHERE id >= ? AND id < ? ORDER BY id LIMIT ?",
             (base + part.oldest, base + end, _LOOK_RECORDS),
         ).fetchall()
+        require_counts((row[3] for row in rows), APPEND_TIME)
     after = (rows[-1][0] & OFFSET_MASK) + 1 if len(rows) == _LOOK_RECORDS else end
     doomed: list[tuple[int, int]] = []
     due: int | None = None

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from eventlog.port import LogCorrupt, LogError, LogFull, LogUnavailable
 
-from .headers import DamagedHeaders
+from .values import DamagedValue
 
 _CORRUPT = frozenset(
     {
@@ -37,6 +37,8 @@ def is_busy(error: sqlite3.Error) -> bool:
 def translated(error: sqlite3.Error, *, where: str) -> LogError:
     """Return what callers are to see instead of ``error``."""
     code = primary_code(error)
+    if not code and "decode to UTF-8" in str(error):
+        return LogCorrupt(where, why=f"it holds text of somebody else: {error}")
     if code == sqlite3.SQLITE_FULL:
         return LogFull(where)
     if getattr(error, "sqlite_errorcode", 0) in _CANNOT_GROW:
@@ -57,6 +59,5 @@ def border(where: str) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise translated(error, where=where) from error
-    except DamagedHeaders:
-        why = "the headers of a record cannot be read"
-        raise LogCorrupt(where, why=why) from None
+    except DamagedValue as damaged:
+        raise LogCorrupt(where, why=f"{damaged.what} cannot be read") from None

@@ -4,6 +4,7 @@ import sqlite3
 
 from .schema import OFFSET_BITS, OFFSET_MASK
 from .topics import bounds
+from .values import APPEND_TIME, require_counts
 
 
 def position_at(db: sqlite3.Connection, partition_id: int, *, time_ms: int) -> int:
@@ -29,4 +30,5 @@ def _first_from(db: sqlite3.Connection, low: int, high: int) -> tuple[int, int] 
         " WHERE id >= ? AND id < ? ORDER BY id LIMIT 1",
         (low, high),
     ).fetchone()
+    require_counts(row or (), APPEND_TIME)
     return row

@@ -13,6 +13,8 @@ from eventlog.port import (
     UnknownTopic,
 )
 
+from .values import PLACE, require_counts
+
 
 class Bounds(NamedTuple):
     """Where a partition begins and ends now."""
@@ -120,4 +122,5 @@ def bounds(db: sqlite3.Connection, partition_id: int) -> Bounds:
     row: tuple[int, int] = db.execute(
         "SELECT oldest, next FROM partitions WHERE id = ?", (partition_id,)
     ).fetchone()
+    require_counts(row, PLACE)
     return Bounds(*row)

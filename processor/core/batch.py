@@ -3,7 +3,7 @@
 from base64 import b64encode
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import accumulate, chain, takewhile
 from operator import attrgetter
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -43,6 +43,7 @@ from .shard_state import KINDS, KINDS_V1, Kinds, ShardState
 
 _decisions_of: Final = attrgetter("decisions")
 _time_of: Final = attrgetter("time_ms")
+_value_of: Final = attrgetter("value")
 _REJECTED = Outcome((Decision.REJECTED,))
 
 Headers = Sequence[tuple[str, bytes]]
@@ -58,12 +59,14 @@ NO_LOG: Final = GENESIS
 class Limits(NamedTuple):
     """Where a commit ends, after the input that reaches one of them.
 
-    ``size_bytes`` counts what is published and rejected.
+    ``size_bytes`` counts what is published and rejected, ``input_bytes`` the values that
+    are read: one commit must not keep everything else waiting.
     """
 
     inputs: int = 5_000
     outputs: int = 5_000
     size_bytes: int = 4 * 2**20
+    input_bytes: int = 4 * 2**20
 
 
 class FoldError(Exception):
@@ -211,6 +214,7 @@ class _Folding:
         self._state, self._rules, self.generation = state, rules, generation
         self._inputs_left, self._outputs_left = limits.inputs, limits.outputs
         self._bytes_left = limits.size_bytes
+        self._input_bytes_left = limits.input_bytes
         self.full = False
         self.opened: dict[str, dict[bytes, Any]] = {}
         self.published: list[Published] = []
@@ -222,7 +226,7 @@ class _Folding:
 
     def fold(self, topic: str, records: Sequence[InputRecord]) -> int:
         """Fold records of a topic until one of the limits; return how many were."""
-        records = records[: self._inputs_left]
+        records = self._next_of(records)
         fold_one = self._folder(topic)
         outcomes: list[Outcome] = []
         self._newest_ms = -1
@@ -238,10 +242,22 @@ class _Folding:
             offset = records[len(outcomes)].offset
             raise FoldError(topic, shard=self._rules.shard, offset=offset) from error
         self._inputs_left -= len(outcomes)
+        if self._input_bytes_left <= 0:
+            self.full = True
         if self._newest_ms >= 0:
             self.observed_ms[topic] = self._newest_ms
         self._count(topic, list(chain.from_iterable(map(_decisions_of, outcomes))))
         return len(outcomes)
+
+    def _next_of(self, records: Sequence[InputRecord]) -> Sequence[InputRecord]:
+        """Return as many records as may still be read, and count their bytes."""
+        records = records[: self._inputs_left]
+        before = self._input_bytes_left
+        self._input_bytes_left -= sum(map(len, filter(None, map(_value_of, records))))
+        if self._input_bytes_left > 0:
+            return records
+        sizes = accumulate(len(record.value or b"") for record in records)
+        return records[: sum(1 for _ in takewhile(before.__gt__, sizes)) + 1]
 
     def _folder(self, topic: str) -> Callable[[InputRecord, Said], Outcome]:
         """Return a function that folds what a record says into what it is about."""

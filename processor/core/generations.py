@@ -32,7 +32,7 @@ class UnknownGeneration(WrittenByNewer):
 
 
 # What was committed is folded again whole, however it was bounded then.
-UNLIMITED: Final = Limits(inputs=2**62, outputs=2**62, size_bytes=2**62)
+UNLIMITED: Final = Limits(*[2**62] * len(Limits._fields))
 _BY_NUMBER: Final = {each.number: each for each in (GENERATION_1, GENERATION_2)}
 GENERATIONS: Final[Generations] = MappingProxyType(
     {

@@ -27,8 +27,13 @@ from .rules import TOMBSTONE, WRONG_KEY, Refused
 
 _CACHED = 65_536
 # So many prices are read at once: what was read of them is still in the cache when it is
-# folded.
+# folded. Where one of them is not as our encoder writes it, so many, and then each alone:
+# no byte is looked at more than once for each of these sizes, and once by the model.
 _PIECE = 250
+_SMALLER_PIECE = 16
+# What our encoder writes of a price is shorter than this. Anything longer goes to the model
+# at once, so that a piece is never large.
+_ORDINARY_BYTES = 4_096
 _new: Final = object.__new__
 _key_of: Final = attrgetter("key")
 
@@ -103,20 +108,26 @@ def read_prices(records: Sequence[InputRecord]) -> Iterator[Quote | Refused]:
 
     What is written as our encoder writes it is read without the model and many at once,
     in a third of the time; all else, all that will be refused among it, by the model.
+    Nothing is read before it is taken but the rest of its piece.
     """
-    pieces = (records[n : n + _PIECE] for n in range(0, len(records), _PIECE))
-    return chain.from_iterable(map(_read_piece, pieces))
+    return chain.from_iterable(map(_read_piece, _pieces(records, _PIECE)))
 
 
-def _read_piece(records: Sequence[InputRecord]) -> list[Quote | Refused]:
+def _pieces(
+    records: Sequence[InputRecord], size: int
+) -> Iterator[Sequence[InputRecord]]:
+    return (records[n : n + size] for n in range(0, len(records), size))
+
+
+def _read_piece(records: Sequence[InputRecord]) -> Iterable[Quote | Refused]:
     try:
         return _read_ordinary(records)
     except ValueError:
         if len(records) == 1:
             return [_read_by_model(records[0])]
-        # One of them is not ordinary, or several: look for them in each half.
-        half = len(records) // 2
-        return _read_piece(records[:half]) + _read_piece(records[half:])
+    # One of them is not ordinary, or several: look for them in smaller pieces.
+    size = _SMALLER_PIECE if len(records) > _SMALLER_PIECE else 1
+    return chain.from_iterable(map(_read_piece, _pieces(records, size)))
 
 
 def _read_ordinary(records: Sequence[InputRecord]) -> list[Quote | Refused]:
@@ -150,7 +161,10 @@ def _read_ordinary(records: Sequence[InputRecord]) -> list[Quote | Refused]:
 
 def _lines(records: Sequence[InputRecord]) -> list[tuple[bytes, ...]]:
     """Return the fields of each record, as text. Raises ``ValueError`` for others."""
-    joined = b"\n".join([record.value or b"" for record in records])
+    values = [record.value or b"" for record in records]
+    if max(map(len, values)) > _ORDINARY_BYTES:
+        raise ValueError("one is longer than what our encoder writes")
+    joined = b"\n".join(values)
     found = _find_lines(joined)
     # A value of several lines must not pass for several.
     if len(found) != len(records) or joined.count(b"\n") != len(records) - 1:
@@ -178,9 +192,14 @@ def _read_by_model(record: InputRecord) -> Quote | Refused:
 
 @lru_cache(_CACHED)
 def _is_id(text: bytes) -> bool:
-    """Tell whether this is a contract id in its normal form."""
+    """Return True for a contract id in its normal form; raise ``ValueError`` for all else.
+
+    What raises is not kept: the cache holds ids only, whatever the records say.
+    """
     contract_id = text.decode("ascii", "replace")
-    return parse_contract_id(contract_id) == contract_id
+    if parse_contract_id(contract_id) != contract_id:
+        raise ValueError("not a contract id in its normal form")
+    return True
 
 
 @lru_cache(_CACHED)

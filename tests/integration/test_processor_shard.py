@@ -1,6 +1,7 @@
 """One shard of the processor: its barrier, its watermarks, what it reads ahead."""
 
 import asyncio
+import json
 import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -19,10 +20,10 @@ from schemas.base import encode
 from schemas.latest import decode_latest, observed_key, watermark_key
 from schemas.log import Watermark
 from schemas.states import BARRIER_KEY
-from schemas.topics import LATEST, PRICES_RAW, STATE
+from schemas.topics import JOURNAL, LATEST, PRICES_RAW, REJECTS, STATE
 from tests.support.clock import ManualClock, settle
 from tests.support.folding import ALPHA, price
-from tests.support.logs import Place, open_at, read_one
+from tests.support.logs import LONG_S, Place, open_at, read_one
 from tests.support.pipeline import TOPICS
 
 SHARD = 1
@@ -196,6 +197,70 @@ async def test_a_long_restore_tells_how_far_it_is(
         # Again, as after trouble: only what came since.
         assert await restored.catch_up(log, writer, "one") == 0
     assert len(restored.state) == 5
+
+
+async def test_large_refused_records_are_committed_a_few_at_a_time(
+    log: EventLog,
+) -> None:
+    count = 20
+    large = Entry(b"key", b'{"schema":"' + b"x" * 1_000_000 + b'"}')
+    for _ in range(count):
+        await log.append(PRICES_RAW, [(SHARD, large)])
+    async with serving(log, ManualClock(NOW_MS)):
+        assert len(await until_written(log, REJECTS, count)) == count
+    read = [
+        json.loads(record.value or b"")["inputs"][PRICES_RAW]["count"]
+        for record in await read_one(log, Partition(JOURNAL, SHARD))
+    ]
+    # A commit that reads many megabytes would keep membership and health waiting.
+    assert sum(read) == count
+    assert max(read) <= 5
+
+
+async def test_an_inbox_reads_no_further_ahead_than_its_limit_in_bytes(
+    log: EventLog,
+) -> None:
+    at = Partition(PRICES_RAW, SHARD)
+    read: list[list[int]] = []
+    async with log.reader({at: 0}) as reader, asyncio.TaskGroup() as group:
+        bounded = _BoundedReads(reader, 2)
+        inbox = Inbox(bounded, limit=100, limit_bytes=1)
+        await say(log, "1", "2", "3", "4", "5")
+        filling = group.create_task(inbox.fill())
+        for _ in range(3):
+            async with asyncio.timeout(LONG_S):
+                await bounded.done.wait()
+            # One answer is enough: the next is asked for when that one is taken.
+            await settle()
+            assert bounded.reads == len(read) + 1
+            bounded.done.clear()
+            ((_, part),) = await inbox.take()
+            read.append([record.offset for record in part])
+        filling.cancel()
+    assert read == [[0, 1], [2, 3], [4]]
+
+
+class _BoundedReads:
+    """A reader whose answers have at most so many records; counts those that have any."""
+
+    def __init__(self, reader: Reader, at_most: int) -> None:
+        self._reader, self._at_most = reader, at_most
+        self.reads, self.done = 0, asyncio.Event()
+
+    async def read(self, *, max_records: int, wait_s: float) -> Batches:
+        batches = await self._reader.read(
+            max_records=min(max_records, self._at_most), wait_s=wait_s
+        )
+        if batches:
+            self.reads += 1
+            self.done.set()
+        return batches
+
+    def position(self, partition: Partition) -> int:
+        return self._reader.position(partition)
+
+    def seek(self, partition: Partition, position: int) -> None:
+        self._reader.seek(partition, position)
 
 
 async def test_an_inbox_reads_no_further_ahead_than_its_limit(log: EventLog) -> None:

@@ -133,6 +133,16 @@ def test_headers_that_cannot_be_read_are_in_the_way(log: Path, line: Say) -> Non
     line("as-of", "2030-01-01", code=3)
 
 
+@pytest.mark.parametrize("value", ["-5", "time + 0.5", "'abc'"])
+@pytest.mark.parametrize("topic", ["prices.raw", "changes", "journal", "latest"])
+def test_append_times_that_are_no_numbers_are_in_the_way(
+    log: Path, line: Say, topic: str, value: str
+) -> None:
+    edited(log, topic, f"time = {value}")
+    said = line("verify", "--jobs", "1", code=3)
+    assert "the append time of a record cannot be read" in said
+
+
 def test_times_that_no_calendar_has_can_be_explained(
     log: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -173,6 +173,7 @@ def test_the_newest_record_is_not_old_whatever_the_clock_says(old: Insides) -> N
 def test_a_record_that_a_wrong_clock_dated_ahead_holds_what_follows_it(
     old: Insides,
 ) -> None:
+    old.clock.ms = DAY_MS
     old.write(*values("a"))
     old.clock.ms -= HOUR_MS // 2
     old.write(*values("b"))

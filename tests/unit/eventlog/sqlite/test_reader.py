@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from eventlog.port import Cleanup, Entry, EventLog, Partition, TopicSpec, UnknownTopic
-from eventlog.sqlite import SqliteConfig, open_sqlite, reader
+from eventlog.sqlite import SqliteConfig, headers, open_sqlite, reader
 from tests.support.logs import LONG_S, append, next_records, now_ms, read_one, texts
 
 RAW = TopicSpec("raw", 2, Cleanup(compact=False, retention_ms=None))
@@ -46,6 +46,30 @@ async def test_an_answer_is_bounded_in_bytes(
         batches = await opened.read(max_records=2_000, wait_s=LONG_S)
         assert len(batches[PART]) == opened.position(PART) < 2_000
     assert len(await read_one(log, PART)) == 2_000
+
+
+async def test_the_bound_in_bytes_is_one_of_all_partitions_together(
+    log: EventLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reader, "_MAX_BYTES", 1_000)
+    for number in (0, 1):
+        await log.append(RAW.name, [(number, Entry(b"k" * 1_000, None))] * 33)
+    async with log.reader({PART: 0, OTHER: 0}) as opened:
+        first = await opened.read(max_records=2_000, wait_s=LONG_S)
+        second = await opened.read(max_records=2_000, wait_s=LONG_S)
+    # Each answer is of one of them, and they take turns.
+    assert [len(first), len(second)] == [1, 1]
+    assert first.keys() != second.keys()
+    assert len(await read_one(log, PART)) == len(await read_one(log, OTHER)) == 33
+
+
+async def test_long_headers_are_read_and_not_remembered(log: EventLog) -> None:
+    before = headers._decode.cache_info().currsize
+    long = [("name", b"x" * 10_000)]
+    await log.append(RAW.name, [(0, Entry(None, None, long))])
+    (record,) = await read_one(log, PART)
+    assert list(record.headers) == long
+    assert headers._decode.cache_info().currsize == before
 
 
 async def test_who_has_read_all_looks_when_the_bell_rings_and_not_before(

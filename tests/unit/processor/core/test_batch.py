@@ -48,6 +48,7 @@ from tests.support.worlds import Entry, entries
 from tests.support.worlds import settings as any_settings
 
 LIMITS = Limits()
+PRICE_BYTES = len(encode(price("1", at=1)))
 worlds = entries().filter(bool)
 fold_settings = any_settings.map(
     lambda told: FoldSettings.model_validate_json(json.dumps(told))
@@ -214,6 +215,9 @@ def test_log_time_never_steps_back() -> None:
         pytest.param(Limits(inputs=2), 2, id="inputs"),
         pytest.param(Limits(outputs=3), 3, id="outputs"),
         pytest.param(Limits(size_bytes=1), 1, id="bytes, at least one input"),
+        pytest.param(Limits(input_bytes=1), 1, id="bytes read, at least one input"),
+        pytest.param(Limits(input_bytes=PRICE_BYTES), 1, id="bytes of one input"),
+        pytest.param(Limits(input_bytes=PRICE_BYTES + 1), 2, id="bytes of two inputs"),
         pytest.param(Limits(), 4, id="all"),
     ],
 )

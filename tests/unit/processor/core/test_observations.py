@@ -2,7 +2,7 @@
 
 import json
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 import pytest
@@ -98,6 +98,52 @@ def test_records_read_at_once_are_read_as_each_alone(
     said = [ORDINARY_RECORD] * ordinary_before + said
     records = [Record(n, 1, key, value) for n, (key, value) in enumerate(said)]
     assert list(read_prices(records)) == [read_price(record) for record in records]
+
+
+class Looked(NamedTuple):
+    """A record that counts how often its value is looked at."""
+
+    value_: bytes
+    looks: list[None]
+    offset: int = 7
+    time_ms: int = 1
+    key: bytes | None = KEY
+
+    @property
+    def value(self) -> bytes:
+        self.looks.append(None)
+        return self.value_
+
+
+@pytest.mark.parametrize("wrong", [1, 25, 249, 250])
+@pytest.mark.parametrize(
+    ("value", "most"), [(b'{"schema":"x"}', 4), (b"x" * 100_000, 5)]
+)
+def test_refused_records_are_looked_at_so_often_however_many_they_are(
+    value: bytes, most: int, wrong: int
+) -> None:
+    looks: list[None] = []
+    right = Looked(canonical(ORDINARY), looks)
+    records = [Looked(value, looks)] * wrong + [right] * (250 - wrong)
+    said = list(read_prices(records))
+    assert [isinstance(one, Refused) for one in said] == [n < wrong for n in range(250)]
+    assert len(looks) <= most * len(records)
+
+
+def test_of_large_records_none_is_read_before_it_is_taken() -> None:
+    looks: list[None] = []
+    large = b'{"schema":"' + b"x" * 100_000
+    said = read_prices([Looked(large, looks)] * 1_000)
+    for _ in range(48):
+        next(said)
+    # The rest of the piece was measured, not read: reading takes one look more.
+    assert len(looks) < 2 * 250 + 3 * 48
+
+
+def test_a_price_that_is_longer_than_any_of_ours_is_read_as_well() -> None:
+    source = "a" * 5_000
+    agree(KEY, canonical(ORDINARY | {"source": source}))
+    agree(KEY, canonical(ORDINARY).replace(b"{", b"{" + b" " * 5_000, 1))
 
 
 def test_a_value_of_two_lines_does_not_pass_for_two() -> None:
