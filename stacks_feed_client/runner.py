@@ -62,22 +62,20 @@ class Runner(Generic[K, V]):
             # A bug, of the library or of ours, that the answer of a server brought out:
             # it must cost this connection, not the feed.
             self._feed.counts.unusable += 1
-            self._log_bug(error)
-            return Lost(f"the answer cannot be handled: {type(error).__name__}")
+            bug = _first(error)
+            self._log_bug(bug)
+            return Lost(f"the answer cannot be handled: {type(bug).__name__}")
 
     def _log_bug(self, error: Exception) -> None:
         """Log an exception that nobody expected, each once: it may come back for ever."""
-        first = error
-        while isinstance(first, ExceptionGroup):
-            first = first.exceptions[0]
-        places = traceback.extract_tb(first.__traceback__)[-1:]
+        places = traceback.extract_tb(error.__traceback__)[-1:]
         where = [f"{each.filename}:{each.lineno}" for each in places]
-        key = f"{type(first).__name__} {where}"
+        key = f"{type(error).__name__} {where}"
         if key not in self._logged:
             self._logged.add(key)
             url = shown(self._machine.url)
             _logger.error(
-                "a server's answer brought out a bug; the connection is given up",
+                "connection given up for a bug",
                 extra={"url": url},
                 exc_info=error,
             )
@@ -135,3 +133,10 @@ class Runner(Generic[K, V]):
             self._feed.wanted.set()
         self._feed.deliver(effects.updates)
         self._feed.tell()
+
+
+def _first(error: Exception) -> Exception:
+    """Return what a task raised, out of the group that its siblings were ended with."""
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    return error

@@ -27,6 +27,7 @@ _MAX_COUNT = 2**63 - 1
 _MAX_EXPONENT, _MIN_EXPONENT = 39, -400
 # As servers write them. Others cannot be sent back: a long one would break every request.
 _CURSOR = re.compile(r"[A-Za-z0-9_.-]{1,16384}")
+_HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 # What a person can read of a text that a server sent, in one line of a log.
 MAX_LINE = 200
 
@@ -65,8 +66,13 @@ def balances(said: Message) -> Iterator[Balance | None]:
 
 
 def text(value: object) -> str | None:
-    """Return a text that is not empty, else ``None``."""
-    return value if isinstance(value, str) and value else None
+    """Return a text that is not empty, else ``None``.
+
+    JSON can write half of a character. Whoever printed that, or sent it on, would fail.
+    """
+    if not isinstance(value, str) or not value or _HALF_CHARACTER.search(value):
+        return None
+    return value
 
 
 def count(value: object) -> int | None:

@@ -269,6 +269,29 @@ async def test_a_bug_that_a_message_brings_out_is_logged_once_and_survived(
     assert line.exc_info[0] is KeyError
 
 
+async def test_a_bug_in_what_is_sent_is_logged_once_and_survived(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    no_name: Any = ["no name of a field"]
+    async with scripted() as server, a_feed(server) as feed:
+        books = feed._machine.books
+        party, books.party = books.party, replace(books.party, ids_field=no_name)
+        updates = feed.subscribe()
+        for _ in range(2):
+            visit = await server.visit()
+            await visit.welcomes()
+            await visit.gone()
+        books.party = party
+        visit = await server.visit()
+        await visit.welcomes()
+        await visit.answers(price_message(version=1))
+        assert (await next_of(updates)).key == ".stx"
+        assert feed.counts.unusable == 2
+    (line,) = [each for each in caplog.records if each.levelname == "ERROR"]
+    assert line.exc_info is not None
+    assert line.exc_info[0] is TypeError
+
+
 async def test_a_bug_while_connecting_is_logged_once_and_retried(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -349,6 +372,21 @@ async def test_the_secrets_of_an_address_are_in_no_line_and_no_error(
     shown = f"{server.url}/parties/prices/main"
     assert vars(line)["url"] == shown
     assert f"{refused.value}".startswith(f"{shown} refused: HTTP 403")
+
+
+async def test_a_wrong_proxy_is_told_without_its_password(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("no_proxy", "NO_PROXY", "socks_proxy", "https_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("http_proxy", "ftp://me:hunter2@proxy.example")
+    options = Options(clock=ManualClock(), draw=lambda: 0.5)
+    async with connect("ws://feed.example", options=options) as feed:
+        async with asyncio.timeout(LONG_S):
+            while (why := feed.status.why) is None:
+                await feed.changes.wait()
+        assert why.startswith("the proxy's address is wrong")
+        assert "hunter2" not in why
 
 
 async def test_a_server_that_has_no_room_is_left_alone_as_long_as_it_asks() -> None:

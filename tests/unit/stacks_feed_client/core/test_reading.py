@@ -220,5 +220,6 @@ def test_a_batch_without_a_list_is_one_entry_that_cannot_be_read() -> None:
 
 
 def test_texts_and_counts_are_what_they_must_be() -> None:
-    assert [text("a"), text(""), text(1)] == ["a", None, None]
+    assert [text("a"), text("é😀"), text(""), text(1)] == ["a", "é😀", None, None]
+    assert text("half of a character: \ud800") is None
     assert [count(0), count(-1), count(True), count("1")] == [0, None, None, None]
