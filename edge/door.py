@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from aiohttp import hdrs, web
-from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 
 from edge.config import EdgeConfig
 from edge.core.addresses import (
@@ -26,6 +26,8 @@ from edge.core.addresses import (
 from edge.core.limits import Census, Full
 from edge.core.origins import vary
 from edge.problems import SERVER, problem
+from edge.uploads import read_out
+from runtime.clock import Clock
 from runtime.metrics import OPEN_CONNECTIONS, REFUSED
 
 _logger = logging.getLogger("edge.door")
@@ -33,6 +35,8 @@ _logger = logging.getLogger("edge.door")
 # take the files that are kept for ourselves.
 _MOST_WAITING, _WAITING_SHARE = 256, 8
 _SWITCHING_PROTOCOLS, _SERVER_ERROR = 101, 500
+# How aiohttp says so; there is no type for it.
+_TOO_MANY_HEADERS = "Too many headers"
 # Files of our own: the log, its drivers, standard streams.
 _RESERVED_FILES = 512
 
@@ -49,8 +53,8 @@ def most_connections(wanted: int, *, files: int) -> int:
 class Door:
     """Keeps count of connections."""
 
-    def __init__(self, config: EdgeConfig, *, files: int) -> None:
-        self._config = config
+    def __init__(self, config: EdgeConfig, *, files: int, clock: Clock) -> None:
+        self._config, self.clock = config, clock
         self.origins = config.pages
         allowed = config.allowances
         most = most_connections(allowed.connections, files=files)
@@ -134,6 +138,17 @@ class Door:
             self._passed_on.leave(who)
 
 
+def is_tls(transport: asyncio.BaseTransport) -> bool:
+    """Tell whether a connection is encrypted."""
+    return transport.get_extra_info("sslcontext") is not None
+
+
+def has_ended(request: web.BaseRequest) -> bool:
+    """Tell whether the client of a request has said that it sends no more."""
+    connection = request.protocol
+    return isinstance(connection, Connection) and connection.is_half_closed
+
+
 def page_of(request: web.BaseRequest) -> tuple[str | None, str]:
     """Return the origin that a request comes from, and the host that it names."""
     return request.headers.get(hdrs.ORIGIN), request.headers.get(hdrs.HOST, "")
@@ -146,11 +161,22 @@ class Connection(web.RequestHandler):
     yet), ``full`` why it is turned away: the first request is told.
     """
 
-    __slots__ = ("_door", "_is_in", "address", "full", "who")
+    __slots__ = (
+        "_door",
+        "_is_half_closed",
+        "_is_in",
+        "_is_unreadable",
+        "_is_upgraded",
+        "address",
+        "full",
+        "who",
+    )
 
     def __init__(self, server: web.Server, *, door: Door, **settings: Any) -> None:
         super().__init__(server, **settings)
         self._door, self._is_in = door, False
+        # The client sends no more; what it sent is no HTTP; it is a WebSocket by now.
+        self._is_half_closed = self._is_unreadable = self._is_upgraded = False
         self.who: str | None = None
         self.full: Full | None = None
         self.address: Address | None = None
@@ -172,6 +198,44 @@ class Connection(web.RequestHandler):
             self._door.leave(self.who, self.full)
         super().connection_lost(exc)
 
+    @property
+    def is_half_closed(self) -> bool:
+        """Whether the client has said that it sends no more."""
+        return self._is_half_closed
+
+    def set_parser(self, parser: Any, data_received_cb: Any = None) -> None:
+        """Hand on what comes from now on: the connection is a WebSocket."""
+        self._is_upgraded = True
+        super().set_parser(parser, data_received_cb)
+
+    def eof_received(self) -> Any:
+        """Keep the connection while a request is answered whose client sends no more.
+
+        There is nobody to answer on an idle connection, a WebSocket is closed by frames,
+        and asyncio cannot keep half of a TLS connection. (``None`` has it closed.)
+        """
+        if self._is_upgraded or self.transport is None or is_tls(self.transport):
+            return None
+        is_idle = self._waiter is not None and not self._waiter.done()
+        if is_idle:
+            return None
+        self._is_half_closed = True
+        return True
+
+    async def finish_response(
+        self,
+        request: web.BaseRequest,
+        resp: web.StreamResponse,
+        start_time: float | None,
+    ) -> tuple[web.StreamResponse, bool]:
+        """Send an answer; end the connection when nothing may follow."""
+        finished = await super().finish_response(request, resp, start_time)
+        if self._is_half_closed and not self._messages:
+            self.close()
+        if self._is_unreadable and self.transport is not None:
+            await read_out(self.transport, self._door.clock)
+        return finished
+
     def handle_error(
         self,
         request: web.BaseRequest,
@@ -182,13 +246,29 @@ class Connection(web.RequestHandler):
         """Answer what is no HTTP, or what a bug of ours kept from an answer."""
         super().handle_error(request, status, exc, message)
         if status < _SERVER_ERROR:
-            answer = problem(status, "bad-request", "this is not HTTP as it should be")
+            self._is_unreadable = True
+            answer = self._refusal_of(exc)
         else:
             answer = problem(status, "internal", "the edge failed; it is logged there")
         # A head that could not be read names no origin.
         self._door.dress(request, answer)
         answer.force_close()
         return answer
+
+    def _refusal_of(self, exc: BaseException | None) -> web.Response:
+        """Return the answer to a head of a request that cannot be read."""
+        limit = exc.args[1] if isinstance(exc, LineTooLong) else None
+        if limit == self.max_line_size:
+            said = f"the address is longer than {limit} bytes"
+            return problem(414, "uri-too-long", said)
+        if limit == self.max_field_size:
+            said = f"a header is longer than {limit} bytes"
+            return problem(431, "headers-too-large", said)
+        message = exc.message if isinstance(exc, HttpProcessingError) else ""
+        if message.startswith(_TOO_MANY_HEADERS):
+            said = f"there are more than {self.max_headers} headers"
+            return problem(431, "headers-too-large", said)
+        return problem(400, "bad-request", "this is not HTTP as it should be")
 
     def log_exception(self, *args: Any, **kw: Any) -> None:
         """Log what went wrong with us.

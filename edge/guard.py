@@ -140,9 +140,10 @@ class Guard:
 
 
 def is_upgrade(request: web.Request) -> bool:
-    """Tell whether a request asks for a WebSocket."""
-    upgrade = request.headers.get(hdrs.UPGRADE, "").lower()
-    return upgrade == "websocket" and request.method == hdrs.METH_GET
+    """Tell whether a request asks for a WebSocket, perhaps among other protocols."""
+    offered = ",".join(request.headers.getall(hdrs.UPGRADE, ())).lower().split(",")
+    is_offered = "websocket" in map(str.strip, offered)
+    return is_offered and request.method == hdrs.METH_GET
 
 
 def shows(token: str | None, request: web.Request) -> bool:

@@ -89,7 +89,7 @@ async def running(
     parts = _parts(config, partitions, clock=clock, draw=draw, health=health)
     clients = parts.clients
     async with (
-        _listening(parts, Door(config, files=files)) as listener,
+        _listening(parts, Door(config, files=files, clock=clock)) as listener,
         asyncio.TaskGroup() as group,
     ):
         tasks = [

@@ -13,6 +13,7 @@ from edge.core.events import remark, retry
 from edge.core.forms import EVENTS
 from edge.core.hub import ClientId
 from edge.core.session import Subscribe
+from edge.door import has_ended, is_tls
 from edge.parts import WHO, Parts
 from edge.problems import VARY_NEGOTIATED
 from schemas.wire import Party
@@ -51,9 +52,10 @@ async def serve(
     """Serve one client until it leaves or is dropped."""
     stream = Stream()
     await stream.prepare(request)
-    transport, line = request.transport, _Line(request.protocol)
+    transport = request.transport
     if transport is None:  # gone already
         return stream
+    line = _Line(request.protocol, ends=has_ended(request), is_tls=is_tls(transport))
     transport.set_protocol(line)
     limit_unsent(transport, parts.config.unsent_bytes)
     client = Client(
@@ -68,7 +70,9 @@ async def serve(
     parts.clients.add(client)
     try:
         await _speak(client, said, parts)
-        await line.lost.wait()
+        # Whoever leaves ends its side first. One that has sent all it will send, and
+        # reads on, has what there is by now.
+        await line.ended.wait()
     except ConnectionError as error:
         _logger.debug("connection lost", extra={"why": str(error)})
     finally:
@@ -106,11 +110,16 @@ class _Line(asyncio.Protocol):
     """A connection on which the other side has nothing more to say.
 
     It is taken over from the server, which would keep what comes after the request.
+    ``ended`` is set when the other side has ended the connection, or its half of it.
     """
 
-    def __init__(self, before: asyncio.BaseProtocol) -> None:
-        self._before = before
-        self.lost = asyncio.Event()
+    def __init__(
+        self, before: asyncio.BaseProtocol, *, ends: bool, is_tls: bool
+    ) -> None:
+        self._before, self._is_tls = before, is_tls
+        self.lost, self.ended = asyncio.Event(), asyncio.Event()
+        if ends:
+            self.ended.set()
         self._has_room = asyncio.Event()
         self._has_room.set()
 
@@ -120,8 +129,14 @@ class _Line(asyncio.Protocol):
     def resume_writing(self) -> None:
         self._has_room.set()
 
+    def eof_received(self) -> bool | None:
+        self.ended.set()
+        # Until the first messages are written; half of a TLS connection cannot be kept.
+        return None if self._is_tls else True
+
     def connection_lost(self, exc: Exception | None) -> None:
         self.lost.set()
+        self.ended.set()
         self._has_room.set()
         self._before.connection_lost(exc)
 

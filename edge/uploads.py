@@ -42,11 +42,16 @@ async def see_off(
         await answer.prepare(request)
         await answer.write_eof()
         if (transport := request.transport) is not None:
-            rest = _Rest(transport)
-            await sleep_or(clock, _REST_S, rest.ended)
-            transport.abort()
+            await read_out(transport, clock)
     # So that aiohttp too reads nothing more.
     request.protocol.force_close()
+
+
+async def read_out(transport: asyncio.Transport, clock: Clock) -> None:
+    """End a connection on which an answer was sent before all of a request was read."""
+    rest = _Rest(transport)
+    await sleep_or(clock, _REST_S, rest.ended)
+    transport.abort()
 
 
 class _Rest(asyncio.Protocol):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, cast
 
-from aiohttp import hdrs, web
+from aiohttp import HttpVersion11, hdrs, web
 
 from edge.answering import carry_out
 from edge.clients import Client, limit_unsent
@@ -44,6 +44,8 @@ _REST_S = 2.0
 _REST_BYTES = 16 * 1_048_576
 # At most about this much is read ahead of a client whose messages wait for their turn.
 _INBOX_BYTES = 65_536
+# Headers that a handshake has no more than one of (RFC 6455, 11.3).
+_ONCE = (hdrs.SEC_WEBSOCKET_KEY, hdrs.SEC_WEBSOCKET_VERSION)
 _ids = itertools.count(1)
 _HEARD = {str: CLIENT_MESSAGES.labels("text"), bytes: CLIENT_MESSAGES.labels("binary")}
 
@@ -85,13 +87,12 @@ async def serve(request: web.Request, party: Party, parts: Parts) -> web.StreamR
 def _handshake(request: web.Request, *, deflate: bool) -> dict[str, str] | web.Response:
     """Return the headers that accept an upgrade, or the answer that refuses it."""
     asked = request.headers
-    connection = ",".join(asked.getall(hdrs.CONNECTION, ())).lower()
-    if "upgrade" not in map(str.strip, connection.split(",")):
-        return problem(400, "bad-request", "an upgrade needs Connection: Upgrade")
     accepted = accept_key(asked.get(hdrs.SEC_WEBSOCKET_KEY, ""))
-    if accepted is None:
-        said = "Sec-WebSocket-Key is not 16 bytes in base64"
-        return problem(400, "bad-request", said)
+    wrong = _what_is_wrong(request)
+    if wrong is None and accepted is None:
+        wrong = "Sec-WebSocket-Key is not 16 bytes in base64"
+    if wrong is not None or accepted is None:
+        return problem(400, "bad-request", f"{wrong}")
     if asked.get(hdrs.SEC_WEBSOCKET_VERSION, "").strip() != VERSION:
         said = f"only version {VERSION} of WebSocket is spoken"
         spoken: dict[str, str] = {hdrs.SEC_WEBSOCKET_VERSION: VERSION}
@@ -105,6 +106,19 @@ def _handshake(request: web.Request, *, deflate: bool) -> dict[str, str] | web.R
     if deflate and is_offered(offers):
         headers[hdrs.SEC_WEBSOCKET_EXTENSIONS] = AGREED
     return headers
+
+
+def _what_is_wrong(request: web.Request) -> str | None:
+    """Return what makes a request no handshake, whatever its key and version are."""
+    if request.version < HttpVersion11:
+        return "an upgrade needs HTTP/1.1"
+    connection = ",".join(request.headers.getall(hdrs.CONNECTION, ())).lower()
+    if "upgrade" not in map(str.strip, connection.split(",")):
+        return "an upgrade needs Connection: Upgrade"
+    for once in _ONCE:
+        if len(request.headers.getall(once, ())) > 1:
+            return f"{once} stands more than once"
+    return None
 
 
 class Upgraded(web.StreamResponse):

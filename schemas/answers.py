@@ -38,6 +38,8 @@ class BalancesSince(_Since):
 
 ErrorWord = Literal[
     "bad-request",  # no HTTP, or a WebSocket handshake that is none
+    "uri-too-long",
+    "headers-too-large",  # one of them, or all together
     "unreadable-cursor",
     "too-many-ids",
     "unknown-parameter",

@@ -217,8 +217,10 @@ class Receiver:
         opcode = first & 0x0F
         if first & _RESERVED or opcode not in _OPCODES:
             raise _Violation(PROTOCOL_ERROR, "reserved bit or opcode")
-        if first & _COMPRESSED and not (self._deflate and opcode in {TEXT, BINARY}):
+        if first & _COMPRESSED and not self._deflate:
             raise _Violation(PROTOCOL_ERROR, "compression was not agreed on")
+        if first & _COMPRESSED and opcode not in {TEXT, BINARY}:
+            raise _Violation(PROTOCOL_ERROR, "only the first frame says compressed")
         if not second & _MASKED:
             raise _Violation(PROTOCOL_ERROR, "a frame without a mask")
         if opcode >= _FIRST_CONTROL:

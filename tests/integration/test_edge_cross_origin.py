@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -285,6 +286,55 @@ async def test_even_what_is_no_http_is_answered_like_the_rest(
         '"error":"bad-request"',
     ):
         assert line in answer
+
+
+TOO_LONG = {
+    "an address": (f"GET /prices?tokens={'x' * 80_000} HTTP/1.1", 414, "uri-too-long"),
+    "a very long address": (f"GET /{'x' * 300_000} HTTP/1.1", 414, "uri-too-long"),
+    "a header": (
+        f"GET / HTTP/1.1\r\nCookie: {'x' * 10_000}",
+        431,
+        "headers-too-large",
+    ),
+    "a name of a header": (
+        f"GET / HTTP/1.1\r\n{'x' * 10_000}: 1",
+        431,
+        "headers-too-large",
+    ),
+    "many headers": ("GET / HTTP/1.1" + "\r\nx: 1" * 200, 431, "headers-too-large"),
+}
+
+
+@pytest.mark.parametrize(("head", "status", "error"), TOO_LONG.values(), ids=TOO_LONG)
+@pytest.mark.parametrize(
+    ("origins", "lines"),
+    [
+        (("*",), {"access-control-allow-origin: *"}),
+        # Its own page is not known, as the head was not read to the end.
+        ((PAGE,), {"vary: origin"}),
+    ],
+    ids=["all origins", "listed origins"],
+)
+async def test_a_head_that_is_too_long_is_refused_in_clear_words(
+    tmp_path: Path,
+    head: str,
+    status: int,
+    error: str,
+    origins: tuple[str, ...],
+    lines: set[str],
+) -> None:
+    async with serving(tmp_path, origins=origins) as running:
+        reader, writer = await asyncio.open_connection("127.0.0.1", running.edge.port)
+        writer.write(f"{head}\r\nOrigin: {PAGE}\r\n\r\n".encode())
+        async with asyncio.timeout(LONG_S):
+            answer = (await reader.read()).decode()
+        writer.close()
+    head, _, body = answer.partition("\r\n\r\n")
+    assert head.startswith(f"HTTP/1.0 {status} ")  # of a version that was not read
+    assert lines <= set(head.lower().splitlines())
+    said = json.loads(body)
+    assert said["error"] == error
+    assert re.search(r"(longer|more) than \d+", said["message"])
 
 
 @pytest.mark.parametrize(

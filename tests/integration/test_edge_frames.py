@@ -171,6 +171,7 @@ async def test_what_is_said_with_the_handshake_is_heard(tmp_path: Path) -> None:
         ({"Connection": "keep-alive"}, 400),
         ({"Sec-WebSocket-Version": "12"}, 426),
         ({"Sec-WebSocket-Version": ""}, 426),
+        ({"Upgrade": "h2c, websocket", "Sec-WebSocket-Version": "12"}, 426),
     ],
 )
 async def test_a_handshake_that_is_none_is_refused(
@@ -189,6 +190,46 @@ async def test_a_handshake_that_is_none_is_refused(
     assert answer.headers.get("Sec-WebSocket-Version") == (
         "13" if status == 426 else None
     )
+
+
+HANDSHAKE = (
+    "Host: x",
+    "Connection: Upgrade",
+    "Sec-WebSocket-Version: 13",
+    "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==",
+)
+HANDSHAKES = {
+    "sound": ("HTTP/1.1", ("Upgrade: websocket",), 101),
+    "one protocol among others": ("HTTP/1.1", ("Upgrade: h2c, WebSocket",), 101),
+    "protocols in two headers": (
+        "HTTP/1.1",
+        ("Upgrade: h2c", "Upgrade: websocket"),
+        101,
+    ),
+    "an old version of HTTP": ("HTTP/1.0", ("Upgrade: websocket",), 400),
+    "two keys": ("HTTP/1.1", ("Upgrade: websocket", HANDSHAKE[3]), 400),
+    "two versions": ("HTTP/1.1", ("Upgrade: websocket", HANDSHAKE[2]), 400),
+    "another protocol": ("HTTP/1.1", ("Upgrade: h2c",), 200),
+}
+
+
+@pytest.mark.parametrize(
+    ("version", "more", "status"), HANDSHAKES.values(), ids=HANDSHAKES
+)
+async def test_a_handshake_is_held_to_every_rule(
+    tmp_path: Path, version: str, more: tuple[str, ...], status: int
+) -> None:
+    async with serving(tmp_path) as running:
+        reader, writer = await asyncio.open_connection("127.0.0.1", running.edge.port)
+        head = "\r\n".join((f"GET /balances {version}", *HANDSHAKE, *more, "\r\n"))
+        writer.write(head.encode())
+        async with asyncio.timeout(LONG_S):
+            answer = await reader.readuntil(b"\r\n\r\n")
+            assert answer.startswith(f"{version} {status} ".encode())
+            if status == 101:
+                writer.write(frame(TEXT, b'{"type":"PING","timestamp":7}'))
+                assert await reader.readuntil(b'{"type":"PONG","timestamp":7}')
+        writer.close()
 
 
 FLOODS = {

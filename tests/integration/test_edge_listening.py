@@ -117,5 +117,9 @@ async def test_a_port_can_be_left_while_accepting_pauses() -> None:
 async def test_more_connections_than_files_allow_are_warned_of(
     caplog: pytest.LogCaptureFixture, wanted: int, files: int, lines: int
 ) -> None:
-    Door(config_of(allowances=Allowances(connections=wanted)), files=files)
+    Door(
+        config_of(allowances=Allowances(connections=wanted)),
+        files=files,
+        clock=SystemClock(),
+    )
     assert len(caplog.records) == lines

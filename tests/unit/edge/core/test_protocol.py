@@ -179,6 +179,20 @@ def test_what_is_compressed_wrongly_breaks_the_connection(
     assert last.code == code
 
 
+@pytest.mark.parametrize(
+    ("deflate", "reason"),
+    [
+        (False, "compression was not agreed on"),
+        (True, "only the first frame says compressed"),
+    ],
+)
+def test_a_ping_that_says_compressed_is_refused_for_what_is_wrong_with_it(
+    deflate: bool, reason: str
+) -> None:
+    (broken,) = received(frame(PING, b"", packed=True), deflate=deflate)
+    assert broken == Broken(1002, reason)
+
+
 def test_compressed_messages_are_read_each_by_itself() -> None:
     packed = deflated(b"x" * LIMIT)
     parts = frame(BINARY, packed[:4], fin=False, packed=True) + frame(0, packed[4:])
