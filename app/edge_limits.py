@@ -52,8 +52,10 @@ class EdgeLimits(BaseModel):
     http_bytes_per_s: _Number | None = Field(
         None,
         description="Bytes of answers to HTTP requests made for one address in the long run, "
-        "before compression; a request counts as 1 KiB at least, one that opens a stream or "
-        "a WebSocket as 32 KiB. Beyond it requests get 429 with `Retry-After`; default "
+        "before compression; a request counts as 1 KiB more, one that opens a stream or a "
+        "WebSocket as 32 KiB more, and the messages that answer it, or a `SUBSCRIBE`, count "
+        "as they are made. Beyond it requests get 429 with `Retry-After`, and a `SUBSCRIBE` "
+        "is refused and closes with 1008; default "
         f"{PRODUCTION_HTTP_BYTES_PER_S} in production, else 0",
     )
     http_burst_bytes: _Number = Field(

@@ -1,5 +1,7 @@
 """What the hub wants done for a client that asked: the same for every transport."""
 
+from collections.abc import Iterable, Iterator
+
 from edge.clients import Client
 from edge.core.cursor import Cursor, Refusal
 from edge.core.hub import Effects
@@ -29,7 +31,17 @@ async def carry_out(effects: Effects, client: Client, parts: Parts) -> None:
         RESUMES.labels(effects.resumed).inc()
     if effects.refresh is not None:
         demand.refresh(effects.refresh, client.who)
-    await parts.clients.answer(client, effects.frames)
+    await parts.clients.answer(client, _paid_for(effects.frames, client, parts))
+
+
+def _paid_for(frames: Iterable[bytes], client: Client, parts: Parts) -> Iterator[bytes]:
+    """Yield frames, each when it is made; the client's address pays for what is in them."""
+    answer, hub, made_before = iter(frames), parts.hub, parts.hub.made_bytes(client.id)
+    while (each := next(answer, None)) is not None:
+        made = hub.made_bytes(client.id)
+        parts.spend(client.who, made - made_before)
+        made_before = made
+        yield each
 
 
 async def judged(cursor: Cursor, parts: Parts) -> Refusal | None:

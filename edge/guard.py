@@ -13,7 +13,7 @@ from math import ceil
 from aiohttp import hdrs, web
 
 from edge import sse
-from edge.core.limits import Full, Spending
+from edge.core.limits import Full
 from edge.core.negotiation import prefers_events
 from edge.door import Door, page_of
 from edge.parts import MADE_BYTES, MAY_REFRESH, WHO, Parts
@@ -27,7 +27,7 @@ _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 RETRY_S = 10
 # Cost of a request beside the bytes that are made to answer it, and cost of one that opens
-# a stream or a WebSocket: about as much as the first messages on it.
+# a stream or a WebSocket, beside the messages that are made for it alone.
 _REQUEST_BYTES, _STREAM_BYTES = 1_024, 32_768
 _METRICS = "/metrics"
 # A full edge must still be watched.
@@ -46,7 +46,6 @@ class Guard:
 
     def __init__(self, parts: Parts, door: Door) -> None:
         self._parts, self._door = parts, door
-        self._spending = Spending[str](parts.config.allowances.http_bytes_each)
 
     def middleware(self) -> Callable[..., Awaitable[web.StreamResponse]]:
         """Return it as aiohttp calls it."""
@@ -78,8 +77,8 @@ class Guard:
             status, why = _TOLD[full]
             said: ErrorWord = "too-many-connections"
             return await self._turn_away(request, status, said, why, retry_s=RETRY_S)
-        who, clock = request[WHO], self._parts.clock
-        wait_s = self._spending.wait_s(who, now_s=clock.monotonic_s())
+        who, parts = request[WHO], self._parts
+        wait_s = parts.spent_out_s(who)
         if wait_s > 0:
             REFUSED.labels("requests").inc()
             why = "your address asks for more than it may"
@@ -88,12 +87,12 @@ class Guard:
                 request, 429, "too-many-requests", why, retry_s=retry_s
             )
         if is_upgrade(request) or prefers_events(_accepted(request)):
-            # It lasts: paid for when it begins.
-            self._spending.spend(who, _STREAM_BYTES, now_s=clock.monotonic_s())
+            # It lasts: paid for when it begins, and what is made for it when that is.
+            parts.spend(who, _STREAM_BYTES)
             return await self._admitted(request, handler)
         answer = await self._admitted(request, handler)
         cost = _REQUEST_BYTES + request.get(MADE_BYTES, answer.content_length or 0)
-        self._spending.spend(who, cost, now_s=clock.monotonic_s())
+        parts.spend(who, cost)
         return answer
 
     async def _admitted(

@@ -10,6 +10,7 @@ from aiohttp import web
 from edge.clients import Clients
 from edge.config import EdgeConfig
 from edge.core.hub import Hub
+from edge.core.limits import Spending
 from edge.demand import Demand
 from edge.follower import Follower
 from edge.sending import Answers
@@ -47,12 +48,22 @@ class Parts:
     demand: Demand
     follower: Follower
     answers: Answers
+    # Bytes that were made for each address.
+    spending: Spending[str]
     health: Health = field(default_factory=lambda: Health("edge"))
     draw: Callable[[], float] = random.random
     # Long answers are compressed one after the other, beside the loop.
     packing: asyncio.Lock = field(default_factory=asyncio.Lock)
     # And made one after the other, in turns with everybody else.
     making: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def spend(self, who: str, made_bytes: float) -> None:
+        """Count bytes that were made for an address."""
+        self.spending.spend(who, made_bytes, now_s=self.clock.monotonic_s())
+
+    def spent_out_s(self, who: str) -> float:
+        """Return for how long an address may not have anything made; 0 when it may."""
+        return self.spending.wait_s(who, now_s=self.clock.monotonic_s())
 
     def closed_because(self) -> str | None:
         """Return why nobody is served now; ``None`` when everybody is.

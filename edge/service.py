@@ -14,6 +14,7 @@ from aiohttp import web
 from edge.clients import Clients
 from edge.config import EdgeConfig
 from edge.core.hub import Hub
+from edge.core.limits import Spending
 from edge.demand import Demand
 from edge.door import Door
 from edge.follower import Follower
@@ -135,6 +136,7 @@ def _parts(
             draw=draw,
         ),
         answers=Answers(config, clock=clock),
+        spending=Spending(config.allowances.http_bytes_each),
         health=health or Health("edge"),
         draw=draw,
     )

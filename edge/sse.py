@@ -101,6 +101,7 @@ async def _speak(client: Client, said: Subscribe, parts: Parts) -> None:
     # In the block of the first message: some readers take a block without data for an
     # event with empty data.
     first = retry(draw=parts.draw()) + b"".join(greeting)
+    parts.spend(client.who, len(first))
     await parts.clients.answer(client, [first])
     effects = hub.handle(client.id, said, now_ms=clock.now_ms())
     await carry_out(effects, client, parts)

@@ -26,7 +26,14 @@ from edge.core.protocol import (
     Receiver,
     accept_key,
 )
-from edge.core.session import TOO_MANY_ERRORS, TOO_MANY_MESSAGES, Refused
+from edge.core.session import (
+    TOO_MANY_BYTES,
+    TOO_MANY_ERRORS,
+    TOO_MANY_MESSAGES,
+    Refused,
+    Subscribe,
+    parse,
+)
 from edge.parts import MAY_REFRESH, WHO, Parts
 from edge.problems import problem
 from edge.waiting import sleep_or
@@ -304,7 +311,10 @@ class _Conversation:
     async def _receive(self, said: str | bytes) -> bool:
         parts, client = self._parts, self._client
         parts.clients.catch_up(client.id)
-        effects = parts.hub.receive(client.id, said, now_ms=parts.clock.now_ms())
+        meant = parse(said, client.party)
+        if isinstance(meant, Subscribe) and parts.spent_out_s(client.who) > 0:
+            return await self._dismiss(TOO_MANY_BYTES)
+        effects = parts.hub.handle(client.id, meant, now_ms=parts.clock.now_ms())
         await carry_out(effects, client, parts)
         if effects.error is None:
             return True

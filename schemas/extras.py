@@ -58,7 +58,9 @@ ErrorCode = Literal[
     "bad-format",  # not JSON, or not of the shape its type asks for
     "unknown-type",
     "too-many-ids",  # of one message, or of the connection: those over it are ignored
-    "rate",  # more messages than allowed; said once, then the connection is closed
+    # More messages, or bytes of answers, than allowed; said once, then the connection is
+    # closed.
+    "rate",
     "too-many-errors",
     "refused",  # a refresh without the right to ask for one
 ]

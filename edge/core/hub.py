@@ -229,6 +229,15 @@ class Hub:
         tombstones_ms = self._rules.tombstones_ms
         return refusal(cursor, self._table, now_ms=now_ms, tombstones_ms=tombstones_ms)
 
+    def made_bytes(self, client: ClientId) -> int:
+        """Return how many bytes of messages were made for a client alone so far.
+
+        They are counted as they are before they are compressed. What goes to several
+        clients, because it changed, does not count.
+        """
+        member = self._members.get(client)
+        return member.made_bytes if member else 0
+
     # ---- clients that are behind
 
     def hold(self, client: ClientId) -> None:

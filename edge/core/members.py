@@ -59,7 +59,8 @@ class Member:
     """One client: what it asked for, in which form, and what it is behind with.
 
     Without an outbox it is behind with nothing. ``seq`` is the number of its last message.
-    Who ``may_refresh`` may ask for a reading.
+    Who ``may_refresh`` may ask for a reading. ``made_bytes`` is how long all messages are
+    that were made for it alone, as they are before they are compressed.
     """
 
     id: ClientId
@@ -70,6 +71,7 @@ class Member:
     named: frozenset[str] = _NOTHING
     outbox: Outbox[Any] | None = None
     seq: int = 0
+    made_bytes: int = 0
     may_refresh: bool = True
     group: Group | None = None
 

@@ -32,6 +32,7 @@ class Outgoing:
         if member.form.seq:
             messages = numbered(messages, after=member.seq)
             member.seq += len(messages)
+        member.made_bytes += sum(map(len, messages))
         return sealed(messages, member.form, cursor)
 
     def pull(self, member: Member, *, now_ms: int, head: Sequence[bytes] = ()) -> bytes:

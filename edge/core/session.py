@@ -64,6 +64,7 @@ Said: TypeAlias = Subscribe | Unsubscribe | Hello | Ping | ManualUpdate | Refuse
 _BAD = Refused(BAD_FORMAT, "bad-format")
 UNKNOWN = Refused(UNKNOWN_TYPE, "unknown-type")
 TOO_MANY_MESSAGES = Refused("Too many messages", "rate")
+TOO_MANY_BYTES = Refused("Too many bytes asked for from your address", "rate")
 TOO_MANY_ERRORS = Refused("Too many errors", "too-many-errors")
 NO_REFRESH = Refused("Not allowed to ask for an update", "refused")
 

@@ -288,6 +288,62 @@ async def test_a_request_costs_something_whatever_it_is(tmp_path: Path) -> None:
     assert statuses[-1] == 429
 
 
+async def test_what_a_stream_tells_at_first_is_paid_for_as_it_is_made(
+    tmp_path: Path,
+) -> None:
+    opened = serving(tmp_path, before=many, **limited())
+    async with opened as running, running.http() as http:
+        async with streaming(running) as stream:
+            told = 0
+            while told < 50_000:
+                told += len(json.dumps((await stream.block()).data))
+        answer = await http.get("/prices?tokens=stx")
+        assert answer.status_code == 429
+        # More than the flat price of a stream has to be made up for.
+        assert int(answer.headers["retry-after"]) > 32_768 / 10_000
+
+
+async def test_what_a_websocket_is_told_at_first_is_paid_for_as_it_is_made(
+    tmp_path: Path,
+) -> None:
+    opened = serving(tmp_path, before=many, **limited())
+    async with (
+        opened as running,
+        running.http() as http,
+        connect(f"ws://{running.host}/prices") as socket,
+    ):
+        told = 0
+        while told < 50_000:
+            told += len(await socket.recv())
+        assert (await http.get("/prices?tokens=stx")).status_code == 429
+
+
+@pytest.mark.parametrize("deflate", [False, True])
+async def test_a_subscribe_of_an_address_that_had_its_share_is_refused(
+    tmp_path: Path, deflate: bool
+) -> None:
+    rate = Rate(10_000, 100_000)
+    allowances = Allowances(http_bytes_each=rate)
+    opened = serving(tmp_path, before=many, allowances=allowances, deflate=deflate)
+    asked = json.dumps({"type": "SUBSCRIBE"})
+    async with opened as running, connect(f"ws://{running.host}/prices") as socket:
+        for _ in range(10):
+            await socket.send(asked)
+        said = {"type": ""}
+        while said["type"] != "ERROR":
+            said = json.loads(await socket.recv())
+        assert said["message"] == "Too many bytes asked for from your address"
+        await socket.wait_closed()
+        assert socket.close_code == 1008
+        # It may come back after a while, and have its answer.
+        with pytest.raises(InvalidStatus) as turned_away:
+            await connect(f"ws://{running.host}/prices")
+        wait_s = int(turned_away.value.response.headers["retry-after"])
+        await running.clock.advance(wait_s)
+        async with connect(f"ws://{running.host}/prices") as again:
+            assert json.loads(await again.recv())["type"] == "SERVER_INFO"
+
+
 async def test_streams_are_paid_for_when_they_begin(tmp_path: Path) -> None:
     async with serving(tmp_path, **limited()) as running:
         async with streaming(running) as first, streaming(running) as second:

@@ -372,6 +372,6 @@ async def test_who_speaks_no_http_is_no_trouble_of_ours(
 async def test_headers_beyond_all_measure_are_refused(tmp_path: Path) -> None:
     async with serving(tmp_path) as running, running.http() as http:
         long = {"X-Long": "x" * 20_000}
-        assert (await http.get("/prices", headers=long)).status_code == 400
+        assert (await http.get("/prices", headers=long)).status_code == 431
         many = {f"X-{number}": "x" for number in range(500)}
-        assert (await http.get("/prices", headers=many)).status_code == 400
+        assert (await http.get("/prices", headers=many)).status_code == 431

@@ -6,6 +6,8 @@ import pytest
 from pydantic import BaseModel
 
 from edge.core.cursor import parse_cursor
+from edge.core.forms import BASE
+from edge.core.hub import ClientId
 from edge.core.places import Place
 from edge.core.rules import Rules
 from schemas import extras
@@ -358,3 +360,22 @@ def test_what_vanished_from_the_log_is_removed_for_who_resumes(
         "SUBSCRIBE", since=again["cursor"], **fields
     )
     assert said["recovered"]
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_what_is_made_for_a_client_alone_is_counted_before_it_is_compressed(
+    packed: bool,
+) -> None:
+    desk = Desk(*TWO)
+    member = ClientId(77)
+    form = BASE._replace(packed=packed)
+    greeting = desk.hub.connect(member, "prices", form=form, now_ms=NOW_MS)
+    assert desk.hub.made_bytes(member) == 0  # nothing was pulled yet
+    sent = b"".join(greeting.frames)
+    before = desk.hub.made_bytes(member)
+    assert before == len(sent) - 2 * 4  # two messages, each with a head of four bytes
+    # A change goes to all who want it alike.
+    desk.put(price(CHA, "2", version=2))
+    assert desk.hub.made_bytes(member) == before
+    desk.hub.disconnect(member)
+    assert desk.hub.made_bytes(member) == 0
