@@ -373,7 +373,9 @@ def test_what_is_made_for_a_client_alone_is_counted_before_it_is_compressed(
     assert desk.hub.made_bytes(member) == 0  # nothing was pulled yet
     sent = b"".join(greeting.frames)
     before = desk.hub.made_bytes(member)
-    assert before == len(sent) - 2 * 4  # two messages, each with a head of four bytes
+    assert (
+        before == len(sent) - 2 - 4
+    )  # without the heads of a short and a longer frame
     # A change goes to all who want it alike.
     desk.put(price(CHA, "2", version=2))
     assert desk.hub.made_bytes(member) == before
