@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from asyncio.subprocess import Process
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -18,6 +18,10 @@ LONGEST_DELAY_S = 10.0
 PROVEN_S = 30.0
 # What a child has after a second signal; less than what its parent has then.
 _HURRY_S = HURRY_S / 2
+# How long after an answer a child is asked again. Unanswered questions in a row after
+# which it is said to hang, and after which it is killed; each takes up to 2 s.
+ASK_STARTING_S, ASK_AGAIN_S = 0.5, 3.0
+MISSES_TOLD, MISSES_KILLED = 2, 6
 # How often it is said that a service has given up.
 REMIND_S = 600.0
 
@@ -33,6 +37,10 @@ class Child:
     deaths in a row all children are stopped; ``None`` is never.
 
     It gets ``stop_limit_s`` to stop, by default that of all.
+
+    ``answers`` asks it whether it lives. One that has answered and then does not for some
+    seconds is reported, and is killed and started again if that lasts: a process that
+    hangs would keep what it holds, and whoever waits for it, for ever.
     """
 
     name: str
@@ -41,6 +49,7 @@ class Child:
     gives_up: int | None = None
     most_deaths: int | None = None
     stop_limit_s: float | None = None
+    answers: Callable[[], Awaitable[bool]] | None = field(default=None, repr=False)
 
 
 def restart_delay_s(deaths: int) -> float:
@@ -89,7 +98,7 @@ async def _keep_running(child: Child, *, clock: Clock, stop_limit_s: float) -> N
     limit_s = stop_limit_s if child.stop_limit_s is None else child.stop_limit_s
     while True:
         started_s = clock.monotonic_s()
-        code = await _run_once(child, stop_limit_s=limit_s)
+        code = await _run_once(child, clock=clock, stop_limit_s=limit_s)
         lived_s = clock.monotonic_s() - started_s
         if code == child.gives_up:
             await _remind(child, code, clock=clock)
@@ -139,7 +148,7 @@ async def _remind(child: Child, code: int, *, clock: Clock) -> None:
         await clock.sleep(REMIND_S)
 
 
-async def _run_once(child: Child, *, stop_limit_s: float) -> int:
+async def _run_once(child: Child, *, clock: Clock, stop_limit_s: float) -> int:
     """Run the child to its end; return its exit code (minus the signal's number)."""
     process = await asyncio.create_subprocess_exec(
         *child.command,
@@ -151,9 +160,42 @@ async def _run_once(child: Child, *, stop_limit_s: float) -> int:
     )
     logger.info("service started", extra={"started": child.name, "pid": process.pid})
     try:
-        return await process.wait()
+        async with asyncio.TaskGroup() as group:
+            asking = group.create_task(
+                _kill_if_it_hangs(child, process, clock), name=f"ask {child.name}"
+            )
+            code = await process.wait()
+            asking.cancel()
+        return code
     finally:
         await _stop(child.name, process, limit_s=stop_limit_s)
+
+
+async def _kill_if_it_hangs(child: Child, process: Process, clock: Clock) -> None:
+    """Ask a child again and again whether it lives, from its first answer on.
+
+    Questions are counted, not seconds: a machine that was suspended, or a parent that
+    hung itself, blames no child for it.
+    """
+    if child.answers is None:
+        return
+    while not await child.answers():
+        await clock.sleep(ASK_STARTING_S)
+    logger.info("service answers", extra={"answers": child.name})
+    misses = 0
+    while misses < MISSES_KILLED:
+        await clock.sleep(ASK_AGAIN_S)
+        if not await child.answers():
+            misses += 1
+            if misses == MISSES_TOLD:
+                extra = {"silent": child.name, "pid": process.pid}
+                logger.warning("service does not answer", extra=extra)
+            continue
+        if misses >= MISSES_TOLD:
+            logger.info("service answers again", extra={"answers": child.name})
+        misses = 0
+    logger.error("service killed: it hangs", extra={"killed": child.name})
+    process.kill()
 
 
 async def _stop(name: str, process: Process, *, limit_s: float) -> None:

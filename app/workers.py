@@ -55,6 +55,12 @@ async def opened_workers(
         yield partial(run_children, children, clock=clock)
 
 
+async def _answers(port: int) -> bool:
+    from runtime.together import is_alive  # noqa: PLC0415 - only where it is needed
+
+    return await is_alive(port)
+
+
 def worker_children(
     settings: Settings, *, port: int, together_port: int, own_ports: Mapping[str, int]
 ) -> tuple[Child, ...]:
@@ -84,6 +90,7 @@ def worker_children(
             ),
             most_deaths=MOST_DEATHS,
             stop_limit_s=stop_s(settings) - _SPARE_S,
+            answers=partial(_answers, own_port),
         )
         for name, own_port in own_ports.items()
     )

@@ -61,6 +61,12 @@ async def _ready(ports: Mapping[str, int], request: web.Request) -> web.Response
     return readiness(merged.body, ready=merged.ready)
 
 
+async def is_alive(port: int) -> bool:
+    """Ask a process of this machine whether it lives; ``False`` without an answer."""
+    async with aiohttp.ClientSession(timeout=_ASK_LIMIT) as http:
+        return await _ask(http, port, "/health/live") is not None
+
+
 async def _relay(port: int, request: web.Request) -> web.Response:
     try:
         async with (

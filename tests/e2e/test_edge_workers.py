@@ -193,3 +193,16 @@ async def test_workers_that_die_again_and_again_end_the_edge_with_one_line(
         (failed,) = running.log.events("service failed")
         assert f"died {MOST_DEATHS} times in a row" in failed["error"]
         assert "traceback" not in failed
+
+
+async def test_a_worker_that_hangs_is_said_to_and_replaced(tmp_path: Path) -> None:
+    async with a_log_for_processes(tmp_path), workers(tmp_path) as running:
+        before = await running.pids()
+        await running.log.said("service answers", times=2)
+        os.kill(before["worker 1"], signal.SIGSTOP)
+        await running.log.said("service does not answer", times=1)
+        await running.log.said("service killed: it hangs", times=1)
+        running.starts += 1
+        after = await running.pids()
+    assert after["worker 1"] != before["worker 1"]
+    assert after["worker 2"] == before["worker 2"]

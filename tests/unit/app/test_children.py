@@ -8,14 +8,17 @@ import sys
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from app.children import (
+    ASK_AGAIN_S,
     FIRST_DELAY_S,
     LONGEST_DELAY_S,
+    MISSES_KILLED,
     REMIND_S,
     Child,
     restart_delay_s,
@@ -141,6 +144,83 @@ async def test_a_child_that_was_told_to_stop_is_started_again_without_having_die
     said = [r.message for r in caplog.records]
     assert said.count("service stopped") == 4
     assert "service died" not in said
+
+
+_USUAL = frozenset(("service started", "service answers"))
+
+
+class Asked:
+    """Answers for a child, as often as it is asked."""
+
+    def __init__(self, clock: ManualClock, caplog: pytest.LogCaptureFixture) -> None:
+        self._clock, self._caplog = clock, caplog
+        self.lives, self._count = False, 0
+        caplog.set_level(logging.INFO, "app.children")
+
+    async def answers(self) -> bool:
+        self._count += 1
+        return self.lives
+
+    async def again(self, times: int, *, lives: bool) -> None:
+        self.lives = lives
+        for number in range(self._count + 1, self._count + 1 + times):
+            await self._clock.until_asleep(1)
+            await self._clock.advance(ASK_AGAIN_S)
+            await until("asked again", partial(self._was_asked, number))
+        await settle()
+
+    def _was_asked(self, number: int) -> bool:
+        return self._count >= number
+
+    def said(self) -> list[str]:
+        texts = [record.getMessage() for record in self._caplog.records]
+        return [each for each in texts if each not in _USUAL]
+
+
+async def test_a_child_that_hangs_is_reported_then_killed_and_started_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock, pid = ManualClock(), tmp_path / "pid"
+    asked = Asked(clock, caplog)
+    child = replace(a_child(STEADY, pid), answers=asked.answers)
+    async with tree([child], clock):
+        await until("it runs", pid.exists)
+        first = int(pid.read_text())
+        await asked.again(2 * MISSES_KILLED, lives=False)  # it has not begun to answer
+        await asked.again(1, lives=True)
+        assert asked.said() == []
+        os.kill(first, signal.SIGSTOP)
+        await asked.again(MISSES_KILLED, lives=False)
+        await until("it is killed", lambda: len(asked.said()) == 3)
+        assert asked.said() == [
+            "service does not answer",
+            "service killed: it hangs",
+            "service died",
+        ]
+        await clock.until_asleep(1)
+        await clock.advance(FIRST_DELAY_S)
+        await until("another runs", lambda: int(pid.read_text()) != first)
+        assert not is_alive(first)
+
+
+async def test_a_child_that_answers_again_in_time_is_left_alone(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock, pid = ManualClock(), tmp_path / "pid"
+    asked = Asked(clock, caplog)
+    child = replace(a_child(STEADY, pid), answers=asked.answers)
+    async with tree([child], clock):
+        await until("it runs", pid.exists)
+        await asked.again(1, lives=True)
+        for _ in range(3):
+            await asked.again(1, lives=False)  # once is nothing
+            await asked.again(1, lives=True)
+        assert asked.said() == []
+        for _ in range(2):
+            await asked.again(MISSES_KILLED - 1, lives=False)
+            await asked.again(1, lives=True)
+        assert asked.said() == ["service does not answer", "service answers again"] * 2
+        assert is_alive(int(pid.read_text()))
 
 
 async def test_a_child_that_dies_too_often_stops_all_and_says_so(
