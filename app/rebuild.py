@@ -15,11 +15,12 @@ from eventlog.port import (
     EventLog,
     Fenced,
     Partition,
+    Record,
     ShardWriter,
     TopicSpec,
     read_to,
 )
-from processor.core.published import missing, version_of
+from processor.core.published import disagreements, missing, version_of
 from processor.core.terms import with_term
 from processor.restore import Restored
 from processor.terms import UNKNOWN_BOUNDS
@@ -67,7 +68,7 @@ class _Found:
     """What a shard must hold and what its partition of ``latest`` does hold."""
 
     table: Table
-    latest: Mapping[bytes, bytes]
+    latest: Mapping[bytes, Record]
     end: int
 
     def changes(self) -> Iterator[Entry]:
@@ -76,8 +77,16 @@ class _Found:
             if key.startswith(_VALUES):
                 yield Entry(key, None)
         for key, row in sorted(self.table.items()):
-            if self.latest.get(key) != row.value:
-                yield Entry(key, row.value, (("commit", b"%d" % row.commit),))
+            entry = Entry(key, row.value, (("commit", b"%d" % row.commit),))
+            if not _is(self.latest.get(key), entry):
+                yield entry
+
+
+def _is(record: Record | None, entry: Entry) -> bool:
+    """Tell whether a record is what would be written, with its headers."""
+    if record is None:
+        return False
+    return (record.value, list(record.headers)) == (entry.value, list(entry.headers))
 
 
 async def rebuild_latest(
@@ -133,8 +142,8 @@ async def _partitions(log: EventLog, topics: Sequence[TopicSpec]) -> int:
 async def _copied_identity(log: EventLog) -> LogIdentity:
     """Return the identity that the owner of shard 0 has copied to ``state``."""
     records = await _newest(log, Partition(STATE, 0))
-    value = records.get(IDENTITY_COPY_KEY)
-    identity = None if value is None else decode_latest(IDENTITY_KEY, value)
+    copy = records.get(IDENTITY_COPY_KEY)
+    identity = decode_latest(IDENTITY_KEY, copy.value or b"") if copy else None
     if not isinstance(identity, LogIdentity):
         raise OperatorError(
             f"the log at {log.where} has lost its identity, and no processor of this "
@@ -143,14 +152,14 @@ async def _copied_identity(log: EventLog) -> LogIdentity:
     return identity
 
 
-async def _newest(log: EventLog, at: Partition) -> dict[bytes, bytes]:
-    """Return what stands under each key of a partition."""
-    records: dict[bytes, bytes | None] = {}
+async def _newest(log: EventLog, at: Partition) -> dict[bytes, Record]:
+    """Return the record that stands under each key of a partition."""
+    records: dict[bytes, Record] = {}
     oldest, ends = await log.oldest([at]), await log.ends([at])
     async with log.reader(oldest) as reader:
         async for batches in read_to(reader, ends):
-            records |= {r.key or b"": r.value for r in batches.get(at, ())}
-    return {key: value for key, value in records.items() if value is not None}
+            records |= {r.key or b"": r for r in batches.get(at, ())}
+    return {key: one for key, one in records.items() if one.value is not None}
 
 
 class _Rebuilding:
@@ -210,8 +219,16 @@ class _Rebuilding:
                 f"published ({named}, …): records of it were lost, too. Put the log back "
                 "from a copy"
             )
+        values = {key: row.value for key, row in table.items()}
+        other = next(disagreements(self._restored.state, values), None)
+        if other is not None:
+            raise OperatorError(
+                f"{CHANGES}[{self._writer.shard}] and {STATE} contradict one another about "
+                f"{other.key.decode(errors='replace')}: somebody has changed one of them. "
+                "Put the log back from a copy"
+            )
 
-    def _is_whole(self, latest: Mapping[bytes, bytes]) -> bool:
+    def _is_whole(self, latest: Mapping[bytes, Record]) -> bool:
         shard = self._writer.shard
         return terms_key(shard) in latest and (shard > 0 or IDENTITY_KEY in latest)
 

@@ -14,6 +14,7 @@ from uuid import uuid4
 
 from audit.commits import oldest_needed, open_commits
 from audit.core.commits import commit_of, origin_of, read_commit
+from audit.core.declared import HeldChanges, Newest, check_declared, check_since
 from audit.core.difference import Check, Difference, DifferenceFound, shown
 from audit.core.ends import is_folded
 from audit.core.table import Row, Standing, Table, put
@@ -52,17 +53,20 @@ async def declare(
 
     The commits between the state that was read and the table that was read are derived and
     verified, as all that follow will be. Raises ``DifferenceFound`` where ``state`` is of
-    another history than the journal, and ``UnreadableState`` for what a newer program wrote.
+    another history than the journal, and where ``latest``, ``state`` and what is left of
+    ``changes`` contradict one another, and ``UnreadableState`` for what a newer program wrote.
     """
     state = await _state_of(log, shard)
     if not state.position.commit:
         return None
     rows = await _latest_of(log, shard, commit=state.position.commit)
+    check_declared(state, rows, await _changes_of(log, state))
     generation, places = await _places_of(log, state)
     before = {
         key: row for key, row in rows.items() if row.commit <= state.position.commit
     }
     standing = Standing(state, _table_of(before))
+    began = state.position.commit
     last = max((row.commit for row in rows.values()), default=0)
     verifier = new_verifier(standing)
     async with open_commits(log, shard, start=places) as commits:
@@ -72,6 +76,7 @@ async def declare(
                 raise _unknown_commit(shard, last, verifier.commit)
             verifier.check(read)
             generation, places = read.said.generation, commits.places
+    check_since(rows, standing.table, shard=shard, after=began)
     standing.observations, standing.declared = 0, verifier.commit
     header = await write_snapshot(
         log, standing, places, generation=generation, snapshot_id=uuid4().hex
@@ -130,22 +135,26 @@ async def _state_of(log: EventLog, shard: int) -> ShardState:
     return state
 
 
-class _Newest(NamedTuple):
-    """The newest record of a key in ``latest``; ``value`` ``None`` is a tombstone."""
+async def _changes_of(log: EventLog, state: ShardState) -> HeldChanges:
+    """Return what is left of the changes of commits up to that of the state."""
+    at, held = Partition(CHANGES, state.shard), HeldChanges(last=state.position.commit)
+    end = (await log.ends([at]))[at]
+    async with _reading(log, at) as reader:
+        while reader.position(at) < end and not held.is_read:
+            batches = await reader.read(max_records=_BATCH, wait_s=_WAIT_S)
+            held.read(batches.get(at, ()))
+    return held
 
-    value: bytes | None
-    commit: int
 
-
-async def _latest_of(log: EventLog, shard: int, *, commit: int) -> dict[bytes, _Newest]:
+async def _latest_of(log: EventLog, shard: int, *, commit: int) -> dict[bytes, Newest]:
     """Return the newest record of each key, with all that commits up to ``commit`` wrote."""
     at = Partition(LATEST, shard)
-    rows: dict[bytes, _Newest] = {}
+    rows: dict[bytes, Newest] = {}
 
     def take(record: Record) -> None:
         key = record.key or b""
         if is_folded(key):
-            rows[key] = _Newest(record.value, commit_of(record) or 0)
+            rows[key] = Newest(record.value, commit_of(record) or 0)
 
     change = await _last_change(log, shard, commit=commit)
     async with _reading(log, at) as reader:
@@ -186,7 +195,7 @@ def _unknown_commit(shard: int, commit: int, last: int) -> DifferenceFound:
     )
 
 
-def _has(rows: Mapping[bytes, _Newest], change: Record) -> bool:
+def _has(rows: Mapping[bytes, Newest], change: Record) -> bool:
     row = rows.get(change.key or b"")
     if row is None:
         # Compaction drops a tombstone after its time.
@@ -194,7 +203,7 @@ def _has(rows: Mapping[bytes, _Newest], change: Record) -> bool:
     return row.commit >= (commit_of(change) or 0)
 
 
-def _table_of(rows: Mapping[bytes, _Newest]) -> Table:
+def _table_of(rows: Mapping[bytes, Newest]) -> Table:
     table: dict[bytes, Row] = {}
     for key, row in rows.items():
         put(table, key, row.value, commit=row.commit)

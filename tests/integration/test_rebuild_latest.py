@@ -267,6 +267,42 @@ async def test_what_the_table_has_too_much_is_withdrawn(file: Place) -> None:
         assert await table(log) == before
 
 
+async def test_a_value_under_the_commit_of_another_is_written_again(
+    file: Place,
+) -> None:
+    async with open_at(file) as log:
+        identity = await made(log)
+        await fold(log, identity, a_part().entries)
+        before = await table(log)
+        (shard, key), (value, _) = next(
+            item for item in before.items() if item[0][1].startswith(b"price:")
+        )
+        async with log.own(shard) as writer:
+            other = Entry(key, value, (("commit", b"999"),))
+            await writer.commit({LATEST: [other]})
+        found = (await rebuilt(log)).shards[shard]
+        assert (found.written, found.withdrawn) == (1, 0)
+        assert await table(log) == before
+
+
+async def test_a_state_that_contradicts_the_changes_is_not_rebuilt_from(
+    file: Place,
+) -> None:
+    async with open_at(file) as log:
+        identity = await made(log)
+        await fold(log, identity, a_part().entries)
+        before = await table(log)
+        shard, key = next(at for at in before if at[1].startswith(b"price:"))
+        records = await read_one(log, Partition(STATE, shard))
+        state = [record.value for record in records if record.key == key][-1] or b""
+        async with log.own(shard) as writer:
+            other = state.replace(b'"usd":"', b'"usd":"9')
+            await writer.commit({STATE: [Entry(key, other)]})
+        with pytest.raises(OperatorError, match="contradict one another about price:"):
+            await rebuilt(log)
+        assert await table(log) == before
+
+
 async def test_without_a_copy_of_the_identity_nothing_is_written(file: Place) -> None:
     await lose_latest(file)
     async with open_at(file) as log:

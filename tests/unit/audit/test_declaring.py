@@ -45,7 +45,7 @@ from tests.support.audited import (
 from tests.support.awaiting import eventually
 from tests.support.clock import ManualClock
 from tests.support.explained import why
-from tests.support.folding import ALPHA, owner_of, price, topic_of
+from tests.support.folding import ALPHA, USER, owner_of, price, topic_of
 from tests.support.list_log import NOW_MS, ListLog
 from tests.support.tampering import replaced, written
 from tests.unit.audit.test_watching import begun, watching
@@ -247,6 +247,138 @@ async def test_a_table_of_a_commit_that_never_was_is_a_difference() -> None:
     shard.log.put(LATEST, SHARD, [entry])
     with pytest.raises(DifferenceFound, match="one of commit 999"):
         await declared_in(shard)
+
+
+def newest_of(shard: Shard, topic: str, key: str) -> int:
+    """Return where in a list the newest record of a key stands."""
+    records = shard.log.of(topic, SHARD)
+    return max(n for n, r in enumerate(records) if r.key == key.encode())
+
+
+KEYS = {
+    "price": (f"price:{ALPHA}", b'"usd":"', b'"usd":"9'),
+    "version": (f"price:{ALPHA}", b'"version":', b'"version":9'),
+    "token": (f"token:{ALPHA}", b"Alpha", b"Omega"),
+    "published": (f"token:{ALPHA}", b'"published":"', b'"published":"0000'),
+    "balance": (f"balance:{USER}:{ALPHA}", b'"balance":"', b'"balance":"9'),
+}
+
+
+@pytest.mark.parametrize("left", ["changes", "no changes"])
+@pytest.mark.parametrize(
+    ("topic", "what"),
+    [
+        (LATEST, "price"),
+        (LATEST, "version"),
+        (LATEST, "token"),
+        (LATEST, "balance"),
+        (STATE, "price"),
+        (STATE, "version"),
+        (STATE, "published"),
+        (STATE, "balance"),
+    ],
+)
+async def test_what_contradicts_the_rest_of_the_log_is_not_declared(
+    topic: str, what: str, left: str
+) -> None:
+    shard = a_shard()
+    if left == "no changes":
+        shard.drop(CHANGES)
+    key, old, new = KEYS[what]
+    replaced(topic, newest_of(shard, topic, key), old, new)(shard.log)
+    with pytest.raises(DifferenceFound) as found:
+        await declared_in(shard)
+    difference = found.value.difference
+    assert difference.key == key
+    # It is not written, either, so nobody begins with it.
+    assert await snapshots(shard.log.as_log(), SHARD) == []
+    if left == "changes" and topic == LATEST:
+        assert difference.check is Check.LATEST
+        assert "as in changes at offset" in difference.expected
+
+
+async def test_a_table_and_a_state_changed_alike_contradict_what_changes_hold() -> None:
+    shard = a_shard()
+    key, old, new = KEYS["price"]
+    for topic in (LATEST, STATE):
+        at = newest_of(shard, topic, key)
+        value = shard.log.of(topic, SHARD)[at].value or b""
+        before, _, after = value.rpartition(old)
+        value = before + new + after
+        records = shard.log.of(topic, SHARD)
+        records[at] = records[at]._replace(value=value)
+    with pytest.raises(DifferenceFound, match="as in changes at offset"):
+        await declared_in(shard)
+
+
+async def test_a_value_that_is_gone_from_the_table_is_not_declared() -> None:
+    for keep_changes in (True, False):
+        shard = a_shard()
+        if not keep_changes:
+            shard.drop(CHANGES)
+        del shard.log.of(LATEST, SHARD)[0]
+        key = f"price:{ALPHA}".encode()
+        records = shard.log.of(LATEST, SHARD)
+        records[:] = [record for record in records if record.key != key]
+        with pytest.raises(DifferenceFound):
+            await declared_in(shard)
+
+
+@pytest.mark.parametrize("commit", [None, b"1", b"3"])
+async def test_a_value_that_no_change_has_written_is_not_declared(
+    commit: bytes | None,
+) -> None:
+    shard = a_shard()
+    shard.drop(CHANGES, keep=len(shard.log.of(CHANGES, SHARD)) - 1)
+    headers = () if commit is None else (("commit", commit),)
+    entry = (b"price:of-nobody", b'{"usd":"1","version":1}', headers)
+    shard.log.put(LATEST, SHARD, [entry])
+    with pytest.raises(DifferenceFound) as found:
+        await declared_in(shard)
+    assert found.value.difference.key == "price:of-nobody"
+
+
+async def test_a_tombstone_that_stands_no_more_or_is_another_is_told_apart() -> None:
+    shard = Shard()
+    shard.go_on(SEEN)
+    key = f"balance:{USER}:{ALPHA}".encode()
+    assert (
+        shard.log.of(CHANGES, SHARD)[newest_of(shard, CHANGES, key.decode())].value
+        is None
+    )
+    for topic in (LATEST, STATE):
+        records = shard.log.of(topic, SHARD)
+        records[:] = [record for record in records if record.key != key]
+    shard.drop(*RAW)
+    assert await declared_in(shard) == shard.commit
+
+
+@pytest.mark.parametrize("forged", [b"{}", None])
+async def test_what_came_while_the_table_was_read_is_compared_as_well(
+    forged: bytes | None,
+) -> None:
+    shard = Shard()
+    log = shard.log = Busy(SHARD + 1)
+    shard.go_on(SEEN[:20])
+
+    def forge() -> None:
+        shard.go_on(SEEN[20:30])
+        headers = (("commit", b"%d" % shard.commit),)
+        log.put(LATEST, SHARD, [(f"price:{ALPHA}".encode(), forged, headers)])
+
+    log.at_ends = [lambda: None, forge]
+    with pytest.raises(DifferenceFound) as found:
+        await declared_in(shard)
+    assert found.value.difference.key == f"price:{ALPHA}"
+
+
+async def test_what_was_withdrawn_while_the_table_was_read_stays_withdrawn() -> None:
+    shard = Shard()
+    log = shard.log = Busy(SHARD + 1)
+    shard.go_on(SEEN[:20])
+    log.at_ends = [lambda: None, lambda: shard.go_on(SEEN[20:-1])]
+    assert await declared_in(shard) == shard.commit
+    assert (await verified(log)).snapshots == 1
 
 
 async def test_a_journal_that_is_gone_has_no_point_to_declare() -> None:
