@@ -35,6 +35,7 @@ from app.topics import (
     drift_in,
     loss_in,
     read_identity,
+    read_only_identity,
     refuse_harmful,
     specs,
 )
@@ -105,7 +106,7 @@ async def open_checked(settings: Settings, *, clock: Clock) -> AsyncIterator[Ope
     Raises ``OperatorError`` when it is not.
     """
     async with open_log(settings, clock=clock) as log:
-        identity, wanted = await read_identity(log), wanted_log(settings)
+        identity, wanted = await read_only_identity(log), wanted_log(settings)
         if identity is None:
             topics = specs(partitions=1, audit_days=wanted.audit_days)
             raise OperatorError(

@@ -1,7 +1,7 @@
 """The topics as they should be, the log's identity, and how both come to be."""
 
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -13,7 +13,6 @@ from eventlog.port import (
     EventLog,
     Fenced,
     Partition,
-    Record,
     TopicSpec,
     TopicState,
     UnknownTopic,
@@ -205,22 +204,50 @@ async def read_identity(log: EventLog) -> LogIdentity | None:
 
     It is the first record of its partition, so little is read.
     """
-    try:
-        start, end = await log.oldest([_HOME]), await log.ends([_HOME])
-    except UnknownTopic:
-        return None
-    async with log.reader(start) as reader:
-        while reader.position(_HOME) < end[_HOME]:
-            batches = await reader.read(max_records=500, wait_s=1.0)
-            value = _identity_in(batches.get(_HOME, ()))
-            if value is not None:
-                return _identity(value, where=log.where)
+    async with aclosing(_identities(log, at_once=500)) as identities:
+        async for identity in identities:
+            return identity
     return None
 
 
-def _identity_in(records: Sequence[Record]) -> bytes | None:
-    found = (record.value for record in records if record.key == IDENTITY_KEY)
-    return next(found, None)
+async def read_only_identity(log: EventLog) -> LogIdentity | None:
+    """Return the log's identity like ``read_identity``, if there is no other one.
+
+    All of its partition is read. Raises ``OperatorError`` where it holds two that differ:
+    readers of ``latest`` would take the later one, and everybody else the first.
+    """
+    only: LogIdentity | None = None
+    async with aclosing(_identities(log, at_once=5_000)) as identities:
+        async for identity in identities:
+            if only is not None and identity != only:
+                raise OperatorError(
+                    f"the log at {log.where} has two identities that differ "
+                    f"({_in_short(only)}; {_in_short(identity)}): somebody has written "
+                    "into it; put the log back from a copy"
+                )
+            only = identity
+    return only
+
+
+def _in_short(identity: LogIdentity) -> str:
+    return (
+        f"{identity.id} of {identity.network.value}, {identity.world.value}, "
+        f"{identity.partitions} partitions"
+    )
+
+
+async def _identities(log: EventLog, *, at_once: int) -> AsyncGenerator[LogIdentity]:
+    """Yield the identities that a log holds, in their order; the first is the log's."""
+    try:
+        start, end = await log.oldest([_HOME]), await log.ends([_HOME])
+    except UnknownTopic:
+        return
+    async with log.reader(start) as reader:
+        while reader.position(_HOME) < end[_HOME]:
+            batches = await reader.read(max_records=at_once, wait_s=1.0)
+            records = batches.get(_HOME, ())
+            for value in [r.value for r in records if r.key == IDENTITY_KEY]:
+                yield _identity(value or b"", where=log.where)
 
 
 def _identity(value: bytes, *, where: str) -> LogIdentity:
@@ -236,7 +263,7 @@ def _identity(value: bytes, *, where: str) -> LogIdentity:
 
 async def show(log: EventLog, wanted: Wanted) -> Shown:
     """Say what is there and how it differs from what is wanted; changes nothing."""
-    identity = await read_identity(log)
+    identity = await read_only_identity(log)
     partitions = identity.partitions if identity else wanted.partitions
     topics = specs(partitions=partitions, audit_days=wanted.audit_days)
     states = await log.describe(topics)

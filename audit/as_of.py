@@ -6,10 +6,11 @@ from audit.core.cuts import Cut, cut_of
 from audit.core.table import Table, replay
 from audit.errors import HistoryGone, WrongMoment
 from audit.journal import last_commit
-from audit.snapshots import nearest
+from audit.snapshots import nearest, oldest_usable
 from audit.streams import open_stream
 from eventlog.port import EventLog, Partition
 from schemas.log import LogIdentity
+from schemas.snapshots import declared_in
 from schemas.topics import CHANGES
 
 _AT_ONCE = 5_000
@@ -55,7 +56,8 @@ async def table_at(
 ) -> Table:
     """Return the table of a shard after a commit, from the nearest snapshot before it.
 
-    Raises ``HistoryGone`` when neither a snapshot nor the whole history is there.
+    Raises ``HistoryGone`` when neither a snapshot nor the whole history is there; it names
+    the commit from which on there is one.
     """
     at = Partition(CHANGES, shard)
     table, start = await _nearest_table(log, at, commit)
@@ -76,5 +78,19 @@ async def _nearest_table(
         snapshot, standing = found
         return standing.table, snapshot.header.places[CHANGES]
     if oldest > 0:
-        raise HistoryGone(at.topic, at.number, oldest=oldest)
+        raise await _gone(log, at, oldest)
     return {}, 0
+
+
+async def _gone(log: EventLog, at: Partition, oldest: int) -> HistoryGone:
+    first = await oldest_usable(log, at.number, {CHANGES: oldest})
+    if first is None:
+        return HistoryGone(at.topic, at.number, oldest=oldest)
+    header = first.header
+    return HistoryGone(
+        at.topic,
+        at.number,
+        oldest=oldest,
+        begins=header.commit,
+        declared=declared_in(header) > 0,
+    )

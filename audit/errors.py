@@ -10,16 +10,45 @@ class WrongMoment(Exception):
 
 
 class HistoryGone(LogError):
-    """Retention has dropped where history would have to be read from."""
+    """Retention has dropped where history would have to be read from.
 
-    def __init__(self, topic: str, shard: int, *, oldest: int) -> None:
+    ``begins`` is the commit of the shard with which history begins that is left, if there
+    is any; ``declared`` tells whether that is a declared point.
+    """
+
+    def __init__(
+        self,
+        topic: str,
+        shard: int,
+        *,
+        oldest: int,
+        begins: int = 0,
+        declared: bool = False,
+    ) -> None:
         super().__init__(
             f"{topic}[{shard}] begins at offset {oldest}, what stood before was dropped, "
-            "and no snapshot stands in for it. Put the topic back from a copy; or accept that "
-            "history up to now can never be verified, with "
-            "`stacks-feed audit watch --from now`: from there on the log proves itself again"
+            + (
+                _beginning(shard, begins, declared=declared)
+                if begins
+                else _NO_BEGINNING
+            )
         )
-        self.topic, self.shard, self.oldest = topic, shard, oldest
+        self.topic, self.shard, self.oldest, self.begins = topic, shard, oldest, begins
+
+
+_NO_BEGINNING = (
+    "and no snapshot stands in for it. Put the topic back from a copy; or accept that "
+    "history up to now can never be verified, with "
+    "`stacks-feed audit watch --from now`: from there on the log proves itself again"
+)
+
+
+def _beginning(shard: int, begins: int, *, declared: bool) -> str:
+    point = ", where a point was declared" if declared else ""
+    return (
+        f"and of shard {shard} nothing before commit {begins}{point} can be told any more. "
+        "Ask for that commit or a later moment, or put the topic back from a copy"
+    )
 
 
 class IndexWrong(Exception):

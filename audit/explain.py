@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from audit.beginning import beginning_of
+from audit.beginning import Beginning, beginning_of
 from audit.core.alone import Observation, Step, observed
 from audit.core.commits import commit_of, origin_of
 from audit.core.difference import Check, Difference, DifferenceFound, shown
-from audit.core.explained import Change, Explaining, Explanation
+from audit.core.explained import Change, Explaining, Explanation, Stretch
 from audit.core.subjects import Key
 from audit.errors import HistoryGone, IndexWrong, WrongMoment
 from audit.journal import Lookup, open_lookup
@@ -42,14 +42,14 @@ class Fate:
 async def explain(asked: Asked, key: Key, *, commit: int) -> Explanation:
     """Explain what stood under a key after a commit of its shard.
 
-    What history no longer tells is left out, and named. Raises ``DifferenceFound`` when the observations, folded again, do not give what the
+    What history no longer tells is left out, and named. A value of before history begins is
+    told as it stands in ``changes``, if it still does. Raises ``DifferenceFound`` when the observations, folded again, do not give what the
     log holds, ``IndexWrong`` when the index points to something else, ``HistoryGone``.
     """
     beginning = await beginning_of(asked.log, asked.shard)
     begins = beginning.commit
     if commit < begins:
-        topic = next(topic for topic, oldest in beginning.oldest.items() if oldest)
-        raise HistoryGone(topic, asked.shard, oldest=beginning.oldest[topic])
+        return await _told_only(asked, key, commit, beginning)
     async with open_finder(asked.log, asked.index, asked.shard) as finder:
         told = await _changes(asked, finder, key, commit, begins=begins)
         value = told[-1].change if told else None
@@ -79,6 +79,42 @@ async def explain(asked: Asked, key: Key, *, commit: int) -> Explanation:
         shown_commits,
         begins,
         beginning.declared,
+    )
+
+
+async def _told_only(
+    asked: Asked, key: Key, commit: int, beginning: Beginning
+) -> Explanation:
+    """Tell what stood under a key before history begins, by what is left of ``changes``.
+
+    Raises ``HistoryGone`` where no change of it up to then is left: whether there was one
+    is not known.
+    """
+    begins = beginning.commit
+    async with open_finder(asked.log, asked.index, asked.shard) as finder:
+        told = await _changes(asked, finder, key, commit, begins=begins)
+    if not told:
+        topic = next(topic for topic, oldest in beginning.oldest.items() if oldest)
+        raise HistoryGone(
+            topic,
+            asked.shard,
+            oldest=beginning.oldest[topic],
+            begins=begins,
+            declared=beginning.declared > 0,
+        )
+    value = told[-1].change
+    return Explanation(
+        key,
+        asked.shard,
+        commit,
+        value,
+        previous=told[0].change if len(told) > 1 else None,
+        led=Stretch(),
+        since=Stretch(),
+        stands_on=await _stands_on(asked, key, value),
+        commits={},
+        begins=begins,
+        declared=beginning.declared,
     )
 
 

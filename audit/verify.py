@@ -8,7 +8,7 @@ from typing import NoReturn
 from audit.commits import Commits, check_held, oldest_needed, open_commits
 from audit.core.appended import AppendTimes, Early
 from audit.core.difference import Difference, DifferenceFound
-from audit.core.ends import LatestCheck, check_left_over
+from audit.core.ends import LatestCheck, OwnRecordsCheck, check_left_over
 from audit.core.held import StateCheck
 from audit.core.snapshots import (
     Damaged,
@@ -223,17 +223,23 @@ class _Verifying:
     async def _end(self, commits: Commits, claimed: Mapping[Partition, int]) -> None:
         last = self._standing.state.position.commit
         latest = LatestCheck(self._standing.table, shard=self._shard, last=last)
+        own = OwnRecordsCheck(
+            shard=self._shard, last=last, identity=self._config.identity
+        )
         async for records in self._all_of(LATEST):
             latest.read(records)
+            own.read_latest(records)
         state = StateCheck(self._standing.state)
         async for records in self._all_of(STATE):
             state.read(records)
+            own.read_state(records)
         newest = await last_commit(self._log, self._shard)
         number = newest.said.commit if newest else 0
         await self._check_claims(commits, claimed, last=last, newest=number)
         latest.end(number)
         self._later = latest.later
         state.end(number)
+        own.end()
         self._times.end(state.own_position)
 
     async def _check_claims(

@@ -1,9 +1,19 @@
 """What must hold where history ends: the public table, and nothing left over."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
 
-from schemas.latest import IDENTITY_KEY
-from schemas.topics import CHANGES, JOURNAL, LATEST
+from schemas.base import Malformed, decoder
+from schemas.latest import IDENTITY_KEY, decode_latest
+from schemas.log import LogIdentity, Observed, Terms
+from schemas.states import (
+    IDENTITY_COPY_KEY,
+    LATEST_BOUNDS_KEY,
+    OBSERVED_KEY,
+    TERMS_KEY,
+    LatestBounds,
+)
+from schemas.topics import CHANGES, JOURNAL, LATEST, STATE
 
 from .commits import LogRecord, commit_of
 from .difference import Check, Difference, DifferenceFound, shown
@@ -11,11 +21,108 @@ from .table import Row, Table
 
 # Records of the shards about themselves.
 _NOT_FOLDED = (b"watermark:", b"observed:", b"unquoted:", b"terms:")
+_STATE_COPIES: Final[Mapping[bytes, Callable[[bytes], Any]]] = {
+    OBSERVED_KEY: decoder(Observed),
+    TERMS_KEY: decoder(Terms),
+    LATEST_BOUNDS_KEY: decoder(LatestBounds),
+    IDENTITY_COPY_KEY: decoder(LogIdentity),
+}
 
 
 def is_folded(key: bytes) -> bool:
     """Tell whether a key of ``latest`` is one that the fold publishes."""
     return key != IDENTITY_KEY and not key.startswith(_NOT_FOLDED)
+
+
+class OwnRecordsCheck:
+    """Looks at the records of a shard, and of the log, about themselves.
+
+    Nothing that was observed tells what they must be. But each is of the shard in whose
+    partition it stands, and can be read; the log has one ``identity``, which is given by its
+    digest; and the current term in ``latest`` is one that ``state`` knows as well.
+    ``latest`` must be read before ``state``: then the latter is not behind.
+    """
+
+    def __init__(self, *, shard: int, last: int, identity: str | None) -> None:
+        self._shard, self._last, self._identity = shard, last, identity
+        self._terms: tuple[LogRecord, Terms] | None = None
+        self._known_terms: Terms | None = None
+
+    def read_latest(self, records: Iterable[LogRecord]) -> None:
+        """Take in what is next in ``latest``; raise ``DifferenceFound``."""
+        for record in records:
+            key = record.key or b""
+            if not is_folded(key):
+                said = decode_latest(key, record.value or b"")
+                expected = self._expected(key, said)
+                if expected is not None:
+                    self._differs(LATEST, record, expected)
+                if isinstance(said, Terms):
+                    self._terms = record, said
+
+    def read_state(self, records: Iterable[LogRecord]) -> None:
+        """Take in what is next in ``state``; raise ``DifferenceFound``."""
+        for record in records:
+            decode = _STATE_COPIES.get(record.key or b"")
+            if decode is None:
+                continue
+            said = decode(record.value or b"")
+            expected = self._expected_copy(said)
+            if expected is not None:
+                self._differs(STATE, record, expected)
+            if isinstance(said, Terms):
+                self._known_terms = said
+
+    def end(self) -> None:
+        """Compare, when both were read; raise ``DifferenceFound``."""
+        if self._terms is None or self._known_terms is None:
+            return
+        record, terms = self._terms
+        if terms.terms[-1].id not in {term.id for term in self._known_terms.terms}:
+            self._differs(LATEST, record, f"a term that {STATE} knows")
+
+    def _expected(self, key: bytes, said: Any) -> str | None:
+        """Return what a record of ``latest`` should be, if it is not that."""
+        if isinstance(said, LogIdentity):
+            return self._expected_identity(said)
+        if isinstance(said, Malformed):
+            return "a record that can be read"
+        kind = key.partition(b":")[0].decode()
+        if key != f"{kind}:{self._shard}".encode() or said.shard != self._shard:
+            return f"one of shard {self._shard}"
+        return None
+
+    def _expected_copy(self, said: Any) -> str | None:
+        if isinstance(said, LogIdentity):
+            return self._expected_identity(said)
+        if isinstance(said, Malformed):
+            return "a copy that can be read"
+        if getattr(said, "shard", self._shard) != self._shard:
+            return f"one of shard {self._shard}"
+        return None
+
+    def _expected_identity(self, said: LogIdentity) -> str | None:
+        if self._shard != 0:
+            return "nothing: the identity of a log is in partition 0"
+        if self._identity is not None and said.digest != self._identity:
+            return f"the identity of the log, with the hash {self._identity}"
+        return None
+
+    def _differs(self, topic: str, record: LogRecord, expected: str) -> None:
+        is_identity = record.key in {IDENTITY_KEY, IDENTITY_COPY_KEY}
+        check = Check.LATEST if topic == LATEST else Check.STATE
+        raise DifferenceFound(
+            Difference(
+                Check.IDENTITY if is_identity else check,
+                self._shard,
+                self._last,
+                topic,
+                expected=expected,
+                found=shown(record.value),
+                offset=record.offset,
+                key=shown(record.key),
+            )
+        )
 
 
 class LatestCheck:

@@ -31,7 +31,10 @@ def in_sentences(found: Explanation, *, raw: bool = False) -> Iterator[str]:
         yield f"{found.key.key.decode()} was not published up to {_after(found)}"
     else:
         yield from _published(found, found.value, raw=raw)
-    yield from _stretch("since then", found, found.since, raw=raw)
+    if found.commit < found.begins:
+        yield "what came since then is not told: that can no longer be derived"
+    else:
+        yield from _stretch("since then", found, found.since, raw=raw)
 
 
 def _after(found: Explanation) -> str:

@@ -10,10 +10,14 @@ from pathlib import Path
 import pytest
 
 from app import topics
+from app.bootstrap import apply_topics, open_checked
 from app.errors import OperatorError
-from app.topics import Applied, Wanted, apply, read_identity
+from app.settings import read
+from app.topics import Applied, Wanted, apply, read_identity, read_only_identity
 from eventlog.port import Drift, Entry, EventLog, Fenced, Partition
 from eventlog.sqlite import SqliteConfig, open_sqlite
+from runtime.clock import SystemClock
+from schemas.base import encode
 from schemas.ids import Network
 from schemas.latest import IDENTITY_KEY
 from schemas.log import World
@@ -145,6 +149,46 @@ async def test_an_identity_of_another_make_is_refused(log: EventLog) -> None:
         await owner.commit({LATEST: [Entry(IDENTITY_KEY, b'{"schema":"x/9"}')]})
     with pytest.raises(OperatorError, match="cannot be read"):
         await read_identity(log)
+
+
+async def test_a_second_identity_that_differs_is_refused_by_every_service(
+    log: EventLog,
+) -> None:
+    identity = (await applied(log)).identity
+    async with log.own(0) as owner:
+        await owner.commit({LATEST: [Entry(b"price:.stx", b"1")] * 5_001})
+        await owner.commit({LATEST: [Entry(IDENTITY_KEY, encode(identity))]})
+    # The same once more is no other.
+    assert await read_only_identity(log) == identity
+    other = identity.model_copy(update={"world": World.LIVE})
+    async with log.own(0) as owner:
+        await owner.commit({LATEST: [Entry(IDENTITY_KEY, encode(other))]})
+    with pytest.raises(OperatorError, match="two identities that differ") as refused:
+        await read_only_identity(log)
+    assert "simulated" in f"{refused.value}"
+    assert "live" in f"{refused.value}"
+    with pytest.raises(OperatorError, match="two identities that differ"):
+        await topics.show(log, WANTED)
+    # It is found by its first record, as ever, where nothing depends on it.
+    assert await read_identity(log) == identity
+
+
+async def test_a_service_does_not_start_on_a_log_of_two_identities(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "log.sqlite"
+    overrides = {"log": f"{path}", "partitions": 1}
+    clock = SystemClock()
+    identity = (await apply_topics(read(overrides), clock=clock)).identity
+    other = identity.model_copy(update={"created_at": 5})
+    async with (
+        open_sqlite(SqliteConfig(path=path, now_ms=now_ms)) as log,
+        log.own(0) as owner,
+    ):
+        await owner.commit({LATEST: [Entry(IDENTITY_KEY, encode(other))]})
+    with pytest.raises(OperatorError, match="two identities that differ"):
+        async with open_checked(read(overrides), clock=clock):
+            pass
 
 
 @pytest.mark.parametrize(

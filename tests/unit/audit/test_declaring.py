@@ -10,6 +10,7 @@ import pytest
 
 from audit.as_of import table_at
 from audit.config import WatchConfig
+from audit.core.commits import commit_of
 from audit.core.difference import Check, DifferenceFound
 from audit.core.sentences import in_sentences
 from audit.core.table import Standing
@@ -561,11 +562,53 @@ async def test_what_was_before_the_first_change_that_is_left_is_not_known() -> N
     assert "what was published before is not known: " in "\n".join(in_sentences(found))
 
 
-async def test_nothing_of_before_the_point_is_explained() -> None:
+async def test_what_still_stands_in_changes_of_before_the_point_is_told() -> None:
     shard = a_shard()
     declared = await declared_in(shard)
-    with pytest.raises(HistoryGone):
+    changes = shard.log.of(CHANGES, SHARD)
+    key = f"price:{ALPHA}".encode()
+    held = [(commit_of(r) or 0, r.value) for r in changes if r.key == key]
+    assert len(held) > 2
+    for commit in range(held[0][0], declared):
+        found = await why(shard.log, key.decode(), commit=commit)
+        before = [each for each in held if each[0] <= commit]
+        assert found.value is not None
+        assert (found.value.commit, found.value.value) == before[-1]
+        assert (found.previous is None) == (len(before) == 1)
+        text = "\n".join(in_sentences(found))
+        assert "why it changed can no longer be derived: history of shard" in text
+        assert f"a point was declared at commit {declared}" in text
+        assert "what came since then is not told" in text
+        assert "no observation of it" not in text
+    # The record of the commit may be gone, the change stands.
+    shard.drop(JOURNAL)
+    found = await why(shard.log, key.decode(), commit=declared - 1)
+    assert found.value is not None
+    assert found.value.journal is None
+
+
+async def test_what_stands_nowhere_any_more_is_refused_with_what_can_be_asked() -> None:
+    shard = a_shard()
+    declared = await declared_in(shard)
+    shard.drop(CHANGES)
+    point = f"nothing before commit {declared}, where a point was declared"
+    with pytest.raises(HistoryGone, match=point) as gone:
         await why(shard.log, f"price:{ALPHA}", commit=declared - 1)
+    assert "--from now" not in f"{gone.value}"
+    with pytest.raises(HistoryGone, match=point) as gone:
+        await table_at(shard.log.as_log(), SHARD, declared - 1)
+    assert "--from now" not in f"{gone.value}"
+    assert await table_at(shard.log.as_log(), SHARD, declared)
+
+
+async def test_a_table_of_before_a_derived_snapshot_names_its_commit() -> None:
+    shard = Shard()
+    shard.go_on(SEEN[:30])
+    await snapshot_at(shard.log, shard.commit)
+    shard.drop(CHANGES)
+    said = f"nothing before commit {shard.commit} can be told any more"
+    with pytest.raises(HistoryGone, match=said):
+        await table_at(shard.log.as_log(), SHARD, shard.commit - 1)
 
 
 async def test_a_lie_about_what_came_after_the_point_is_found() -> None:

@@ -10,9 +10,11 @@ from audit.errors import HistoryGone
 from audit.verify import ShardReport, VerifyConfig, verify_shard
 from eventlog.port import Partition
 from processor.core.generations import GENERATIONS, UnknownGeneration
-from schemas.base import decoder
+from schemas.base import decoder, encode
 from schemas.journal import Commit
-from schemas.latest import IDENTITY_KEY, watermark_key
+from schemas.latest import terms_key, watermark_key
+from schemas.log import Term, Terms, Watermark
+from schemas.states import OBSERVED_KEY, TERMS_KEY
 from schemas.topics import (
     CHANGES,
     JOURNAL,
@@ -20,6 +22,7 @@ from schemas.topics import (
     PRICES_RAW,
     REJECTS,
     SNAPSHOTS,
+    STATE,
 )
 from tests.support.audited import (
     MORE_GENERATIONS,
@@ -67,11 +70,36 @@ async def test_what_is_not_folded_yet_is_counted_and_no_difference() -> None:
     assert (report.waiting, report.difference) == (3, None)
 
 
-async def test_watermarks_and_the_identity_are_no_part_of_history() -> None:
+async def test_watermarks_are_no_part_of_history_but_must_be_readable() -> None:
     log = a_history()
-    keys = [watermark_key(SHARD), IDENTITY_KEY]
-    log.put(LATEST, SHARD, [(key, b"{}", ()) for key in keys])
+    mark = encode(Watermark(shard=SHARD, log_time=5))
+    log.put(LATEST, SHARD, [(watermark_key(SHARD), mark, ())])
     assert (await verified(log)).difference is None
+    log.put(LATEST, SHARD, [(watermark_key(SHARD), b"{}", ())])
+    difference = (await verified(log)).difference
+    assert difference is not None
+    assert (difference.check, difference.topic) == (Check.LATEST, LATEST)
+
+
+@pytest.mark.parametrize("key", [TERMS_KEY, OBSERVED_KEY])
+async def test_copies_in_the_state_must_be_readable_too(key: bytes) -> None:
+    log = a_history()
+    log.put(STATE, SHARD, [(key, b"junk", ())])
+    difference = (await verified(log)).difference
+    assert difference is not None
+    assert (difference.check, difference.topic) == (Check.STATE, STATE)
+
+
+async def test_a_term_that_only_the_table_knows_is_a_difference() -> None:
+    log = a_history()
+    for topic, key, term in [
+        (STATE, TERMS_KEY, Term("1" * 12, 0, 1)),
+        (LATEST, terms_key(SHARD), Term("2" * 12, 0, 1)),
+    ]:
+        log.put(topic, SHARD, [(key, encode(Terms(shard=SHARD, terms=(term,))), ())])
+    difference = (await verified(log)).difference
+    assert difference is not None
+    assert difference.expected == "a term that state knows"
 
 
 async def test_a_compacted_table_without_its_tombstones_verifies() -> None:
