@@ -1,6 +1,7 @@
 """What the audit commands have in common: the log they open, their exit codes, progress."""
 
-from collections.abc import AsyncIterator, Callable, Iterator
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 
 from rich.console import Console
@@ -13,12 +14,16 @@ from app.settings import Settings
 from app.topics import read_identity
 from audit.core.cuts import NotACut
 from audit.core.differing import WrongSetting
+from audit.core.telling import time_text
 from audit.errors import IndexUnusable, IndexWrong, WrongMoment
+from audit.journal import last_commit
 from eventlog.port import LogError
 from runtime.clock import SystemClock
 from schemas.newer import WrittenByNewer
 
 Progress = Callable[[int], None]
+# Clocks of two machines may differ by less than this.
+_AHEAD_MS = 60_000
 _IN_THE_WAY = (WrittenByNewer, IndexUnusable, IndexWrong)
 
 
@@ -30,6 +35,31 @@ async def opened_to_ask(settings: Settings) -> AsyncIterator[Opened]:
         if identity is None:
             raise OperatorError(f"the log at {log.where} has no topics yet")
         yield Opened(log, identity)
+
+
+async def tell_commits_ahead(
+    opened: Opened, moment_ms: int, commits: Mapping[int, int]
+) -> None:
+    """Say on stderr which shards have newer commits than ``commits``, dated after now.
+
+    ``commits`` are the last ones up to ``moment_ms``; of a moment to come nothing is said.
+    Log times never step back. So after one append under a clock that was ahead, a question
+    about now, or a while ago, is answered by what stood before that append.
+    """
+    now_ms = SystemClock().now_ms()
+    if moment_ms > now_ms + _AHEAD_MS:
+        return
+    for shard, commit in commits.items():
+        newest = await last_commit(opened.log, shard)
+        if newest is None or newest.said.commit <= commit:
+            continue
+        if newest.said.log_time > now_ms + _AHEAD_MS:
+            sys.stderr.write(
+                f"stacks-feed audit: shard {shard} has commits up to {newest.said.commit}, "
+                f"which the log dates up to {time_text(newest.said.log_time)}, after now (a "
+                f"clock was ahead): what came after commit {commit} is not in this answer; "
+                "ask for a later moment or for a cut\n"
+            )
 
 
 @contextmanager

@@ -42,13 +42,14 @@ def restore_copy(settings: Settings, copy: Path, *, clock: Clock) -> RestoredCop
         )
     if not copy.is_file():
         raise OperatorError(f"there is no copy at {copy}")
-    path = place.path
+    # Not the link, where the log is kept by way of one: the file that it leads to.
+    path = place.path.resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
     with folder_beside(path) as folder:
         new = folder / path.name
         identity = _checked_copy(settings, copy, new, clock)
         _check_same(path, identity, clock)
-        kept = _replace(path, new, clock)
+        kept = _replace(place.path, path, new, clock)
     # It names offsets of the log that was replaced, and is made anew.
     index_path(settings).unlink(missing_ok=True)
     return RestoredCopy(identity, path, kept)
@@ -70,15 +71,15 @@ def _checked_copy(
     return identity
 
 
-def _replace(path: Path, new: Path, clock: Clock) -> Path | None:
-    """Put ``new`` in place; return where the replaced log is kept, if there was one."""
+def _replace(named: Path, path: Path, new: Path, clock: Clock) -> Path | None:
+    """Put ``new`` in place of ``path``, by whatever name it has; return where the replaced log is kept, if there was one."""
     from eventlog.sqlite import LogInUse, SqliteConfig, put_in_place  # noqa: PLC0415 - only where a file is used
 
     moment = datetime.fromtimestamp(clock.now_ms() / 1_000, UTC)
     kept = path.with_name(f"{path.name}.replaced-{moment:%Y%m%dT%H%M%S%fZ}")
     existed = path.exists()
     try:
-        put_in_place(new, SqliteConfig(path, now_ms=clock.now_ms), kept=kept)
+        put_in_place(new, SqliteConfig(named, now_ms=clock.now_ms), kept=kept)
     except LogInUse:
         raise OperatorError(
             f"services have the log at {path} open; stop all of them, then restore"

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import orjson
 
-from app.audits import answering, bar, opened_to_ask
+from app.audits import answering, bar, opened_to_ask, tell_commits_ahead
 from app.bootstrap import Opened
 from app.commands.service import overrides
 from app.commands.tail import sort_key, text_of
@@ -61,6 +61,8 @@ async def _ask(settings: Settings, moment: Cut | int, texts: Sequence[str]) -> A
     declared: dict[int, int] = {}
     async with opened_to_ask(settings) as opened:
         cut = await cut_at(opened.log, opened.identity, moment)
+        if not isinstance(moment, Cut):
+            await tell_commits_ahead(opened, moment, dict(enumerate(cut.commits)))
         with bar("reading changes") as progress:
             for shard, commit in enumerate(cut.commits):
                 table = await table_at(opened.log, shard, commit, progress=progress)

@@ -8,7 +8,7 @@ from typing import NamedTuple, TypeVar
 
 import orjson
 
-from app.audits import answering, bar, opened_to_ask
+from app.audits import answering, bar, opened_to_ask, tell_commits_ahead
 from app.bootstrap import Opened
 from app.commands.service import overrides
 from app.configs import index_path, place_of
@@ -168,6 +168,8 @@ async def _commit(opened: Opened, shard: int, at: Bound) -> int:
     """Return the last commit of a shard that belongs to a moment."""
     last = (await range_of(opened.log, opened.identity, shard, None, at)).last
     if last is not None:
+        if isinstance(at, int):
+            await tell_commits_ahead(opened, at, {shard: last})
         return last
     newest = await last_commit(opened.log, shard)
     return newest.said.commit if newest else 0

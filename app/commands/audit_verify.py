@@ -50,15 +50,28 @@ def _against(overrides: Mapping[str, object], path: str | None) -> Sequence[Comp
     if path is None:
         return ()
     try:
-        heads = heads_in(Path(path).read_text(encoding="utf-8"))
-    except (OSError, NotAHead, UnicodeDecodeError) as error:
+        heads = heads_in(_text(Path(path).read_bytes()))
+    except (OSError, NotAHead) as error:
         raise RequestError(f"--against {path}: {error}") from None
+    except UnicodeDecodeError:
+        raise RequestError(
+            f"--against {path}: the file is not UTF-8 text, as `stacks-feed audit head` "
+            "prints it; save it as UTF-8"
+        ) from None
 
     async def compare() -> list[Compared]:
         async with opened_to_ask(read(overrides)) as (log, identity):
             return [await compared(log, identity, head) for head in heads]
 
     return asyncio.run(compare())
+
+
+def _text(content: bytes) -> str:
+    """Return the text of a file; raise ``UnicodeDecodeError`` for one of another encoding."""
+    if b"\0" in content:
+        # UTF-16, in which some shells write what is sent to a file.
+        raise UnicodeDecodeError("utf-8", content, 0, 1, "it has NUL bytes")
+    return content.decode()
 
 
 def _verified(job: Job, progress: Progress) -> ShardReport:

@@ -19,6 +19,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"the log that was there is kept at {restored.kept}")
     print(
         "Start the services. Clients that have seen what the copy lacks are sent "
-        "everything when they come back; all others go on from their cursors."
+        "everything when they come back; all others go on from their cursors. "
+        "`stacks-feed audit verify` tells whether the copy is what the fold makes of it."
     )
     return 0

@@ -41,6 +41,7 @@ class NotAHead(ValueError):
 
 
 _SHOWN = 60
+_BOM = "\ufeff"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +84,10 @@ def head_of(identity: LogIdentity, shards: Sequence[tuple[int, str]]) -> Head:
 def heads_in(text: str) -> list[Head]:
     """Return the heads in a text, one a line; lines that begin with ``#`` are comments.
 
-    Raises ``NotAHead`` for anything else, also where there is none.
+    A byte order mark is passed over. Raises ``NotAHead`` for anything else, also where there is none.
     """
-    lines = [line.strip() for line in text.splitlines()]
+    # Editors put a byte order mark in front, and files are put together.
+    lines = [line.strip().removeprefix(_BOM).strip() for line in text.splitlines()]
     heads = [_head(line) for line in lines if line and not line.startswith("#")]
     if not heads:
         raise NotAHead(text.strip())

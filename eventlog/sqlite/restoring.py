@@ -4,6 +4,7 @@ import os
 import socket
 import sqlite3
 from contextlib import closing, suppress
+from dataclasses import replace
 from pathlib import Path
 
 from eventlog.port import LogCorrupt
@@ -25,11 +26,13 @@ def copy_checked(source: Path, target: Path) -> None:
     Raises ``LogCorrupt`` for what is damaged, no log, or of a newer version.
     """
     where = f"sqlite://{source}"
-    # Read-only: a copy must not be changed, whatever it is.
+    # Read-only: a copy must not be changed, whatever it is, and no file may be left beside
+    # it. Without a `-wal` nobody has it open, and SQLite needs none to read it.
+    mode = "mode=ro" if Path(f"{source}-wal").exists() else "immutable=1"
     with (
         border(where),
         closing(
-            sqlite3.connect(f"{source.absolute().as_uri()}?mode=ro", uri=True)
+            sqlite3.connect(f"{source.absolute().as_uri()}?{mode}", uri=True)
         ) as old,
         closing(sqlite3.connect(target, isolation_level=None)) as new,
     ):
@@ -54,12 +57,14 @@ def _check(db: sqlite3.Connection, where: str) -> None:
 def put_in_place(new: Path, config: SqliteConfig, *, kept: Path) -> None:
     """Let the file ``new`` be the log at ``config.path``; keep what was there.
 
-    The old file goes to ``kept`` with what SQLite had beside it. Nobody ever finds no file
-    at the path. Raises ``LogInUse`` while somebody has the log open.
+    Where the path is a symbolic link, the file that it leads to is replaced; ``new`` and
+    ``kept`` are beside that. The old file goes to ``kept`` with what SQLite had beside it.
+    Nobody ever finds no file at the path. Raises ``LogInUse`` while somebody has the log open.
     """
-    path = config.path
+    path = config.path.resolve()
     if path.exists():
-        _close_up(config)
+        for one in {config.path, path}:
+            _close_up(replace(config, path=one))
         os.link(path, kept)
         for ending in _BESIDE:
             with suppress(FileNotFoundError):

@@ -1,5 +1,6 @@
 """`stacks-feed restore`: a copy is checked and put in place, or nothing is changed."""
 
+import asyncio
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -52,6 +53,38 @@ async def test_a_copy_is_put_in_place_and_the_replaced_log_is_kept(path: Path) -
     assert not index.exists()
     assert copy.exists()
     assert not list(path.parent.glob(".log.sqlite-*"))
+
+
+async def test_a_log_behind_a_link_is_replaced_and_not_the_link(path: Path) -> None:
+    folder = path.with_name("disk")
+    folder.mkdir()
+    real, copy = folder / "real.sqlite", path.with_name("copy.sqlite")
+    await a_log(copy, values=2)
+    await asyncio.to_thread(path.symlink_to, real)
+    for kept in (0, 1):
+        # At first the link leads nowhere, and then to a log.
+        ended = await run("restore", str(copy), cwd=path.parent, log=path)
+        assert (ended.code, ended.err) == (0, ""), ended
+        links = await asyncio.to_thread(lambda: (path.is_symlink(), real.is_symlink()))
+        assert links == (True, False)
+        assert await values(real) == 2
+        assert len(list(folder.glob("real.sqlite.replaced-*Z"))) == kept
+        assert "`stacks-feed audit verify`" in ended.out
+    async with open_at(Place("sqlite", str(path))):
+        ended = await run("restore", str(copy), cwd=path.parent, log=path)
+    assert (ended.code, "stop all of them" in ended.err) == (1, True), ended
+
+
+async def test_nothing_is_left_beside_a_copy(path: Path) -> None:
+    folder = path.with_name("copies")
+    folder.mkdir()
+    copy = folder / "copy.sqlite"
+    await a_log(copy)
+    names, before = {each.name for each in folder.iterdir()}, copy.read_bytes()
+    assert names.isdisjoint({"copy.sqlite-wal", "copy.sqlite-shm"})
+    assert (await run("restore", str(copy), cwd=path.parent, log=path)).code == 0
+    assert {each.name for each in folder.iterdir()} == names
+    assert copy.read_bytes() == before
 
 
 async def test_a_copy_is_put_where_no_log_is(path: Path) -> None:

@@ -1,13 +1,18 @@
 """`audit as-of`: the table at a moment, for eyes and for programs."""
 
+import asyncio
 import json
 from pathlib import Path
 
 import pytest
 
 from app.cli import main
-from tests.support.folded import a_folded_file
-from tests.support.folding import ALPHA, BETA, USER
+from eventlog.sqlite import SqliteConfig, open_sqlite
+from schemas.base import encode
+from schemas.topics import PRICES_RAW
+from tests.support.folded import a_folded_file, fold
+from tests.support.folding import ALPHA, BETA, USER, price
+from tests.support.logs import now_ms
 
 LOG = "log.sqlite"
 
@@ -32,6 +37,34 @@ def test_a_cut_gives_what_the_time_gave(
     rows = [json.loads(line) for line in by_time[1:]]
     assert {row["key"].split(":")[0] for row in rows} == {"token", "price", "balance"}
     assert all(row["commit"] > 0 and row["value"]["version"] > 0 for row in rows)
+
+
+def test_commits_that_a_clock_ahead_has_dated_are_told(
+    log: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ahead_ms = now_ms() + 10 * 86_400_000
+    whole = asked(capsys, "2100-01-01")
+
+    async def append_ahead() -> None:
+        async with open_sqlite(SqliteConfig(log, now_ms=lambda: ahead_ms)) as opened:
+            said = encode(price("9.5", "a", 20_000_000))
+            await fold(opened, [(PRICES_RAW, ALPHA.encode(), said)])
+
+    asyncio.run(append_ahead())
+    for command in (["as-of", "now"], ["as-of", "-1m"]):
+        assert main(["audit", *command]) == 0
+        out, err = capsys.readouterr()
+        if command[1] == "now":
+            assert out.splitlines()[1:] == whole[1:]
+        (line,) = err.splitlines()
+        assert " has commits up to " in line
+        assert "after now (a clock was ahead)" in line
+    assert main(["audit", "explain", f"price:{ALPHA}", "--at", "now"]) == 0
+    assert "after now (a clock was ahead)" in capsys.readouterr().err
+    # A moment to come, a cut, and the whole history say nothing of it.
+    for moment in ("2100-01-01", whole[0]):
+        assert main(["audit", "as-of", moment]) == 0
+        assert capsys.readouterr().err == ""
 
 
 def test_before_the_first_commit_there_is_nothing(

@@ -200,6 +200,21 @@ def test_a_head_that_the_log_no_longer_tells_of_is_3(
     )
 
 
+def test_heads_in_a_file_of_an_editor_are_read_and_other_encodings_refused_in_words(
+    log: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    head = a_head(capsys)
+    # Two files put together, each with its byte order mark.
+    Path("heads").write_bytes(2 * b"".join([b"\xef\xbb\xbf", head.encode()]))
+    assert main(["audit", "verify", "--jobs", "1", "--against", "heads"]) == 0
+    capsys.readouterr()
+    for encoding in ("utf-16", "utf-16-le", "utf-32"):
+        Path("heads").write_bytes(head.encode(encoding))
+        assert main(["audit", "verify", "--jobs", "1", "--against", "heads"]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.endswith("prints it; save it as UTF-8")
+
+
 @pytest.mark.parametrize("content", [None, b"nonsense", b"\xff\xfe"])
 def test_a_file_without_a_head_is_a_wrong_request(
     log: Path, capsys: pytest.CaptureFixture[str], content: bytes | None
