@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eventlog.port import Record
+from processor.core import observations
 from processor.core.observations import (
     Seen,
     read_balance,
@@ -144,6 +145,16 @@ def test_a_price_that_is_longer_than_any_of_ours_is_read_as_well() -> None:
     source = "a" * 5_000
     agree(KEY, canonical(ORDINARY | {"source": source}))
     agree(KEY, canonical(ORDINARY).replace(b"{", b"{" + b" " * 5_000, 1))
+
+
+@pytest.mark.parametrize("name", ["no-id", "x" * 3_000, ALPHA.lower(), "stx"])
+def test_what_is_no_id_is_refused_under_its_own_key_and_not_remembered(
+    name: str,
+) -> None:
+    before = observations._is_id.cache_info().currsize
+    value = canonical(ORDINARY | {"contractId": name})
+    assert isinstance(agree(name.encode(), value), Refused)
+    assert observations._is_id.cache_info().currsize == before
 
 
 def test_a_value_of_two_lines_does_not_pass_for_two() -> None:
