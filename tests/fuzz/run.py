@@ -4,7 +4,7 @@ import asyncio
 import itertools
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,6 +23,7 @@ _WARM_UP = 0.2  # of the cases, before what the edge holds is first counted
 _MOST_WARM_UP = 2_000
 _MOST_FLAWS = 20
 _POLL_S = 0.02
+_COUNT_AGAIN_S = 0.5
 # What may be more after than before: labels of metrics, the allocator's habits, and the
 # addresses that were asked for, 4,096 of which are remembered.
 SLACK = Counted(tasks=2, parts=8, objects=6_000, files=2, memory_kib=40_000)
@@ -162,7 +163,7 @@ async def _play_all(attack: Attack, count: int, say: Callable[[str], None]) -> N
         await attack.until(count * part // 10)
         say(f"{report.units} of {count}, {len(report.flaws)} flaws")
     if edge.is_alive:
-        report.after = await _quiet(edge, attack)
+        report.after = await _settled(edge, attack, report.before)
         report.flaws += leaks(report.before, report.after)
 
 
@@ -175,6 +176,20 @@ async def _quiet(edge: EdgeProcess, attack: Attack) -> Counted:
                 await asyncio.sleep(_POLL_S)
     # The connection that asked is still being taken down.
     return await edge.count()
+
+
+async def _settled(edge: EdgeProcess, attack: Attack, before: Counted) -> Counted:
+    """Return what the edge holds once it is no more than before, or after some time.
+
+    Connections that are refused linger for some seconds, so that the answer arrives.
+    """
+    after = await _quiet(edge, attack)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(attack.limit_s):
+            while leaks(before, after):
+                await asyncio.sleep(_COUNT_AGAIN_S)
+                after = await edge.count()
+    return after
 
 
 async def _clients(http: httpx.AsyncClient, port: int) -> float:

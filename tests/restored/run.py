@@ -221,24 +221,41 @@ class Trial:
 
     async def _copy(self, running: System) -> Table:
         """Copy the log while it is in use; return the table from just before."""
+
+        async def has_an_empty_balance() -> bool:
+            return bool(self._empty((await self._table(running))[0]))
+
+        await happens(has_an_empty_balance, self._plan.wait_s, "the accounts are read")
         table, _ = await self._table(running)
         began_s = asyncio.get_running_loop().time()
         await self._command("backup", f"{self._copy_path}")
         self.report.copy_s = asyncio.get_running_loop().time() - began_s
         return table
 
+    def _empty(self, table: Table) -> list[Key]:
+        """Return the balances of the first account that are 0, of tokens of this world."""
+        tokens = {token["contractId"] for token in self._world["tokens"]}
+        return [
+            key
+            for key, value in table.items()
+            if key.user_id == self._users[0]
+            and key.contract_id in tokens
+            and not value.amount
+        ]
+
     async def _move_the_world(self, running: System, table: Table) -> None:
         """Let a price and a balance appear that the copy has not."""
         tokens = [token["contractId"] for token in self._world["tokens"]]
         unknown = [each for each in tokens if Key(each) not in table]
         await running.admin("price", contractId=unknown[0], usd=0.5)
-        user = self._users[0]
-        empty = [k for k, v in table.items() if k.user_id == user and not v.amount]
-        empty = [key for key in empty if key.contract_id in tokens]
+        empty = self._empty(table)[0]
         await running.admin(
-            "balance", user=user, contractId=empty[0].contract_id, amount=f"{_AMOUNT}"
+            "balance",
+            user=self._users[0],
+            contractId=empty.contract_id,
+            amount=f"{_AMOUNT}",
         )
-        appeared = (Key(unknown[0]), empty[0])
+        appeared = (Key(unknown[0]), empty)
 
         async def is_there() -> bool:
             now, _ = await self._table(running)

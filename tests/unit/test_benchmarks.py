@@ -10,7 +10,7 @@ from benchmarks.__main__ import main
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_the_quick_run_measures_all_that_needs_one_process(tmp_path: Path) -> None:
     output = tmp_path / "results.json"
     names = ["processor", "sustained", "logs", "restore", "verify", "ask"]
@@ -46,7 +46,7 @@ def test_the_quick_run_measures_all_that_needs_one_process(tmp_path: Path) -> No
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 def test_the_quick_run_sets_crowds_before_an_edge(tmp_path: Path) -> None:
     if shutil.which("cc") is None:
         pytest.skip("no C compiler (cc)")

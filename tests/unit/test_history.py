@@ -51,6 +51,7 @@ def test_what_the_recording_repeats_is_the_same_observation_again() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_the_history_and_its_noise_meet_every_decision_and_every_reason() -> None:
     seen = list(history.observations())
     everything = [(o.topic, o.key, o.value) for o in seen] + list(noise(seen))

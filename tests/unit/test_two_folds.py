@@ -130,7 +130,7 @@ def test_both_folds_say_the_same_of_the_quotes_of_one_token(
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("shard", [0, 1, 2])
 def test_both_folds_say_the_same_of_the_real_history(shard: int) -> None:
     raw = {at: records for at, records in told().raw.items() if at[1] == shard}
