@@ -62,7 +62,7 @@ def _identity(settings: Settings, path: Path, clock: Clock) -> LogIdentity:
 def _write(path: Path, new: Path) -> None:
     from eventlog.sqlite import copy_checked  # noqa: PLC0415 - only where a file is used
 
-    copy_checked(path, new)
+    copy_checked(path, new, in_use=True)
     _sync(new)
 
 

@@ -195,7 +195,8 @@ async def _kill_if_it_hangs(child: Child, process: Process, clock: Clock) -> Non
             logger.info("service answers again", extra={"answers": child.name})
         misses = 0
     logger.error("service killed: it hangs", extra={"killed": child.name})
-    process.kill()
+    with suppress(ProcessLookupError):  # it ended just now
+        process.kill()
 
 
 async def _stop(name: str, process: Process, *, limit_s: float) -> None:

@@ -61,7 +61,7 @@ def _checked_copy(
     """Write the copy to ``new`` and return its identity, if it is one that is wanted."""
     from eventlog.sqlite import copy_checked  # noqa: PLC0415 - only where a file is used
 
-    copy_checked(copy, new)
+    copy_checked(copy, new, in_use=False)
     identity, wanted = identity_at(new, clock), wanted_log(settings)
     if identity is None:
         raise OperatorError(f"the copy at {copy} has no identity: it holds no log yet")

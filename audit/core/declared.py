@@ -60,14 +60,19 @@ def check_declared(
     commit = state.position.commit
     for key, change in changes.newest.items():
         row = rows.get(key)
-        # Compaction drops a tombstone after its time.
-        there = row or Newest(None, commit_of(change) or 0)
+        # Compaction drops a tombstone after its time, and those of a table that was
+        # rebuilt name no commit.
+        if row is None or row == Newest(None, 0):
+            there = Newest(None, commit_of(change) or 0)
+        else:
+            there = row
         if there.commit <= commit and there != (change.value, commit_of(change)):
             raise _contradicts_changes(state, key, row, change)
     before = {key: row for key, row in rows.items() if row.commit <= commit}
     for key, row in before.items():
         is_held = changes.first is not None and row.commit > changes.first
-        if row.commit < 1 or (is_held and key not in changes.newest):
+        names_no_commit = row.commit < 1 and row.value is not None
+        if names_no_commit or (is_held and key not in changes.newest):
             raise _contradicts_changes(state, key, row, None)
     values = {key: row.value for key, row in before.items() if row.value is not None}
     for one in disagreements(state, values):

@@ -46,16 +46,17 @@ def old_prices(table: Table, *, limit_s: float) -> OldPrices:
     newest_ms = newest_of(table.observed.values()).prices
     if newest_ms is None:
         return NO_OLD_PRICES
-    old: dict[ContractId, int] = {}
-    more = 0
-    for unquoted in table.unquoted.values():
-        old.update(unquoted.prices)
-        more += unquoted.count - len(unquoted.prices)
     silent = {
         shard: seen.prices
         for shard, seen in table.observed.items()
         if seen.prices is not None and newest_ms - seen.prices > limit_s * 1_000
     }
+    old: dict[ContractId, int] = {}
+    more = 0
+    for shard, unquoted in table.unquoted.items():
+        old.update(unquoted.prices)
+        if shard not in silent:  # all prices of a silent shard are counted one by one
+            more += unquoted.count - len(unquoted.prices)
     if silent:
         partition_of = table.registry_places.partition_of
         for contract in table.prices:

@@ -20,20 +20,26 @@ class LogInUse(Exception):
     """Services have the log open."""
 
 
-def copy_checked(source: Path, target: Path) -> None:
+def copy_checked(source: Path, target: Path, *, in_use: bool) -> None:
     """Write what ``source`` holds, its ``-wal`` included, to ``target``; check that.
 
-    Raises ``LogCorrupt`` for what is damaged, no log, or of a newer version.
+    ``in_use`` says that services may have ``source`` open, or may open it meanwhile. Raises
+    ``LogCorrupt`` for what is damaged, no log, or of a newer version.
     """
     where = f"sqlite://{source}"
-    # Read-only: a copy must not be changed, whatever it is, and no file may be left beside
-    # it. Without a `-wal` nobody has it open, and SQLite needs none to read it.
-    mode = "mode=ro" if Path(f"{source}-wal").exists() else "immutable=1"
+    # SQLite has the files beside it where a link leads to.
+    path = source.resolve()
+    if in_use:
+        # With its locks; and the last connection to close removes the files beside it,
+        # which one that may only read would leave.
+        mode = "mode=rw"
+    else:
+        # A copy must not be changed, and no file may be left beside it. Nobody has it
+        # open: without a `-wal` SQLite needs no file to read it.
+        mode = "mode=ro" if Path(f"{path}-wal").exists() else "immutable=1"
     with (
         border(where),
-        closing(
-            sqlite3.connect(f"{source.absolute().as_uri()}?{mode}", uri=True)
-        ) as old,
+        closing(sqlite3.connect(f"{path.as_uri()}?{mode}", uri=True)) as old,
         closing(sqlite3.connect(target, isolation_level=None)) as new,
     ):
         old.backup(new)

@@ -56,8 +56,10 @@ class _OpenFiles:
     def closing(self) -> Iterator[None]:
         """Close a session in the body; the last one of all may remove files."""
         with self._changing:
-            yield
-            self._sessions -= 1
+            try:
+                yield
+            finally:
+                self._sessions -= 1
 
     def remember(self) -> None:
         """Remember which files the paths name, unless another session has."""

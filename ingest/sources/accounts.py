@@ -218,9 +218,9 @@ class Accounts:
     async def _read(
         self, user: UserId, generation: int, *, full: bool, is_trial: bool = False
     ) -> AccountSeen | AccountDoubtful:
-        kept, forgotten = self._kept.get(user), self._forgotten
-        if kept is not None and kept.generation != generation:
-            kept = None
+        before, forgotten = self._kept.get(user), self._forgotten
+        # What another generation said is no reading to confirm, but one to doubt by.
+        kept = before if before and before.generation == generation else None
         ask = self._ask(user, generation, is_trial=is_trial)
         if generation == 1:
             etag = kept.etag if kept and not full else None
@@ -228,7 +228,7 @@ class Accounts:
         else:
             answer = await self._paged(ask, generation)
         self._note_answer(generation)
-        doubtful = self._doubted(user, answer.said, kept)
+        doubtful = self._doubted(user, answer.said, before)
         if doubtful is not None:
             self._client.confirm(SOURCE)
             return doubtful

@@ -19,7 +19,12 @@ from stacks_feed_client.core.view import View
 # A close with this code is about us. Coming back would be no better, unless the server says
 # that we were too fast.
 POLICY = 1008
-_TOO_FAST = re.compile(r"\brate\b|\btoo many (?:messages|requests)\b", re.IGNORECASE)
+_TOO_FAST = re.compile(
+    r"\brate\b|\btoo many (?:messages|requests|bytes)\b", re.IGNORECASE
+)
+# An address had its share of bytes, which others behind it may have used up: no reason to
+# speak more slowly.
+_TOO_MUCH = re.compile(r"\btoo many bytes\b", re.IGNORECASE)
 # An edge does no more than one refresh in ten seconds for one address.
 REFRESH_S = 5.0
 _CLIENT_ERRORS = range(400, 500)
@@ -157,6 +162,7 @@ class Machine(Generic[K, V]):
         ``draw`` is uniform in [0, 1). ``None``: no address will have us, it is over.
         """
         why, was_too_fast = self.refusal(lost), self._was_too_fast(lost)
+        was_too_much = self._closed_with(lost, _TOO_MUCH)
         talk, self._talk = self._talk, None
         self._outbox.clear()
         self._settle()
@@ -164,7 +170,8 @@ class Machine(Generic[K, V]):
         if was_too_fast:
             # However long it took to be too fast: come back later each time, and slower.
             lived_s = 0.0
-            self._pace.slow_down()
+            if not was_too_much:
+                self._pace.slow_down()
         is_refused = lost.is_final and not was_too_fast
         back_at_s = None if talk is None or is_refused else talk.back_at_s
         wait_s: float | None
@@ -195,13 +202,15 @@ class Machine(Generic[K, V]):
         return f"{lost.why}: {said}" if said else lost.why
 
     def _was_too_fast(self, lost: Lost) -> bool:
-        """Tell whether a close means that we sent too much: slower we are welcome again."""
-        if lost.code != POLICY:
-            return False
-        words = [lost.reason]
+        """Tell whether a close means that we asked for too much: later we are welcome again."""
+        return lost.code == POLICY and self._closed_with(lost, _TOO_FAST)
+
+    def _closed_with(self, lost: Lost, words: re.Pattern[str]) -> bool:
+        """Tell whether the server gave such a reason for a close, there or just before."""
+        reasons = [lost.reason]
         if self._talk is not None:
-            words += [self._talk.last_error or "", self._talk.last_error_code or ""]
-        return any(_TOO_FAST.search(each) for each in words)
+            reasons += [self._talk.last_error or "", self._talk.last_error_code or ""]
+        return any(words.search(each) for each in reasons)
 
     def _queued(self, effects: Effects[K, V]) -> Effects[K, V]:
         """Move what is to be sent to where ``next_text`` takes it from."""

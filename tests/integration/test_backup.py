@@ -72,6 +72,25 @@ async def test_a_copy_is_private_and_what_restore_takes(path: Path, copy: Path) 
     assert await values(path) == 3
 
 
+@pytest.fixture
+def link(path: Path) -> Path:
+    (path.parent / "disk").mkdir()
+    path.symlink_to(path.parent / "disk" / "real.sqlite")
+    return path
+
+
+async def test_a_log_in_use_behind_a_link_is_copied_whole(
+    link: Path, copy: Path
+) -> None:
+    async with open_at(Place("sqlite", str(link))) as log:
+        await apply(log, WANTED, new_id=ID, now_ms=now_ms)
+        for number in range(20):
+            await log.append(LATEST, [(1, Entry(b"price:x", b"%d" % number))])
+        # The newest stand in the file beside the one that the link leads to.
+        assert (await back_up(link, copy)).code == 0
+    assert await values(copy) == 20
+
+
 async def test_nothing_is_overwritten(path: Path, copy: Path) -> None:
     await a_log(path)
     await a_log(copy, values=7)

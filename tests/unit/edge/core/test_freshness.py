@@ -127,6 +127,9 @@ def test_all_prices_of_a_shard_are_old_when_others_alone_are_observed() -> None:
     # It has named the token itself, and knows better when it was quoted.
     unquoted(table, 0, {CHA: 5})
     assert old_prices(table, limit_s=60) == OldPrices(1, {CHA: 5})
+    # Those that it did not name are not counted twice.
+    unquoted(table, 0, {CHA: 5}, more=2)
+    assert old_prices(table, limit_s=60) == OldPrices(1, {CHA: 5})
     # One that never observed a price has none.
     observed(table, 0, None)
     unquoted(table, 0, {})

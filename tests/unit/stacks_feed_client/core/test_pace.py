@@ -137,6 +137,20 @@ def test_a_server_that_allows_less_is_spoken_to_more_slowly_each_time() -> None:
     assert waits_s == [0.125, 0.25, 0.5, 1.0, 2.0, 2.0]
 
 
+def test_an_address_that_had_its_share_of_bytes_is_no_reason_to_speak_more_slowly() -> (
+    None
+):
+    pace = Pace(per_s=8.0, burst=8.0)
+    talk = Talk(pace=pace)
+    talk.do(talk.machine.opened(now_s=talk.now_s))
+    while pace.wait_s(now_s=talk.now_s) == 0:
+        pace.spend(now_s=talk.now_s)
+    before_s = pace.wait_s(now_s=talk.now_s)
+    too_much = Lost("closed", code=1008, reason="too many bytes asked for")
+    assert talk.machine.lost(too_much, now_s=talk.now_s, draw=0.0) is not None
+    assert pace.wait_s(now_s=talk.now_s) == before_s
+
+
 @pytest.mark.parametrize("burst", [1.0, 7.0, 60.0])
 def test_a_pace_never_exceeds_its_burst_and_its_rate(burst: float) -> None:
     pace = Pace(per_s=10.0, burst=burst)
