@@ -1,4 +1,4 @@
-"""What `doctor` looks at: each check says how it is, and what to do if it is not well."""
+"""The checks of `doctor`: each says how something is, and what to do if it is not well."""
 
 import math
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -34,7 +34,7 @@ _CLOCK_TOLERANCE_S = 2.0
 # Further behind than this ingest holds back.
 _BEHIND_S = 30.0
 _LEAST_DAYS, _GIB = 7, 2**30
-# What the simulated world adds in a day by default; the real one adds less.
+# The simulated world adds this much in a day by default; the real one adds less.
 _FIRST_DAY_BYTES = 500 * 10**6
 # A disk with a smaller share of free space counts as full.
 _LEAST_SHARE = 0.05

@@ -21,7 +21,7 @@ from schemas.log import LogIdentity
 
 @dataclass(frozen=True, slots=True)
 class RestoredCopy:
-    """What was put in place, and where the replaced log is now, if there was one."""
+    """The outcome of a restore: the log now in place, and where the replaced one is, if any."""
 
     identity: LogIdentity
     path: Path

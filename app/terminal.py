@@ -1,4 +1,4 @@
-"""What commands print to: the terminal, a file, or a pipe that may end early."""
+"""The output of commands: a terminal, a file, or a pipe that may end early."""
 
 from rich.console import Console
 

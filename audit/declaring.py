@@ -37,7 +37,7 @@ _LOOKS = 10
 
 
 class Declared(NamedTuple):
-    """What a shard holds at a declared point, where history goes on, and the snapshot."""
+    """A declared point: the shard's state there, where history goes on, and the snapshot."""
 
     standing: Standing
     places: Mapping[str, int]

@@ -1,4 +1,4 @@
-"""What a declared point rests on, compared with all else that the log still holds.
+"""The basis of a declared point, compared with all else that the log still holds.
 
 Nothing at a declared point can be derived. But the log says most of it several times over:
 in ``latest``, in ``state``, and in what is left of ``changes``. If these contradict one
