@@ -49,7 +49,7 @@ def noted(log: Path, system: RunningSystem) -> Iterator[None]:
     path = log.with_name(f"{log.name}.up-{system.pid}")
     with _one_at_a_time(log):
         if system.simulator_url is not None:
-            _refuse_second_world(log, running_systems(log))
+            refuse_second_world(log)
         note = path.open("w", encoding="utf-8")
         fcntl.flock(note, fcntl.LOCK_EX | fcntl.LOCK_NB)
         json.dump(asdict(system), note)
@@ -61,13 +61,14 @@ def noted(log: Path, system: RunningSystem) -> Iterator[None]:
             path.unlink(missing_ok=True)
 
 
-def _refuse_second_world(log: Path, systems: list[RunningSystem]) -> None:
-    for other in systems:
+def refuse_second_world(log: Path) -> None:
+    """Raise ``OperatorError`` if a simulated system runs on a log now."""
+    for other in running_systems(log):
         if other.simulator_url is not None:
             raise OperatorError(
                 f"a simulated system already runs on the log at {log} (process "
                 f"{other.pid}, edge at {other.edge}); stop it, or choose another log "
-                "with --log"
+                "with --log or STACKS_FEED_LOG"
             )
 
 

@@ -24,7 +24,7 @@ from app.configs import (
 from app.errors import DIFFERENT
 from app.places import Broker, File
 from app.ports import check_free, free_port, free_ports, local_address
-from app.running import RunningSystem, noted
+from app.running import RunningSystem, noted, refuse_second_world
 from app.settings import Settings, environment, read
 from app.topics import Applied, in_words, refuse_harmful
 from runtime import logs
@@ -73,6 +73,9 @@ async def _up(settings: Settings) -> Exit:
     clock = SystemClock()
     # Whatever is wrong with settings and log is told before a port that is taken.
     _check_certificate(settings)
+    place = place_of(settings)
+    if isinstance(place, File) and _brings_simulator(settings):
+        refuse_second_world(place.path)
     applied = await apply_topics(settings, clock=clock)
     refuse_harmful(applied.drift, where=settings.log)
     plan = make_plan(settings)
@@ -118,10 +121,15 @@ def make_plan(settings: Settings) -> Plan:
         settings=settings,
         edge_port=settings.port or free_port(settings.host),
         simulator_port=free_port(settings.simulator_host)
-        if settings.simulated and settings.simulator_url is None
+        if _brings_simulator(settings)
         else None,
         metrics_ports=_metrics_ports(settings),
     )
+
+
+def _brings_simulator(settings: Settings) -> bool:
+    """Tell whether a simulator is started along with the services."""
+    return settings.simulated and settings.simulator_url is None
 
 
 def _metrics_ports(settings: Settings) -> Mapping[str, int]:
