@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import httpx
@@ -11,6 +11,7 @@ import pytest
 from stacks_feed_client import Options, Price, connect
 from stacks_feed_client.core.values import Update
 from tests.support.compose import ComposedSystem, composed_system
+from tests.support.processes import happens
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1_500)]
 
@@ -179,13 +180,11 @@ async def test_whatever_is_killed_paused_or_cut_off_clients_see_no_step_back(
 
 async def until_equal(system: ComposedSystem, follower: Follower) -> None:
     """Wait until both edges and the follower have the same prices: all was processed."""
-    different = await differences(system, follower)
-    with suppress(TimeoutError):
-        async with asyncio.timeout(AFTER_S):
-            while different:
-                await asyncio.sleep(0.2)  # other machines set no event of ours
-                different = await differences(system, follower)
-    assert not different, "edge, edge-2 and client differ"
+
+    async def are_equal() -> bool:
+        return not await differences(system, follower)
+
+    await happens(are_equal, AFTER_S, "edge, edge-2 and client agree", every_s=0.2)
 
 
 async def differences(

@@ -20,6 +20,7 @@ from stacks_feed_client import LinkOptions, Options, Price, Subscription
 from stacks_feed_client import connect as connect_client
 from tests.support.browser import page_at
 from tests.support.event_stream import block_of
+from tests.support.processes import happens
 from tests.support.reverse_proxies import HOST, PROXIES, ReverseProxy, reverse_proxy
 from tests.support.serving import (
     ANNE,
@@ -130,9 +131,12 @@ async def message(blocks: AsyncIterator[str], kind: str) -> dict[str, Any]:
 
 async def until_answered(proxy: ReverseProxy, status: int) -> None:
     """Wait until the proxy has noticed that an edge has come, or that it has gone."""
-    async with asyncio.timeout(LONG_S), http(proxy) as client:
-        while (await client.get("/prices")).status_code != status:  # noqa: ASYNC110 - another process sets no event of ours
-            await asyncio.sleep(0.05)
+    async with http(proxy) as client:
+
+        async def is_answered() -> bool:
+            return (await client.get("/prices")).status_code == status
+
+        await happens(is_answered, LONG_S, f"{status} by way of the proxy")
 
 
 async def test_a_page_of_the_public_host_connects_and_hears_changes(

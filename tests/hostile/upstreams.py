@@ -24,6 +24,7 @@ from tests.support.replaying import CONTINUATION, PING, TEXT, ws_frame
 _WEBSOCKET = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 # How long a source is good, odd or dead at a stretch.
 _SPELL_S = (5.0, 25.0)
+_FLOOD_READ_S = 1.0
 _BODILESS = frozenset({204, 304})
 _NAMES = {
     "/api/prices": "kraxel",
@@ -172,7 +173,9 @@ class Upstreams:
             # What they say is read, or not: a server may well be deaf.
             reading = group.create_task(_read_on(reader, deaf=way == 1))
             with suppress(OSError):
-                await self._send_frames(writer, way)
+                if await self._send_frames(writer, way):
+                    # A client that has had enough of a flood hangs up.
+                    await asyncio.wait({reading}, timeout=_FLOOD_READ_S)
             reading.cancel()
 
     def _odd_handshake(self) -> bytes:
@@ -188,7 +191,8 @@ class Upstreams:
             ]
         )
 
-    async def _send_frames(self, writer: asyncio.StreamWriter, way: int) -> None:
+    async def _send_frames(self, writer: asyncio.StreamWriter, way: int) -> bool:
+        """Send odd frames, and a flood after them in some ways; tell whether it was sent."""
         random = self._random
         flood = {
             2: ws_frame(b"", TEXT, fin=False)
@@ -199,15 +203,16 @@ class Upstreams:
         }.get(way)
         for _ in range(random.randint(1, 60)):
             if writer.transport.is_closing():
-                return
+                return False
             frames = map(ws_frame, push_frames(random, USER))
             writer.write(b"".join(frames))
             await writer.drain()
             await asyncio.sleep(random.choice([0.01, 0.2, 1.0]))
-        if flood is not None:
-            writer.write(flood)
-            await writer.drain()
-            await asyncio.sleep(1.0)
+        if flood is None:
+            return False
+        writer.write(flood)
+        await writer.drain()
+        return True
 
 
 def _handshake(key: str) -> bytes:

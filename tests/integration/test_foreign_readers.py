@@ -31,6 +31,7 @@ from tests.support.folding import ALPHA
 from tests.support.history_noise import Raw
 from tests.support.kafka_from_maven import artifacts
 from tests.support.logs import PARTITIONS, Place, now_ms, open_at, read_all
+from tests.support.processes import happens
 from tests.support.shared_data import ROOT
 
 pytestmark = [pytest.mark.broker, pytest.mark.slow, pytest.mark.timeout(300)]
@@ -300,9 +301,11 @@ async def killed_at_the_end(*command: str, cwd: Path) -> AsyncIterator[None]:
 
 async def a_change_in(folder: Path) -> None:
     """Wait until another process has put a change into its file."""
-    async with asyncio.timeout(LONG_S):
-        while not changes_seen(folder):  # noqa: ASYNC110 - another process, which can only be looked at
-            await asyncio.sleep(0.01)
+
+    async def is_there() -> bool:
+        return changes_seen(folder) > 0
+
+    await happens(is_there, LONG_S, "a change is in the file")
 
 
 def changes_seen(folder: Path) -> int:

@@ -13,7 +13,7 @@ import asyncio
 import os
 import signal
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +25,7 @@ from tests.restored.clients import Client, clients_of
 from tests.restored.judge import Judge, differences, in_words
 from tests.restored.table import Key, Table, read_json, rows_in
 from tests.support.feeding import Relay, relaying
-from tests.support.processes import ended, is_alive, start
+from tests.support.processes import ended, happens, is_alive, start
 from tests.support.system import System, system
 
 STEADY, LATE, EARLY = GROUPS = ("steady", "late", "early")
@@ -424,22 +424,6 @@ async def run(
     if hidden > 0:
         trial.report.flaws[_MOST_SHOWN:] = [f"and {hidden} more"]
     return trial.report
-
-
-async def happens(
-    is_so: Callable[[], Awaitable[bool]],
-    limit_s: float,
-    what: str,
-    *,
-    every_s: float = _POLL_S,
-) -> None:
-    """Wait until something is so; raise ``AssertionError`` if it does not come."""
-    try:
-        async with asyncio.timeout(limit_s):
-            while not await is_so():  # noqa: ASYNC110 - other processes set no event of ours
-                await asyncio.sleep(every_s)
-    except TimeoutError:
-        raise AssertionError(f"did not happen: {what}") from None
 
 
 async def until_ready(running: System, limit_s: float) -> None:

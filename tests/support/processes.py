@@ -4,7 +4,7 @@ import asyncio
 import os
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -82,6 +82,22 @@ async def until(what: str, happened: Callable[[], object]) -> None:
         async with asyncio.timeout(LIMIT_S):
             while not happened():  # noqa: ASYNC110 - other processes set no event of ours
                 await asyncio.sleep(_POLL_S)
+    except TimeoutError:
+        raise AssertionError(f"did not happen: {what}") from None
+
+
+async def happens(
+    is_so: Callable[[], Awaitable[bool]],
+    limit_s: float,
+    what: str,
+    *,
+    every_s: float = _POLL_S,
+) -> None:
+    """Wait until another process answers so; fail with ``what`` if it does not."""
+    try:
+        async with asyncio.timeout(limit_s):
+            while not await is_so():  # noqa: ASYNC110 - other processes set no event of ours
+                await asyncio.sleep(every_s)
     except TimeoutError:
         raise AssertionError(f"did not happen: {what}") from None
 
