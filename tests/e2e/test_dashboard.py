@@ -147,6 +147,7 @@ async def test_it_goes_on_after_a_cut(tmp_path: Path) -> None:
             await page.until("cursor", r"^2\.")
         # What was known stays, and the page says that it hears nothing.
         await page.until("state-prices", "cut off|connecting")
+        await page.until("stale", "cut off: newer values may exist")
         await page.until("ready", "not ready")
         assert "$0.4684" in await page.text("price-rows")
         await price(log, CHA, "0.75", version=2)
